@@ -1,0 +1,1 @@
+"""Everything foreign — formats, transports, the broker — made into events."""

@@ -1,0 +1,143 @@
+"""Every error the backbone raises on purpose.
+
+::
+
+    BackboneError                    code, message, cure; never personal data
+    ├── RejectedInput                the content can never succeed as it is: kept in quarantine
+    │   ├── Unreadable               not the format it claims to be, or broken
+    │   ├── Unsupported              readable, but of a kind no translator knows
+    │   ├── MissingIdentifier        nothing says whose record it is
+    │   ├── InvalidValue             one field holds what it may not
+    │   └── TooLarge                 over a stated limit
+    ├── UnknownSource                no source of that id is declared in the settings
+    ├── SettingsError                a setting is missing, unknown or contradictory: file, line, key
+    ├── EngineUnavailable            the log or the store does not answer: try again later
+    │   ├── LogUnavailable
+    │   └── StoreUnavailable
+    ├── PositionLost                 another process has taken this partition over: roll back
+    ├── NotFound                     nothing of that id is here
+    └── InvalidRequest               a parameter of a request is not usable
+
+A class's ``cure`` is what the reader of the message can do. Messages name positions, fields and codes, never the content
+of a field: a rejected row is read in quarantine, by those who may, not in a log file (promise P12).
+"""
+
+from __future__ import annotations
+
+
+class BackboneError(Exception):
+    """Something the backbone knows about went wrong."""
+
+    code = "backbone-error"
+    """Stable, lower-case-hyphen: what programs compare."""
+    cure = "See the documentation of this error code."
+
+    def __init__(self, message: str = "", *, cure: str = "", where: str = "") -> None:
+        super().__init__(message or (self.__doc__ or "").splitlines()[0])
+        self.cure = cure or type(self).cure
+        self.where = where
+        """Position in the input or name of the setting, for example ``PID-7``, ``line 12, column "Date of Birth"``."""
+
+    @property
+    def message(self) -> str:
+        return str(self.args[0])
+
+    def __str__(self) -> str:
+        place = f" at {self.where}" if self.where else ""
+        return f"{self.message}{place}. {self.cure}"
+
+
+class RejectedInput(BackboneError):
+    """The content cannot be translated as it is."""
+
+    code = "rejected"
+    cure = "It is kept in quarantine: mend the mapping or the sending system, then redrive it."
+
+
+class Unreadable(RejectedInput):
+    """The content is not in the format it was sent as."""
+
+    code = "unreadable"
+    cure = "Check how the sending system writes this format, then send it again."
+
+
+class Unsupported(RejectedInput):
+    """The content is of a kind that no translator knows."""
+
+    code = "unsupported"
+    cure = "It is kept: redrive it once a translator for it is installed."
+
+
+class MissingIdentifier(RejectedInput):
+    """Nothing in the content says whose record it is."""
+
+    code = "missing-identifier"
+    cure = "Have the sending system include a local identifier or an NHS number."
+
+
+class InvalidValue(RejectedInput):
+    """A field holds a value it may not hold."""
+
+    code = "invalid-value"
+    cure = "Correct the field in the sending system, or mend the mapping, then redrive it."
+
+
+class TooLarge(RejectedInput):
+    """The content is larger than the stated limit."""
+
+    code = "too-large"
+    cure = "Send it in smaller parts; nothing was cut off and taken in part."
+
+
+class UnknownSource(BackboneError):
+    """No source of that id is declared."""
+
+    code = "unknown-source"
+    cure = "Declare it as a [[source]] in backbone.toml; `backbone source list` shows those that are."
+
+
+class SettingsError(BackboneError):
+    """A setting is missing, unknown or contradictory."""
+
+    code = "settings"
+    cure = "Correct it and start again."
+
+
+class EngineUnavailable(BackboneError):
+    """An engine the backbone needs does not answer."""
+
+    code = "engine-unavailable"
+    cure = "Nothing was acknowledged; send it again. `backbone doctor` says what is wrong."
+
+
+class LogUnavailable(EngineUnavailable):
+    """The event log does not take or give entries."""
+
+    code = "log-unavailable"
+
+
+class StoreUnavailable(EngineUnavailable):
+    """The store does not answer."""
+
+    code = "store-unavailable"
+
+
+class PositionLost(BackboneError):
+    """Another process now owns this partition of the log."""
+
+    code = "position-lost"
+    cure = "Nothing to do: the work is rolled back and done by the new owner."
+
+
+class NotFound(BackboneError):
+    """Nothing of that id is here."""
+
+    code = "not-found"
+    cure = "Check the id; what was sent a moment ago may need a moment to appear."
+
+
+class InvalidRequest(BackboneError):
+    """A parameter of the request cannot be used."""
+
+    code = "invalid-request"
+    cure = "Correct the named parameter and ask again."

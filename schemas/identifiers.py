@@ -1,0 +1,72 @@
+"""Identifiers that say who, where and which: never bare ``str`` across a border.
+
+Source: NHS Data Dictionary, NHS NUMBER and ORGANISATION CODE; https://digital.nhs.uk/services/nhs-number.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import NewType
+
+NHS_NUMBER = "https://fhir.nhs.uk/Id/nhs-number"
+"""System of NHS numbers that pass the Modulus 11 check."""
+NHS_NUMBER_UNCHECKED = "urn:care-backbone:identifier:nhs-number-unchecked"
+"""System for what a source sent as an NHS number but cannot be one: kept as sent, flagged, never linked on."""
+ODS_ORGANIZATION = "https://fhir.nhs.uk/Id/ods-organization-code"
+SOURCE_URN = "urn:care-backbone:source:"
+"""Followed by the source's id: the system of that source's local identifiers, and the CloudEvents ``source``."""
+
+RecordKey = NewType("RecordKey", str)
+"""Opaque key of one source's record of one person: the partition key. See `schemas.pseudonyms`."""
+PersonId = NewType("PersonId", str)
+"""Opaque id of a person: a function of evidence, so that a rebuild in any order gives the same. See `schemas.pseudonyms`."""
+FactId = NewType("FactId", str)
+"""Opaque id of a fact (a visit's discharge, a row): the CloudEvents ``subject``; its versions share it."""
+
+_SEPARATORS = str.maketrans("", "", " -")
+_WEIGHTS = range(10, 1, -1)
+
+
+class NhsNumber(str):
+    """Ten ASCII digits with a right Modulus 11 check digit. Build it with `nhs_number`, which refuses all else."""
+
+    __slots__ = ()
+
+
+def nhs_number(text: str) -> NhsNumber | None:
+    """The NHS number in ``text`` (spaces and hyphens allowed), or ``None`` if it cannot be one.
+
+    Repeated digits (``9999999999``) and zeros pass the check digit but were never issued: they are placeholders
+    in practice, so they are refused as well.
+
+    Source: NHS Data Dictionary, NHS NUMBER.
+    """
+    digits = text.translate(_SEPARATORS)
+    if len(digits) != 10 or not (digits.isascii() and digits.isdigit()) or len(set(digits)) == 1:
+        return None
+    total = sum(weight * int(digit) for weight, digit in zip(_WEIGHTS, digits, strict=False))
+    return NhsNumber(digits) if (11 - total % 11) % 11 == int(digits[9]) else None
+
+
+class OdsCode(str):
+    """An organisation's code of the Organisation Data Service: upper case, 3 to 12 letters and digits."""
+
+    __slots__ = ()
+
+
+_ODS = re.compile(r"[A-Z0-9]{3,12}")
+
+
+def ods_code(text: str) -> OdsCode | None:
+    """The ODS code in ``text`` in upper case (some systems send it in lower), or ``None`` if it cannot be one.
+
+    Source: NHS Data Dictionary, ORGANISATION CODE.
+    """
+    code = text.strip().upper()
+    return OdsCode(code) if _ODS.fullmatch(code) else None
+
+
+class LocalId(str):
+    """A source's own identifier of a record: hospital number, case number, row id. Means nothing outside that source."""
+
+    __slots__ = ()

@@ -1,0 +1,121 @@
+"""The port of the event log: what `append`, `read` and `follow` promise, whatever engine is behind them.
+
+Promises every implementation keeps (``tests/contract/test_log.py`` holds each to them):
+
+* **Durable.** When `EventLog.append` returns, every record is on disk (embedded) or on all in-sync replicas (Kafka).
+  When it raises, each record may or may not be in the log: send them again. A return does *not* mean that any
+  projection has seen them.
+* **Ordered per key.** Records of one key stand in the log in the order of the calls that appended them, one call's in the
+  order given. Nothing is promised between keys.
+* **A resend is harmless, not invisible.** The same record appended twice may be read twice: readers know it by its id.
+* **Bytes.** What was appended is read back byte for byte.
+* **Positions.** A partition's first record has offset 0 unless retention removed it; offsets rise and may have gaps.
+
+Records that one call appends to several topics are not atomic between topics unless the implementation says so: put the
+record that vouches for the others last, and only in a call of its own once the first has returned.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
+from typing import NamedTuple, Protocol
+
+EVENTS = "backbone.events"
+"""All events, as structured CloudEvents."""
+RECEIPTS = "backbone.receipts"
+"""What arrived: source, door, counts, hashes, control ids. See `schemas.receipt`."""
+QUARANTINE = "backbone.quarantine"
+"""Rejected input, whole. See `schemas.quarantine`."""
+
+TOPICS = (EVENTS, RECEIPTS, QUARANTINE)
+
+PARTITIONS = 24
+"""Partitions of a topic unless set: divides evenly over 1, 2, 3, 4, 6, 8, 12 and 24 processes."""
+
+
+class NewRecord(NamedTuple):
+    """What a caller appends."""
+
+    topic: str
+    key: str
+    """Opaque (promise P12); records of one key keep their order."""
+    value: bytes
+
+
+class Record(NamedTuple):
+    """What a reader gets."""
+
+    topic: str
+    partition: int
+    offset: int
+    key: str
+    value: bytes
+    appended_at: float
+    """When the log took it: seconds since the epoch, by the clock of the engine. For lag, never for order."""
+
+
+class Position(NamedTuple):
+    """Where a record stands."""
+
+    topic: str
+    partition: int
+    offset: int
+
+
+Claim = Callable[[str, frozenset[int]], Awaitable[Mapping[int, int]]]
+"""Called with a topic and the partitions just assigned to this follower, before any of their records is given out; answers the
+next offset wanted of each. It is where the caller takes ownership of its stored positions, which fences the previous owner."""
+
+
+class Follower(Protocol):
+    """One member of a group that shares the partitions of some topics."""
+
+    async def poll(self, limit: int, wait: float) -> Sequence[Record]:
+        """The next records of the partitions held, at most ``limit``, in offset order within each partition.
+
+        Waits up to ``wait`` seconds for the first and returns at once with what is there. Given records are not given again
+        unless a `Claim` says so. A partition may be lost at any time: only a fenced commit says whose the work was.
+
+        Raises `LogUnavailable` when the log cannot be read; the follower is then closed and another one is made.
+        """
+        ...
+
+    def held(self) -> Iterable[tuple[str, int]]:
+        """The (topic, partition) pairs this member holds now."""
+        ...
+
+
+class EventLog(Protocol):
+    """An append-only log of topics split into partitions."""
+
+    async def append(self, records: Sequence[NewRecord]) -> Sequence[Position]:
+        """Append ``records`` durably; their positions, in the order given.
+
+        Raises `LogUnavailable` when the log does not take them in time; `TooLarge` when one is over the log's limit (then none
+        of the call's records is appended).
+        """
+        ...
+
+    async def read(self, topic: str, partition: int, start: int, limit: int) -> Sequence[Record]:
+        """At most ``limit`` records of one partition from offset ``start`` on, oldest first; empty at the end.
+
+        Raises `LogUnavailable`.
+        """
+        ...
+
+    async def ends(self, topic: str) -> Mapping[int, int]:
+        """For each partition of ``topic`` the offset after its last record: 0 when it is empty. Raises `LogUnavailable`."""
+        ...
+
+    async def starts(self, topic: str) -> Mapping[int, int]:
+        """For each partition of ``topic`` the lowest offset that can still be read. Raises `LogUnavailable`."""
+        ...
+
+    def follow(self, topics: Sequence[str], group: str, claim: Claim) -> AbstractAsyncContextManager[Follower]:
+        """Join ``group`` and be given a share of the partitions of ``topics`` for as long as the context is open."""
+        ...
+
+    async def close(self) -> None:
+        """Let go of the engine. Appends under way are finished or raise `LogUnavailable`."""
+        ...

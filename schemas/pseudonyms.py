@@ -1,0 +1,59 @@
+"""Opaque keys made from identifying ones, so that no identifier travels in a key, a URL, a log or a metric.
+
+A plain hash of an NHS number can be reversed by trying all of them; an HMAC with a secret cannot (promise P12). Every process
+of one backbone needs the same secret for ever: with another, every key and person id is another.
+
+Source: RFC 2104 (HMAC), FIPS 180-4 (SHA-256).
+"""
+
+from __future__ import annotations
+
+import hmac
+
+from schemas.identifiers import FactId, LocalId, NhsNumber, PersonId, RecordKey
+
+_LENGTH = 32
+"""Hexadecimal digits kept: 128 bits, so that two of 10^9 keys meet with a chance below 10^-20."""
+_BETWEEN = "\x1f"
+"""ASCII unit separator between the parts, so that ``a`` + ``bc`` and ``ab`` + ``c`` differ."""
+
+
+class Pseudonyms:
+    """Makes keys and ids from identifiers, always the same from the same.
+
+    ``secret`` has at least 32 bytes; it is read from the settings and never logged.
+    """
+
+    __slots__ = ("_secret",)
+
+    def __init__(self, secret: bytes) -> None:
+        if len(secret) < 32:
+            raise ValueError("the pseudonym secret needs at least 32 bytes")
+        self._secret = secret
+
+    def _make(self, *parts: str) -> str:
+        return hmac.digest(self._secret, _BETWEEN.join(parts).encode(), "sha256").hex()[:_LENGTH]
+
+    def record(self, source: str, local_id: LocalId) -> RecordKey:
+        """Key of the record that ``source`` knows by ``local_id``."""
+        return RecordKey(self._make("record", source, local_id))
+
+    def record_by_number(self, source: str, number: NhsNumber) -> RecordKey:
+        """Key of a record for which ``source`` has no identifier but the NHS number."""
+        return RecordKey(self._make("record-by-nhs-number", source, number))
+
+    def fact(self, source: str, *natural_key: str) -> FactId:
+        """Id of the fact that ``source`` names by ``natural_key``, for example a visit and a kind of movement."""
+        return FactId(self._make("fact", source, *natural_key))
+
+    def conversation(self, source: str, thread: str) -> str:
+        """Id of what belongs together at one source: a visit, a referral thread."""
+        return self._make("conversation", source, thread)
+
+    def person_by_number(self, number: NhsNumber) -> PersonId:
+        """Id of the person with this verified NHS number, whichever source says so."""
+        return PersonId(self._make("person", number))
+
+    def person_by_record(self, record: RecordKey) -> PersonId:
+        """Id of the person of a record without a verified NHS number."""
+        return PersonId(self._make("person-of-record", record))

@@ -1,0 +1,56 @@
+"""What was rejected, kept whole: the records of the quarantine topic (promise P4)."""
+
+from __future__ import annotations
+
+import msgspec
+
+CHUNK_BYTES = 4 * 1024 * 1024
+"""Content per log record: a rejected file of any size is kept in numbered parts, each well below the log's record limit."""
+
+
+class Kept(msgspec.Struct, frozen=True, kw_only=True, tag="kept"):
+    """One part of one rejected item. Part 0 comes last, so that its presence vouches for the others."""
+
+    id: str
+    """UUIDv5 of source, content hash and position: the same rejection kept twice is one."""
+    source: str
+    door: str
+    media_type: str
+    code: str
+    reason: str
+    position: str
+    """Where in the arrival it stood: ``message``, ``line 12``."""
+    receipt: str
+    received_at: str
+    part: int
+    """From ``parts - 1`` down to 0."""
+    parts: int
+    content: bytes
+    """The raw bytes (base64 in JSON): alone enough to be translated again; a rejected row carries its header row."""
+    name: str = ""
+
+
+class Tried(msgspec.Struct, frozen=True, kw_only=True, tag="tried"):
+    """The outcome of sending a kept item through again."""
+
+    id: str
+    at: str
+    """RFC 3339 in UTC."""
+    accepted: bool
+    receipt: str
+    code: str = ""
+    reason: str = ""
+
+
+QuarantineRecord = Kept | Tried
+_DECODER: msgspec.json.Decoder[QuarantineRecord] = msgspec.json.Decoder(QuarantineRecord)
+
+
+def encode(record: QuarantineRecord) -> bytes:
+    """The record as it stands in the log."""
+    return msgspec.json.encode(record)
+
+
+def decode(content: bytes) -> QuarantineRecord:
+    """The record in ``content``. Raises ``msgspec.ValidationError``."""
+    return _DECODER.decode(content)
