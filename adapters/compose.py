@@ -1,0 +1,94 @@
+"""Makes an event of what a translator understood: the step every format shares.
+
+A translator says *what* (a `Statement`); here it gets its identity, is checked against FHIR R4 and the catalogue, and is put
+into its envelope.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from datetime import datetime
+from typing import NamedTuple
+
+import msgspec
+import orjson
+
+from adapters.translator import Arrival
+from schemas.catalogue import EventType
+from schemas.errors import InvalidValue
+from schemas.event import PAYLOAD_TYPE, SCHEMA_URN, Event, Precision, Sensitivity, event_id, instant
+from schemas.fhir import faults_in
+from schemas.identifiers import RecordKey
+from schemas.resources.bundle import Resource, collection
+
+
+class Statement(NamedTuple):
+    """One fact as a source stated it."""
+
+    type: EventType
+    record: RecordKey
+    natural_key: tuple[str, ...]
+    """What names the fact at the source, for example the visit and the kind of movement. Other content under it is a version."""
+    happened_at: datetime
+    """Aware. For a day its first instant in Europe/London."""
+    focus: Resource
+    patient: Resource
+    others: tuple[Resource, ...] = ()
+    precision: Precision = Precision.SECOND
+    sequence: str = ""
+    """Order among the versions of the fact, compared as text (`schemas.event.Event.sequence`)."""
+    thread: str = ""
+    """The source's name of what belongs together: visit number, referral id. Hashed here."""
+    sensitivity: Sensitivity = Sensitivity.NORMAL
+
+
+class Origin(NamedTuple):
+    """What an item's events have in common."""
+
+    arrival: Arrival
+    content_hash: bytes
+    """SHA-256 of the item's content (`content_hash`)."""
+    version: str
+    """Of the translation: `adapters.translator.Translator.version`."""
+
+
+def content_hash(content: bytes) -> bytes:
+    """SHA-256 of one item as received: of the message or row, not of the file around it."""
+    return hashlib.sha256(content).digest()
+
+
+_GUARD = (Sensitivity.NORMAL, Sensitivity.RESTRICTED, Sensitivity.VERY_RESTRICTED)
+
+
+def compose(statement: Statement, origin: Origin) -> Event:
+    """The event that says ``statement``.
+
+    The same statement from the same content gives the same id. The classification is the stricter of the type's and the statement's.
+
+    Raises `InvalidValue` when the payload is not valid FHIR R4; the message names the element, never its content.
+    """
+    row, arrival = statement.type, origin.arrival
+    source, pseudonyms = arrival.source, arrival.pseudonyms
+    fact = pseudonyms.fact(source.id, *statement.natural_key)
+    bundle = collection(statement.focus, fact, statement.patient, statement.record, statement.others)
+    faults = faults_in(bundle)
+    if faults:
+        raise InvalidValue(f"the payload would not be valid FHIR R4: {faults[0].reason}", where=faults[0].element)
+    return Event(
+        id=event_id(source.id, fact, row.name, origin.content_hash, origin.version),
+        source=source.urn,
+        specversion="1.0",
+        type=row.name,
+        subject=fact,
+        time=instant(statement.happened_at),
+        recordedtime=instant(arrival.received_at),
+        partitionkey=statement.record,
+        dataschema=SCHEMA_URN + row.name,
+        datacontenttype=PAYLOAD_TYPE,
+        data=msgspec.Raw(orjson.dumps(bundle)),
+        dataclassification=max(row.sensitivity, statement.sensitivity, key=_GUARD.index),
+        timeprecision=statement.precision,
+        sequence=statement.sequence,
+        correlationid=pseudonyms.conversation(source.id, statement.thread) if statement.thread else "",
+        traceparent=arrival.traceparent,
+    )

@@ -1,0 +1,1 @@
+"""Events made into what people read and receive."""

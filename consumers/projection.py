@@ -1,0 +1,32 @@
+"""The port of every read model: log records in, rows out, in the transaction that also moves the position."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from schemas.log import Record
+
+
+class Projection(Protocol):
+    """One read model, written from the log and from nothing else.
+
+    ``apply`` keeps three rules, held by ``tests/contract/test_projections.py``:
+
+    * a record applied twice changes nothing the second time;
+    * any interleaving of partitions, and any order of one fact's versions, ends in the same rows;
+    * it does no I/O but through the connection given, and never commits.
+    """
+
+    name: str
+    """Names its position for ever, for example ``timeline``."""
+    topics: tuple[str, ...]
+
+    async def apply(self, records: Sequence[Record], connection: AsyncConnection) -> None:
+        """Write what ``records`` say. Records of one partition come in offset order.
+
+        Raises on a record it cannot apply: the runner rolls back, finds the one at fault and parks it.
+        """
+        ...

@@ -1,0 +1,1 @@
+"""The door, and the only place where things are plugged together."""

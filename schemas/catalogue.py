@@ -1,0 +1,121 @@
+"""The table of event types: the only place where a type is added.
+
+A type's name is a noun, a verb and a major version, as the national services name theirs (``pds-death-notification-2``): a
+breaking change is a new major beside the old one.
+
+Source: NHS England Multicast Notification Service, event naming rules.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from enum import StrEnum
+from types import MappingProxyType
+from typing import NamedTuple
+
+from schemas.event import Sensitivity
+
+CATALOGUE_VERSION = "1"
+
+
+class Kind(StrEnum):
+    """What an entry is about: the timeline's ``kind`` filter."""
+
+    PERSON = "person"
+    ENCOUNTER = "encounter"
+    REFERRAL = "referral"
+    NOTICE = "notice"
+    ASSESSMENT = "assessment"
+    SERVICE = "service"
+    CONTACT = "contact"
+    ALERT = "alert"
+    PLAN = "plan"
+    CARER = "carer"
+    DOCUMENT = "document"
+    CHOICE = "choice"
+
+
+class Character(StrEnum):
+    """What an entry means in a life: a timeline shows support as well as crisis, and outcomes are counted from it."""
+
+    CRISIS = "crisis"
+    SUPPORT = "support"
+    PLAN = "plan"
+    ADMINISTRATIVE = "administrative"
+
+
+class Movement(StrEnum):
+    """What a type does to the fact it names."""
+
+    STATES = "states"
+    """A new version of the fact."""
+    SNAPSHOT = "snapshot"
+    """The whole state of a thing, repeated by some systems at every change: says nothing when nothing changed."""
+    WITHDRAWS = "withdraws"
+    """The fact did not happen or was entered in error."""
+
+
+class EventType(NamedTuple):
+    """One row of the catalogue."""
+
+    name: str
+    focus: str
+    """FHIR resource type of the Bundle's first entry; ``Resource`` for any."""
+    kind: Kind
+    character: Character
+    title: str
+    """Template of `schemas.sentence`."""
+    movement: Movement = Movement.STATES
+    sensitivity: Sensitivity = Sensitivity.NORMAL
+    """The least an event of this type has; a record's own restriction raises it."""
+
+
+_P, _E, _R, _N, _S = Kind.PERSON, Kind.ENCOUNTER, Kind.REFERRAL, Kind.NOTICE, Kind.SERVICE
+_CRISIS, _SUPPORT, _PLAN, _ADMIN = Character.CRISIS, Character.SUPPORT, Character.PLAN, Character.ADMINISTRATIVE
+_SNAPSHOT, _WITHDRAWS = Movement.SNAPSHOT, Movement.WITHDRAWS
+
+_ROWS = (
+    EventType("person-registered-1", "Patient", _P, _ADMIN, "Registered with {source}", _SNAPSHOT),
+    EventType("person-changed-1", "Patient", _P, _ADMIN, "Personal details updated by {source}", _SNAPSHOT),
+    EventType("person-died-1", "Patient", _P, _CRISIS, "Died"),
+    EventType("records-merged-1", "Patient", _P, _ADMIN, "Two records joined into one at {source}"),
+    EventType("encounter-planned-1", "Encounter", _E, _PLAN, "Stay planned[ at {place}]"),
+    EventType("encounter-admitted-1", "Encounter", _E, _CRISIS, "Admitted[ to {place}]"),
+    EventType("encounter-transferred-1", "Encounter", _E, _ADMIN, "Moved[ to {place}]"),
+    EventType("encounter-changed-1", "Encounter", _E, _ADMIN, "Details of the stay updated[ at {place}]", _SNAPSHOT),
+    EventType("encounter-discharge-planned-1", "Encounter", _E, _PLAN, "Leaving hospital planned[: {readiness}][, expected {expected}][, from {place}]"),
+    EventType("encounter-discharged-1", "Encounter", _E, _SUPPORT, "Discharged[ from {place}][, to {destination}]"),
+    EventType("encounter-attended-1", "Encounter", _E, _SUPPORT, "Seen[ at {place}][: {reason}]"),
+    EventType("encounter-cancelled-1", "Encounter", _E, _ADMIN, "Cancelled[ at {place}]", _WITHDRAWS),
+    EventType("referral-requested-1", "ServiceRequest", _R, _SUPPORT, "Referred[ for {service}][ to {performer}]"),
+    EventType("referral-accepted-1", "Task", _R, _SUPPORT, "Referral accepted[ by {performer}]"),
+    EventType("referral-declined-1", "Task", _R, _CRISIS, "Referral declined[ by {performer}][: {reason}]"),
+    EventType("referral-changed-1", "ServiceRequest", _R, _ADMIN, "Referral updated[ for {service}]"),
+    EventType("referral-cancelled-1", "ServiceRequest", _R, _ADMIN, "Referral cancelled[ for {service}]"),
+    EventType("referral-completed-1", "Task", _R, _SUPPORT, "Referral completed[ by {performer}]"),
+    EventType("notice-given-1", "ServiceRequest", _N, _PLAN, "Notice given to the council[: {service}]"),
+    EventType("notice-answered-1", "ServiceRequest", _N, _SUPPORT, "Council answered the notice[: {service}]"),
+    EventType("notice-withdrawn-1", "ServiceRequest", _N, _ADMIN, "Notice to the council withdrawn[: {reason}]"),
+    EventType("assessment-completed-1", "ClinicalImpression", Kind.ASSESSMENT, _SUPPORT, "Assessment completed[: {what}][, {summary}]"),
+    EventType("service-started-1", "EpisodeOfCare", _S, _SUPPORT, "Service started[: {service}][, from {provider}]"),
+    EventType("service-changed-1", "EpisodeOfCare", _S, _SUPPORT, "Service changed[: {service}][, from {provider}]"),
+    EventType("service-ended-1", "EpisodeOfCare", _S, _ADMIN, "Service ended[: {service}][, from {provider}]"),
+    EventType("contact-made-1", "Encounter", Kind.CONTACT, _SUPPORT, "[{kind} by ]{source}[: {reason}]"),
+    EventType("contact-missed-1", "Encounter", Kind.CONTACT, _CRISIS, "Missed[ {kind}] with {source}[: {reason}]"),
+    EventType("alarm-raised-1", "Communication", Kind.ALERT, _CRISIS, "Alarm raised[: {what}][, {reason}]"),
+    EventType("alert-raised-1", "Flag", Kind.ALERT, _CRISIS, "Alert[: {what}]"),
+    EventType("alert-cleared-1", "Flag", Kind.ALERT, _SUPPORT, "Alert no longer needed[: {what}]"),
+    EventType("plan-agreed-1", "CarePlan", Kind.PLAN, _PLAN, "Plan agreed[: {summary}]"),
+    EventType("plan-reviewed-1", "CarePlan", Kind.PLAN, _PLAN, "Plan reviewed[: {summary}]"),
+    EventType("goal-set-1", "Goal", Kind.PLAN, _PLAN, "Goal set[: {summary}]"),
+    EventType("goal-progressed-1", "Goal", Kind.PLAN, _SUPPORT, "Progress towards a goal[: {summary}][, {outcome}]"),
+    EventType("about-me-written-1", "QuestionnaireResponse", Kind.PLAN, _PLAN, "Wrote down what matters to them"),
+    EventType("carer-named-1", "RelatedPerson", Kind.CARER, _SUPPORT, "Carer named[: {name}][, {relationship}]"),
+    EventType("carer-ended-1", "RelatedPerson", Kind.CARER, _ADMIN, "Carer no longer named[: {name}]"),
+    EventType("document-received-1", "DocumentReference", Kind.DOCUMENT, _ADMIN, "Document from {source}[: {what}]"),
+    EventType("choice-recorded-1", "Consent", Kind.CHOICE, _PLAN, "Choice recorded[: {what}]"),
+    EventType("entry-withdrawn-1", "Resource", Kind.PERSON, _ADMIN, "Withdrawn by {source}: entered in error", _WITHDRAWS),
+)
+
+CATALOGUE: Mapping[str, EventType] = MappingProxyType({row.name: row for row in _ROWS})
+"""Event type by its name, in the order of the table."""

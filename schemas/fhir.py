@@ -1,0 +1,2 @@
+"""Checks payloads against FHIR R4."""
+from __future__ import annotations
