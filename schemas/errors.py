@@ -8,12 +8,16 @@
     │   ├── Unsupported              readable, but of a kind no translator knows
     │   ├── MissingIdentifier        nothing says whose record it is
     │   ├── InvalidValue             one field holds what it may not
-    │   └── TooLarge                 over a stated limit
+    │   ├── TooLarge                 over a stated limit
+    │   ├── UnknownSender            no declared source sends under this name
+    │   ├── WrongCertificate         the sender's certificate is not that of the source it names
+    │   └── TranslatorFailed         a fault of the backbone's own translator
     ├── UnknownSource                no source of that id is declared in the settings
     ├── SettingsError                a setting is missing, unknown or contradictory: file, line, key
     ├── EngineUnavailable            the log or the store does not answer: try again later
     │   ├── LogUnavailable
-    │   └── StoreUnavailable
+    │   ├── StoreUnavailable
+    │   └── ReceiverUnavailable      a system we send to
     ├── PositionLost                 another process has taken this partition over: roll back
     ├── NotFound                     nothing of that id is here
     └── InvalidRequest               a parameter of a request is not usable
@@ -89,6 +93,27 @@ class TooLarge(RejectedInput):
     cure = "Send it in smaller parts; nothing was cut off and taken in part."
 
 
+class UnknownSender(RejectedInput):
+    """No declared source sends under this name."""
+
+    code = "unknown-sender"
+    cure = "It is kept: give a [[source]] in backbone.toml a `match` for this MSH-3 and MSH-4, then redrive it."
+
+
+class WrongCertificate(RejectedInput):
+    """The sender's certificate is not that of the source it names."""
+
+    code = "wrong-certificate"
+    cure = "It is kept: have the sender use its own certificate, or correct the `certificate` of the [[source]], then redrive it."
+
+
+class TranslatorFailed(RejectedInput):
+    """The backbone's own translator failed on this content."""
+
+    code = "translator-failed"
+    cure = "It is kept: the fault is the backbone's, its log says where. Redrive it after an upgrade."
+
+
 class UnknownSource(BackboneError):
     """No source of that id is declared."""
 
@@ -120,6 +145,13 @@ class StoreUnavailable(EngineUnavailable):
     """The store does not answer."""
 
     code = "store-unavailable"
+
+
+class ReceiverUnavailable(EngineUnavailable):
+    """The system this is sent to does not answer."""
+
+    code = "receiver-unavailable"
+    cure = "Check its address and that it is running, then send it again: what it had already taken is not taken twice."
 
 
 class PositionLost(BackboneError):

@@ -11,8 +11,9 @@ Promises every implementation keeps (``tests/contract/test_log.py`` holds each t
 * **Bytes.** What was appended is read back byte for byte.
 * **Positions.** A partition's first record has offset 0 unless retention removed it; offsets rise and may have gaps.
 
-Records that one call appends to several topics are not atomic between topics unless the implementation says so: put the
-record that vouches for the others last, and only in a call of its own once the first has returned.
+Records that one call appends to several topics are not atomic between topics unless the implementation says so
+(`EventLog.atomic`): put the record that vouches for the others last, and where it is not atomic only in a call of its own
+once the first has returned.
 """
 
 from __future__ import annotations
@@ -88,6 +89,11 @@ class Follower(Protocol):
 
 class EventLog(Protocol):
     """An append-only log of topics split into partitions."""
+
+    @property
+    def atomic(self) -> bool:
+        """Whether the records of one `append` are in the log all or not at all, whatever topics they go to."""
+        ...
 
     async def append(self, records: Sequence[NewRecord]) -> Sequence[Position]:
         """Append ``records`` durably; their positions, in the order given.

@@ -50,6 +50,10 @@ class Pseudonyms:
         """Id of what belongs together at one source: a visit, a referral thread."""
         return self._make("conversation", source, thread)
 
+    def control(self, source: str, control: str) -> str:
+        """Id of a message by the sender's own id of it (MLLP: MSH-3, MSH-4 and MSH-10), which may hold a hospital number."""
+        return self._make("control", source, control)
+
     def person_by_number(self, number: NhsNumber) -> PersonId:
         """Id of the person with this verified NHS number, whichever source says so."""
         return PersonId(self._make("person", number))

@@ -39,7 +39,7 @@ class Receipt(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     rejected: int = 0
     """Items kept in quarantine."""
     events: list[str] = []
-    """Ids of the events made, in input order. A long arrival's are spread over its `ReceiptPart` records."""
+    """Ids of the events made, in input order. A long arrival's are spread over its parts."""
     refusals: list[Refusal] = []
     flags: list[str] = []
     """What was taken in but deserves a look: ``nhs-number-invalid at PID-3``, ``control-id-reused``."""
@@ -48,13 +48,14 @@ class Receipt(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     reply: str = ""
     """The ACK's code for a transport that repeats its answer to a repeated message: ``AA``, ``AE``, ``AR``."""
     part: int = 0
-    """0 for the account itself; 1, 2, … for the parts of a long arrival, which carry only ``events`` and ``refusals``."""
+    """0 for the account itself; 1, 2, … for the parts of a long arrival, which carry only what is next of ``events``, ``refusals``
+    and ``flags``. Part 0 has the first of them, the counts, and comes last in the log: its presence vouches for the others."""
     name: str = ""
     """Name of the file, without its folder."""
 
 
 LISTED = 1000
-"""Event ids and refusals in one receipt record; what is more goes into numbered parts. Keeps a record far below 1 MiB."""
+"""Event ids, refusals and flags in one receipt record; what is more goes into numbered parts. Keeps a record far below 1 MiB."""
 
 
 def encode(receipt: Receipt) -> bytes:
