@@ -104,7 +104,7 @@ class WrongCertificate(RejectedInput):
     """The sender's certificate is not that of the source it names."""
 
     code = "wrong-certificate"
-    cure = "It is kept: have the sender use its own certificate, or correct the `certificate` of the [[source]], then redrive it."
+    cure = "It is kept: have the sender use its own certificate, or correct that of the [[source]], then redrive it."
 
 
 class TranslatorFailed(RejectedInput):

@@ -1,4 +1,4 @@
-"""A receipt: what became of one thing that arrived. Kept in the log, so that every source item can be accounted for (promise P10)."""
+"""A receipt: what became of one thing that arrived. Kept in the log, so that every item can be accounted for (promise P10)."""
 
 from __future__ import annotations
 
@@ -48,14 +48,14 @@ class Receipt(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     reply: str = ""
     """The ACK's code for a transport that repeats its answer to a repeated message: ``AA``, ``AE``, ``AR``."""
     part: int = 0
-    """0 for the account itself; 1, 2, … for the parts of a long arrival, which carry only what is next of ``events``, ``refusals``
-    and ``flags``. Part 0 has the first of them, the counts, and comes last in the log: its presence vouches for the others."""
+    """0 for the account itself; 1, 2, … for the parts of a long arrival, which carry only the next ``events``, ``refusals`` and
+    ``flags``. Part 0 has the first of them and the counts, and comes last in the log: its presence vouches for the others."""
     name: str = ""
     """Name of the file, without its folder."""
 
 
 LISTED = 1000
-"""Event ids, refusals and flags in one receipt record; what is more goes into numbered parts. Keeps a record far below 1 MiB."""
+"""Event ids, refusals and flags in one receipt record; what is more goes into parts. Keeps a record far below 1 MiB."""
 
 
 def encode(receipt: Receipt) -> bytes:
