@@ -68,7 +68,10 @@ class KafkaCluster:
         return ",".join(f"127.0.0.1:{node.port}" for node in self.members)
 
     def start(self) -> None:
-        """Format and start every node, and wait until all of them answer. Raises `TimeoutError` with the end of a node's log."""
+        """Format and start every node, and wait until all of them answer.
+
+        Raises `TimeoutError` with the end of a node's log.
+        """
         for node in self.members:
             self._format(node)
             self.restart(node)
@@ -125,7 +128,16 @@ class KafkaCluster:
         if (node.folder / "data" / "meta.properties").exists():
             return
         voters = ",".join(f"{one.id}@127.0.0.1:{one.controller_port}:{one.directory_id}" for one in self.members)
-        start = ["kafka.tools.StorageTool", "format", "-t", self.id, "-c", str(node.properties), "--initial-controllers", voters]
+        start = [
+            "kafka.tools.StorageTool",
+            "format",
+            "-t",
+            self.id,
+            "-c",
+            str(node.properties),
+            "--initial-controllers",
+            voters,
+        ]
         subprocess.run([*self._java(), *start], check=True, capture_output=True)
 
     def _properties(self, node: KafkaNode) -> dict[str, str]:
@@ -169,5 +181,3 @@ def _answers(port: int) -> bool:
     with socket.socket() as probe:
         probe.settimeout(0.5)
         return probe.connect_ex(("127.0.0.1", port)) == 0
-
-

@@ -42,7 +42,10 @@ class PostgresServer:
         return self.process is not None and self.process.poll() is None
 
     def start(self) -> None:
-        """Start the server, making its data folder the first time, and wait for it. Raises `TimeoutError` with the end of its log."""
+        """Start the server, making its data folder the first time, and wait for it.
+
+        Raises `TimeoutError` with the end of its log.
+        """
         self.folder.mkdir(parents=True, exist_ok=True)
         user = self._own_folder()
         data = self.folder / "data"

@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from adapters.sources.mllp_send import send
+
 from gateway.commands.show import timeline_table
 from schemas.errors import BackboneError, EngineUnavailable
 from schemas.identifiers import NHS_NUMBER
@@ -60,7 +61,9 @@ async def demo(folder: Path, *, once: bool) -> None:
 
 def _fresh(folder: Path) -> None:
     if folder.exists() and not (folder / _MARK).exists():
-        raise DemoError("the folder holds something that the demo did not make", where=str(folder), cure="Name another with --folder.")
+        raise DemoError(
+            "the demo did not make this folder and will not empty it", where=str(folder), cure="Name another: --folder."
+        )
     shutil.rmtree(folder, ignore_errors=True)
     (folder / "inbox" / "riverside").mkdir(parents=True)
     (folder / _MARK).touch()
@@ -143,7 +146,7 @@ def _get(http: str, path: str) -> dict[str, Any] | None:
 def _call(http: str, path: str, body: bytes | None, media_type: str | None) -> dict[str, Any] | None:
     """The JSON answered; ``None`` while the server is not up or does not know the thing yet."""
     headers = {"Content-Type": media_type} if media_type else {}
-    request = urllib.request.Request(f"http://{http}{path}", data=body, headers=headers)  # noqa: S310 - our own loopback address
+    request = urllib.request.Request(f"http://{http}{path}", data=body, headers=headers)
     try:
         with urllib.request.urlopen(request, timeout=DEADLINE_S) as answer:  # noqa: S310
             found: dict[str, Any] = json.loads(answer.read())

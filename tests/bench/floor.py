@@ -18,9 +18,14 @@ from pathlib import Path
 
 _ACK = b"\x0bMSH|^~\\&|ROUTE|ROUTE|PAS|RX1|20260301||ACK^A01^ACK|1|P|2.4\rMSA|AA|1\r\x1c\r"
 _BATCH = 1000
+_READ = "SELECT offset, value FROM entry WHERE offset > ? ORDER BY offset LIMIT ?"
+_WRITE = "INSERT INTO entry VALUES (?, ?, ?, ?) ON CONFLICT (id) DO UPDATE SET body = excluded.body"
 
 
-def _writer(folder: Path, work: queue.SimpleQueue[tuple[bytes, asyncio.Transport] | None], loop: asyncio.AbstractEventLoop) -> None:
+Work = queue.SimpleQueue[tuple[bytes, asyncio.Transport] | None]
+
+
+def _writer(folder: Path, work: Work, loop: asyncio.AbstractEventLoop) -> None:
     log = sqlite3.connect(folder / "log.db", isolation_level=None)
     log.execute("PRAGMA journal_mode=WAL")
     log.execute("PRAGMA synchronous=FULL")
@@ -44,7 +49,7 @@ def _answer(transports: list[asyncio.Transport]) -> None:
 
 
 class _Server(asyncio.Protocol):
-    def __init__(self, work: queue.SimpleQueue[tuple[bytes, asyncio.Transport] | None]) -> None:
+    def __init__(self, work: Work) -> None:
         self._work, self._partial = work, b""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -63,7 +68,7 @@ class _Server(asyncio.Protocol):
 async def serve(port: int, folder: Path) -> None:
     """Take frames on ``port``, commit them in groups, answer."""
     loop = asyncio.get_running_loop()
-    work: queue.SimpleQueue[tuple[bytes, asyncio.Transport] | None] = queue.SimpleQueue()
+    work: Work = queue.SimpleQueue()
     thread = threading.Thread(target=_writer, args=(folder, work, loop))
     thread.start()
     stop = asyncio.Event()
@@ -91,14 +96,14 @@ def project(folder: Path) -> None:
     print("ready", flush=True)
     position = 0
     while not stopped.is_set():
-        rows = log.execute("SELECT offset, value FROM entry WHERE offset > ? ORDER BY offset LIMIT ?", (position, _BATCH)).fetchall()
+        rows = log.execute(_READ, (position, _BATCH)).fetchall()
         if not rows:
             time.sleep(0.005)
             continue
         position = rows[-1][0]
-        entries = [(hashlib.sha1(value, usedforsecurity=False).hexdigest(), value[300:310], offset, value) for offset, value in rows]
+        entries = [(hashlib.sha1(value).hexdigest(), value[300:310], offset, value) for offset, value in rows]
         store.execute("BEGIN IMMEDIATE")
-        store.executemany("INSERT INTO entry VALUES (?, ?, ?, ?) ON CONFLICT (id) DO UPDATE SET body = excluded.body", entries)
+        store.executemany(_WRITE, entries)
         store.execute("DELETE FROM position")
         store.execute("INSERT INTO position VALUES (?)", (position,))
         store.execute("COMMIT")

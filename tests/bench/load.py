@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Iterator
+from functools import partial
 from typing import NamedTuple
 
 _START, _END = b"\x0b", b"\x1c\r"
@@ -63,7 +64,10 @@ async def send_all(port: int, messages: list[bytes], connections: int) -> Load:
     share = iter(messages)
     finished = [loop.create_future() for _ in range(connections)]
     started = time.perf_counter()
-    senders = [(await loop.create_connection(lambda done=done: _Sender(share, done), "127.0.0.1", port))[1] for done in finished]
+    senders = []
+    for done in finished:
+        _, sender = await loop.create_connection(partial(_Sender, share, done), "127.0.0.1", port)
+        senders.append(sender)
     await asyncio.gather(*finished)
     seconds = time.perf_counter() - started
     return Load(sum(sender.acked for sender in senders), seconds, sum(sender.refused for sender in senders))

@@ -1,0 +1,82 @@
+"""What a topic must be like for the log's promises to hold, and the cure when it is not. Pure: no client here.
+
+Source: Apache Kafka 4.1 topic configuration, https://kafka.apache.org/documentation/#topicconfigs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import NamedTuple
+
+from schemas.errors import SettingsError
+
+RECORD_BYTES = 32 * 1024 * 1024
+"""Largest record: a 16 MiB message whose documents grow by a third in base64, with its envelope. Set on the topic, which is
+all a broker asks for (its replicas and consumers take one oversized batch by KIP-74), so that no claim check is needed."""
+
+
+class TopicShape(NamedTuple):
+    """How many partitions and copies a topic has."""
+
+    partitions: int
+    replication: int
+
+    @property
+    def in_sync(self) -> int:
+        """Copies that must have a record before it is acknowledged: all but one, so that one broker may be away."""
+        return max(1, self.replication - 1)
+
+
+def settings(shape: TopicShape) -> Mapping[str, str]:
+    """The settings a topic is made with, each for a promise."""
+    return MappingProxyType(
+        {
+            "cleanup.policy": "delete",  # compaction would drop versions of one record's events
+            "retention.ms": "-1",  # the log is the truth: for ever
+            "retention.bytes": "-1",
+            "min.insync.replicas": str(shape.in_sync),  # P1: acknowledged means on all in-sync replicas
+            "unclean.leader.election.enable": "false",  # P1: a replica that lags may not become the truth
+            "max.message.bytes": str(RECORD_BYTES),
+            "message.timestamp.type": "LogAppendTime",  # lag in seconds is by the engine's clock, not the sender's
+        }
+    )
+
+
+_AT_LEAST = frozenset({"min.insync.replicas", "max.message.bytes"})
+"""Settings that may be larger than ours."""
+_FREE = frozenset({"retention.ms", "retention.bytes"})
+"""Settings an operator may choose: events older than the retention cannot be rebuilt from."""
+
+
+def check(topic: str, found: TopicShape, config: Mapping[str, str], wanted: TopicShape) -> None:
+    """Refuse a topic that cannot keep the promises.
+
+    Raises `SettingsError` naming the setting and the command that mends it.
+    """
+    if found.partitions != wanted.partitions:
+        raise SettingsError(
+            f"the topic has {found.partitions} partitions, the settings say {wanted.partitions}",
+            where=topic,
+            cure="Set BACKBONE_PARTITIONS to what the topic has; docs/operate.md says how to change it for good.",
+        )
+    if found.replication < wanted.replication:
+        raise SettingsError(
+            f"the topic has {found.replication} replica(s) a partition, the settings ask for {wanted.replication}",
+            where=topic,
+            cure="Reassign it with kafka-reassign-partitions.sh, or, where losing a disk may lose events, set "
+            "BACKBONE_KAFKA_REPLICATION=1.",
+        )
+    for name, value in settings(wanted).items():
+        if not _satisfies(name, config.get(name, ""), value):
+            raise SettingsError(
+                f"{name} is {config.get(name, 'not set')}, it must be {value}",
+                where=topic,
+                cure=f"kafka-configs.sh --alter --topic {topic} --add-config {name}={value}",
+            )
+
+
+def _satisfies(name: str, found: str, wanted: str) -> bool:
+    if name in _FREE:
+        return True
+    return int(found or 0) >= int(wanted) if name in _AT_LEAST else found == wanted
