@@ -21,6 +21,11 @@
     ├── PositionLost                 another process has taken this partition over: roll back
     ├── NotFound                     nothing of that id is here
     └── InvalidRequest               a parameter of a request is not usable
+        ├── DoorClosed               the source may not send through this door
+        ├── WrongMediaType           the body is in no format this path reads
+        ├── NotAcceptable            the answer cannot be had in the format asked for
+        ├── TooSlow                  the body did not arrive in time
+        └── Misdirected              the request is not meant for this server, or another site's page sent it
 
 A class's ``cure`` is what the reader of the message can do. Messages name positions, fields and codes, never the content
 of a field: a rejected row is read in quarantine, by those who may, not in a log file (promise P12).
@@ -173,3 +178,38 @@ class InvalidRequest(BackboneError):
 
     code = "invalid-request"
     cure = "Correct the named parameter and ask again."
+
+
+class DoorClosed(InvalidRequest):
+    """This source may not send through this door."""
+
+    code = "door-closed"
+    cure = "Add the door to `doors` of the [[source]] in backbone.toml, or send it the way that is listed there."
+
+
+class WrongMediaType(InvalidRequest):
+    """The body is in no format that this path reads."""
+
+    code = "wrong-media-type"
+    cure = "Send one of the media types that /openapi.json lists for this path, and name it in Content-Type."
+
+
+class NotAcceptable(InvalidRequest):
+    """The answer cannot be had in the format asked for."""
+
+    code = "not-acceptable"
+    cure = "Ask for JSON."
+
+
+class TooSlow(InvalidRequest):
+    """The body of the request did not arrive in time."""
+
+    code = "too-slow"
+    cure = "Nothing was taken in; send it again over a better connection, or in smaller parts."
+
+
+class Misdirected(InvalidRequest):
+    """The request is not meant for this server."""
+
+    code = "misdirected"
+    cure = "Ask for this server by the address it listens on, and not from a page of another site."
