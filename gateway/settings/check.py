@@ -1,0 +1,143 @@
+"""Settings that contradict one another, each rule one small function in `RULES`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from typing import NamedTuple
+
+from gateway.settings.lines import KeyPath
+from gateway.settings.shapes import Door, Settings, SourceSettings
+
+
+class Fault(NamedTuple):
+    """One contradiction."""
+
+    path: KeyPath
+    message: str
+    cure: str
+
+
+Rule = Callable[[Settings], Iterable[Fault]]
+
+
+def contradictions(settings: Settings) -> Iterator[Fault]:
+    """Everything that `RULES` find."""
+    for rule in RULES:
+        yield from rule(settings)
+
+
+def _numbered(settings: Settings) -> Iterator[tuple[int, SourceSettings]]:
+    return enumerate(settings.sources.values())
+
+
+def _secret_shared(settings: Settings) -> Iterator[Fault]:
+    if settings.embedded or settings.key_secret is not None:
+        return
+    engine = settings.store if settings.log.embedded else settings.log
+    yield Fault(
+        ("key_secret",),
+        f"with {engine.parts.scheme}:// the key secret must be given: every process needs the same one",
+        "Put 32 random characters or more into a file of mode 0600, and name it in BACKBONE_KEY_SECRET_FILE.",
+    )
+
+
+def _secret_long(settings: Settings) -> Iterator[Fault]:
+    if settings.key_secret is not None and len(settings.key_secret) < 32:
+        cure = "Give at least 32 random characters, for example from `openssl rand -hex 32`."
+        yield Fault(("key_secret",), "the key secret is too short to keep anything secret", cure)
+
+
+def _addresses_differ(settings: Settings) -> Iterator[Fault]:
+    if settings.http == settings.mllp and settings.http.port:
+        yield Fault(("mllp",), f"HTTP and MLLP cannot both listen on {settings.http}", "Give one of them another port.")
+
+
+def _tls_complete(settings: Settings) -> Iterator[Fault]:
+    tls = settings.mllp_tls
+    if (tls.certificate is None) != (tls.key is None):
+        missing = "key" if tls.key is None else "certificate"
+        yield Fault(
+            ("mllp_tls", missing),
+            f"TLS of the MLLP door has no {missing}",
+            "Give both the certificate and its key, or neither.",
+        )
+    if tls.client_authority and not tls.certificate:
+        cure = "Give mllp_tls.certificate and mllp_tls.key, or remove mllp_tls.client_authority."
+        yield Fault(("mllp_tls", "client_authority"), "client certificates are asked for by TLS only", cure)
+    for name in tls.__struct_fields__:
+        file = getattr(tls, name)
+        if file is not None and not file.is_file():
+            yield Fault(
+                ("mllp_tls", name),
+                f"there is no file {file}",
+                "Correct the path; a relative one starts from the settings file.",
+            )
+
+
+def _tls_clients(settings: Settings) -> Iterator[Fault]:
+    for place, source in _numbered(settings):
+        if source.tls_client and not settings.mllp_tls.client_authority:
+            cure = "Give mllp_tls.client_authority, or remove tls_client."
+            yield Fault(("source", place, "tls_client"), "no client certificate is asked for, so none can be matched", cure)
+
+
+_NEEDS = ((Door.MLLP, "match", 'match = { sending_application = "…" }'), (Door.FOLDER, "folder", 'folder = "inbox/…"'))
+"""A door, the key it needs and an example of it; without the door the key says nothing."""
+
+
+def _doors_complete(settings: Settings) -> Iterator[Fault]:
+    for place, source in _numbered(settings):
+        for door, key, example in _NEEDS:
+            given, named = getattr(source, key) is not None, door in source.doors
+            if named and not given:
+                yield Fault(
+                    ("source", place, "doors"), f"the {door} door needs {key}", f"Add {example}, or take {door} out of doors."
+                )
+            if given and not named:
+                yield Fault(
+                    ("source", place, key),
+                    f"{key} without the {door} door does nothing",
+                    f'Add "{door}" to doors, or remove {key}.',
+                )
+
+
+def _mllp_reads_hl7(settings: Settings) -> Iterator[Fault]:
+    for place, source in _numbered(settings):
+        if Door.MLLP in source.doors and source.reads != "hl7v2":
+            cure = 'Write reads = "hl7v2", or take mllp out of doors.'
+            yield Fault(("source", place, "reads"), f"MLLP carries HL7 v2, and this source reads {source.reads}", cure)
+
+
+def _matches_differ(settings: Settings) -> Iterator[Fault]:
+    seen: dict[object, str] = {}
+    for place, source in _numbered(settings):
+        if source.match is None:
+            continue
+        other = seen.setdefault(source.match, source.source.id)
+        if other != source.source.id:
+            yield Fault(("source", place, "match"), f"{other} matches the same messages", "Make the two matches differ.")
+
+
+def _folders_differ(settings: Settings) -> Iterator[Fault]:
+    folders = [(place, source, source.folder) for place, source in _numbered(settings) if source.folder]
+    for index, (place, _, folder) in enumerate(folders):
+        for _, other, earlier in folders[:index]:
+            if folder.is_relative_to(earlier) or earlier.is_relative_to(folder):
+                message = f"this folder and that of {other.source.id} lie in one another"
+                yield Fault(("source", place, "folder"), message, "Give each source a folder of its own.")
+        if folder.is_relative_to(settings.data) or settings.data.is_relative_to(folder):
+            message = "a drop folder and the data folder lie in one another"
+            yield Fault(("source", place, "folder"), message, "Give the source a folder outside the data folder.")
+
+
+RULES: tuple[Rule, ...] = (
+    _secret_shared,
+    _secret_long,
+    _addresses_differ,
+    _tls_complete,
+    _tls_clients,
+    _doors_complete,
+    _mllp_reads_hl7,
+    _matches_differ,
+    _folders_differ,
+)

@@ -1,0 +1,47 @@
+"""What is wrong with the settings, gathered, so that a file is mended in one go and not one start at a time."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from gateway.settings.lines import KeyPath, line_of
+from schemas.errors import SettingsError
+
+
+class Faults:
+    """Collects faults, each with file, line and key or with the variable's name."""
+
+    def __init__(self, file: Path | None = None, lines: dict[KeyPath, int] | None = None) -> None:
+        self._file = file
+        self._lines = lines or {}
+        self._from: dict[KeyPath, str] = {}
+        self._beside: dict[KeyPath, KeyPath] = {}
+        self.found: list[SettingsError] = []
+
+    def comes_from(self, path: KeyPath, variable: str) -> None:
+        """Note that the value of ``path`` was given by an environment variable: later faults name that."""
+        self._from[path] = variable
+
+    def stands_at(self, path: KeyPath, written: KeyPath) -> None:
+        """Note that the value of ``path`` was given by the key ``written`` (``key_secret_file``): later faults name that."""
+        self._beside[path] = written
+
+    def add(self, path: KeyPath, message: str, cure: str) -> None:
+        """``message`` without a full stop; ``cure`` is a whole sentence."""
+        self.found.append(SettingsError(message, where=self.where(path), cure=cure))
+
+    def where(self, path: KeyPath) -> str:
+        """Key, file and line; or the variable; or the key alone for a default."""
+        path = self._beside.get(path, path)
+        if path in self._from:
+            return f"environment variable {self._from[path]}"
+        key = ".".join(str(part) for part in path if isinstance(part, str))
+        line = line_of(path, self._lines)
+        if self._file is None or line is None:
+            return key if self._file is None else f"{self._file}, {key}" if key else str(self._file)
+        return f"{self._file}, line {line}, {key}"
+
+    def stop(self) -> None:
+        """Raises an ``ExceptionGroup`` of every `SettingsError` found; nothing when there is none."""
+        if self.found:
+            raise ExceptionGroup("settings", self.found)

@@ -1,0 +1,98 @@
+"""The table of settings: the only place where one is added. ``docs/settings.md`` is held to it by a test."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from gateway.settings.parse import Parse, address, duration, one_of, path, size, some_of, text, url, whole
+from gateway.settings.shapes import Door
+from schemas.log import PARTITIONS
+from schemas.source import NumbersAre, Sector
+
+PREFIX = "BACKBONE_"
+FILE = "_file"
+"""Suffix of the key, and in capitals of the variable, that names a file holding the value instead."""
+
+
+class Key(NamedTuple):
+    """One setting."""
+
+    path: tuple[str, ...]
+    """Its place in the file: ``("limits", "body")`` is ``body`` below ``[limits]``."""
+    parse: Parse
+    default: object
+    """As it would be written; ``None``: nothing, or what `gateway.settings.read` derives from another key."""
+    says: str
+    """One sentence for ``docs/settings.md``."""
+    by_file: bool = False
+    """May hold a secret: ``…_file`` names a file that holds the value."""
+    secret: bool = False
+    """May not stand in the settings file at all."""
+
+    @property
+    def name(self) -> str:
+        return ".".join(self.path)
+
+    @property
+    def variable(self) -> str:
+        """The environment variable that overrides it."""
+        return PREFIX + "_".join(self.path).upper()
+
+
+KEYS = (
+    Key(("data",), path, "backbone-data", "Folder of the embedded log and store, of the key secret and of the locks."),
+    Key(("log",), url("sqlite", "kafka"), None, "The event log, a file or Kafka. Default: `log.db` in the data folder.", True),
+    Key(
+        ("store",),
+        url("sqlite", "postgresql"),
+        None,
+        "What is read from, a file or PostgreSQL. Default: `store.db` in the data folder.",
+        True,
+    ),
+    Key(("http",), address, "127.0.0.1:8080", "Where HTTP is answered."),
+    Key(("mllp",), address, "127.0.0.1:2575", "Where HL7 v2 messages are taken in. 2575 is the port registered for HL7."),
+    Key(("partitions",), whole(1, 1000), PARTITIONS, "Partitions of a new log: the most processes that can share it."),
+    Key(("key_secret",), text, None, "Secret of keys and person ids: 32 characters or more, for ever.", True, True),
+    Key(("logging",), one_of(("debug", "info", "warning", "error")), "info", "Least serious message that is written."),
+    Key(("limits", "body"), size, "64 MiB", "Largest content of one HTTP request."),
+    Key(("limits", "mllp_frame"), size, "16 MiB", "Largest HL7 v2 message."),
+    Key(("limits", "mllp_connections"), whole(1, 10_000), 64, "MLLP connections of one peer at a time."),
+    Key(("limits", "first_byte"), duration, "10 seconds", "How long a sender may stay silent after it connected."),
+    Key(("limits", "next_byte"), duration, "10 seconds", "How long the sender of half a message may pause."),
+    Key(("limits", "append"), duration, "10 seconds", "How long the log may take before the sender is told to try again."),
+    Key(("limits", "stop"), duration, "8 seconds", "How long a stop waits for work under way."),
+    Key(("folders", "interval"), duration, "2 seconds", "How often drop folders are looked into."),
+    Key(("folders", "settle"), duration, "5 seconds", "How long a file must be unchanged before it is taken."),
+    Key(("mllp_tls", "certificate"), path, None, "Certificate chain of the MLLP door, PEM; with it, MLLP is TLS only."),
+    Key(("mllp_tls", "key"), path, None, "Private key of that certificate, PEM."),
+    Key(("mllp_tls", "client_authority"), path, None, "Authority of client certificates, PEM; every sender must show one."),
+)
+"""Every key but those of a source, in the order of the documentation."""
+
+
+class SourceKey(NamedTuple):
+    """One key of a ``[[source]]`` table."""
+
+    name: str
+    parse: Parse
+    says: str
+    required: bool = False
+
+
+SOURCE_KEYS = (
+    SourceKey("id", text, "Names it for ever, in every key: lower-case letters, digits, hyphens.", True),
+    SourceKey("name", text, "What people call it; shown on the timeline.", True),
+    SourceKey("sector", one_of(Sector), "The part of health and care it belongs to.", True),
+    SourceKey("reads", text, "`hl7v2`, `fhir`, `cloudevents`, or the name of a mapping file beside this one.", True),
+    SourceKey("organisation", text, "ODS code of the organisation."),
+    SourceKey("doors", some_of(Door), 'Ways in that it may use. Default: `["http"]`.'),
+    SourceKey("match", text, "Its MLLP messages: `{ sending_application = …, sending_facility = … }`, one or both."),
+    SourceKey("folder", path, "Its drop folder."),
+    SourceKey("places", text, "What its codes of wards and sites are called: `{ code = name }`."),
+    SourceKey(
+        "nhs_numbers", one_of(NumbersAre), "What its NHS numbers are worth when a record does not say. Default: `traced`."
+    ),
+    SourceKey("expect_every", duration, "Silent for longer than this, it is named under `missing`."),
+    SourceKey("tls_client", text, "Name in the client certificate that its MLLP connections must show."),
+)
+"""Every key of a ``[[source]]`` table; ``match`` and ``places`` are tables and read by `gateway.settings.sources`."""

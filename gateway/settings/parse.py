@@ -1,0 +1,135 @@
+"""From what stands in the file or the environment to a typed value. A ``ValueError`` says what to write instead.
+
+Text from the environment and values from TOML meet the same parsers, so that both sides accept the same.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable
+from datetime import timedelta
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any
+
+from gateway.settings.shapes import Address, Url
+
+Parse = Callable[[object, Path], Any]
+"""Takes the value and the folder that relative paths start from."""
+
+_DURATION = re.compile(r"(\d+(?:\.\d+)?) *(millisecond|second|minute|hour|day|week)s?")
+_SIZE = re.compile(r"(\d+(?:\.\d+)?) *(B|KiB|MiB|GiB|kB|MB|GB)")
+_SIZES = {"B": 1, "kB": 10**3, "MB": 10**6, "GB": 10**9, "KiB": 2**10, "MiB": 2**20, "GiB": 2**30}
+_HOST_PORT = re.compile(r"(?:\[([0-9A-Fa-f:.]+)\]|([^\[\]:/@\s]+)):(\d{1,5})")
+
+
+def duration(value: object, _base: Path) -> timedelta:
+    """``30 seconds``, ``1 day``: a bare number could be any unit."""
+    match = _DURATION.fullmatch(value.strip()) if isinstance(value, str) else None
+    if match is None:
+        raise ValueError('write a number and its unit, for example "30 seconds" or "1 day"')
+    return timedelta(**{match[2] + "s": float(match[1])})
+
+
+def size(value: object, _base: Path) -> int:
+    """``16 MiB``, or a whole number of bytes."""
+    text = str(value).strip() if isinstance(value, int | str) and not isinstance(value, bool) else ""
+    match = _SIZE.fullmatch(text if not text.isdigit() else text + "B")
+    if match is None:
+        raise ValueError('write a number and its unit, for example "16 MiB", or a whole number of bytes')
+    return int(float(match[1]) * _SIZES[match[2]])
+
+
+def whole(least: int, most: int) -> Parse:
+    """A whole number between the two."""
+
+    def parse(value: object, _base: Path) -> int:
+        text = str(value).strip() if isinstance(value, int | str) and not isinstance(value, bool) else ""
+        if not (text.isascii() and text.isdigit() and least <= int(text) <= most):
+            raise ValueError(f"write a whole number from {least} to {most}")
+        return int(text)
+
+    return parse
+
+
+def address(value: object, _base: Path) -> Address:
+    """``127.0.0.1:8080``, ``[::1]:8080``."""
+    match = _HOST_PORT.fullmatch(value.strip()) if isinstance(value, str) else None
+    if match is None or int(match[3]) > 65535:
+        raise ValueError("write HOST:PORT, for example 127.0.0.1:8080")
+    return Address(match[1] or match[2], int(match[3]))
+
+
+def text(value: object, _base: Path) -> str:
+    """Text that says something."""
+    if not isinstance(value, str) or not value.strip():
+        raise ValueError("write a text between quotes")
+    return value.strip()
+
+
+def one_of(choices: Iterable[str]) -> Parse:
+    """One of a few words."""
+    words = tuple(choices)
+
+    def parse(value: object, _base: Path) -> str:
+        if value in words:
+            return str(value)
+        raise ValueError(f"write one of {', '.join(words)}{nearest(str(value), words)}")
+
+    return parse
+
+
+def some_of(choices: Iterable[str]) -> Parse:
+    """A list of some of a few words."""
+    one = one_of(choices)
+
+    def parse(value: object, base: Path) -> frozenset[str]:
+        if not isinstance(value, list) or not value:
+            raise ValueError('write a list, for example ["http"]')
+        return frozenset(one(item, base) for item in value)
+
+    return parse
+
+
+def path(value: object, base: Path) -> Path:
+    """A file or folder; a relative one starts from the settings file's folder, from the environment the working folder."""
+    return (base / Path(text(value, base)).expanduser()).resolve()
+
+
+def url(*schemes: str) -> Parse:
+    """Address of an engine of one of these schemes. The message never repeats it: it may hold a password."""
+
+    def parse(value: object, base: Path) -> Url:
+        written = text(value, base)
+        scheme, separator, rest = written.partition("://")
+        if not separator or scheme not in schemes:
+            examples = " or ".join(_EXAMPLES[known] for known in schemes)
+            raise ValueError(f"write {examples}{nearest(scheme, schemes)}")
+        if scheme != "sqlite":
+            if not Url(written).parts.hostname and not Url(written).parts.query:
+                raise ValueError(f"write {_EXAMPLES[scheme]}")
+            return Url(written)
+        if len(rest) < 2 or not rest.startswith("/"):
+            raise ValueError(f"write {_EXAMPLES[scheme]}, with three slashes before the file")
+        return sqlite_url(path(rest[1:], base))
+
+    return parse
+
+
+_EXAMPLES = {
+    "sqlite": "sqlite:///folder/log.db",
+    "kafka": "kafka://host:9092",
+    "postgresql": "postgresql://host/database",
+}
+
+
+def sqlite_url(file: Path) -> Url:
+    """The address of an embedded engine whose file is ``file``, an absolute path."""
+    return Url(f"sqlite:///{file}")
+
+
+def nearest(word: str, known: Iterable[str]) -> str:
+    """`` (did you mean …?)`` when a known word is close to ``word``, else nothing."""
+    by_lower = {each.lower(): each for each in known}
+    close = [by_lower[each] for each in get_close_matches(word.lower(), by_lower, n=1)]
+    return f" (did you mean {close[0]}?)" if close else ""
