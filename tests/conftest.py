@@ -1,0 +1,50 @@
+"""What every test may ask for: the real engines, each started once a session, or those that the environment names."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+
+@pytest.fixture(scope="session")
+def engine_folder() -> Iterator[Path]:
+    """A folder that the engines' system users can reach, which pytest's own are not."""
+    folder = Path(tempfile.mkdtemp(prefix="backbone-engines-"))
+    folder.chmod(0o755)
+    yield folder
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def kafka_bootstrap(engine_folder: Path) -> Iterator[str]:
+    """``host:port`` of a Kafka broker: ``BACKBONE_TEST_KAFKA``, else one started here."""
+    named = os.environ.get("BACKBONE_TEST_KAFKA")
+    if named:
+        yield named
+        return
+    from deploy.local.kafka import KafkaCluster
+
+    cluster = KafkaCluster(engine_folder / "kafka")
+    cluster.start()
+    yield cluster.bootstrap
+    cluster.stop()
+
+
+@pytest.fixture(scope="session")
+def postgres_url(engine_folder: Path) -> Iterator[str]:
+    """URL of a PostgreSQL database: ``BACKBONE_TEST_POSTGRES``, else that of a server started here."""
+    named = os.environ.get("BACKBONE_TEST_POSTGRES")
+    if named:
+        yield named
+        return
+    from deploy.local.postgres import PostgresServer
+
+    server = PostgresServer(engine_folder / "postgres")
+    server.start()
+    yield server.url()
+    server.stop()
