@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from enum import StrEnum
 
 import msgspec
@@ -45,6 +46,8 @@ class Source(msgspec.Struct, frozen=True, kw_only=True):
     """ODS code of the organisation."""
     nhs_numbers: NumbersAre = NumbersAre.TRACED
     """What an NHS number without a verification status means here."""
+    places: Mapping[str, str] = {}
+    """What people call its codes of wards and sites: ``KM`` is ``Kingsmill Ward``. A code without a name is shown as sent."""
 
     @property
     def urn(self) -> str:

@@ -90,6 +90,7 @@ def _source(values: dict[str, Any], place: int, base: Path, shipped: Path, fault
             sector=Sector(values["sector"]),
             organisation=organisation,
             nhs_numbers=NumbersAre(values.get("nhs_numbers", NumbersAre.TRACED)),
+            places=values.get("places", {}),
         ),
         reads=values["reads"],
         mapping=_mapping(values["reads"], place, base, shipped, faults),
