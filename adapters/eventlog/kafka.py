@@ -28,10 +28,10 @@ from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.errors import KafkaError, MessageSizeTooLargeError, for_code
 
-from adapters.eventlog.kafka_topics import RECORD_BYTES, TopicShape, check, settings
+from adapters.eventlog.kafka_topics import ENVELOPE_BYTES, TopicShape, check, settings
 from schemas.errors import LogUnavailable, SettingsError, TooLarge
 from schemas.event import CONTENT_TYPE
-from schemas.log import EVENTS, PARTITIONS, TOPICS, Claim, Follower, NewRecord, Position, Record
+from schemas.log import EVENTS, PARTITIONS, RECORD_BYTES, TOPICS, Claim, Follower, NewRecord, Position, Record
 
 _BATCH_BYTES = 256 * 1024
 """Per partition and request. The client's 16 KB costs two thirds of the throughput."""
@@ -139,7 +139,7 @@ class KafkaLog:
                     acks="all",
                     enable_idempotence=True,
                     max_batch_size=_BATCH_BYTES,
-                    max_request_size=RECORD_BYTES + _BATCH_BYTES,
+                    max_request_size=RECORD_BYTES + ENVELOPE_BYTES,
                     request_timeout_ms=10_000,
                     retry_backoff_ms=100,
                 )
@@ -313,7 +313,7 @@ def _consumer_options(options: KafkaOptions) -> dict[str, Any]:
         **options.client(),
         "enable_auto_commit": False,  # positions commit with the rows they belong to
         "auto_offset_reset": "earliest",  # never decides anything: every partition is sought, and a gap is an error
-        "max_partition_fetch_bytes": RECORD_BYTES,
+        "max_partition_fetch_bytes": 1024 * 1024,  # a larger record comes alone (KIP-74)
         "fetch_max_wait_ms": 100,
         "request_timeout_ms": 40_000,
         "check_crcs": True,
@@ -341,7 +341,7 @@ async def _started(client: AIOKafkaProducer | AIOKafkaConsumer | AIOKafkaAdminCl
             await _stopped(client)
         raise LogUnavailable(
             f"Kafka does not answer: {type(error).__name__}",
-            cure="Check BACKBONE_LOG, the brokers, the user and the certificate.",
+            cure="Check BACKBONE_LOG, the brokers, user and certificate.",
         ) from error
 
 

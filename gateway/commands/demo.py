@@ -61,9 +61,7 @@ async def demo(folder: Path, *, once: bool) -> None:
 
 def _fresh(folder: Path) -> None:
     if folder.exists() and not (folder / _MARK).exists():
-        raise DemoError(
-            "the demo did not make this folder and will not empty it", where=str(folder), cure="Name another: --folder."
-        )
+        raise DemoError("this folder is not of the demo's making", where=str(folder), cure="Name another: --folder.")
     shutil.rmtree(folder, ignore_errors=True)
     (folder / "inbox" / "riverside").mkdir(parents=True)
     (folder / _MARK).touch()
