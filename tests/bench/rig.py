@@ -1,0 +1,118 @@
+"""The two things that are compared: the backbone, and the floor, each as processes of its own with a fresh folder."""
+
+from __future__ import annotations
+
+import contextlib
+import shutil
+import signal
+import socket
+import sqlite3
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from importlib.resources import files
+from pathlib import Path
+
+READY_S = 30.0
+
+
+def free_port() -> int:
+    """A port of the loopback that nothing listens on."""
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        port: int = probe.getsockname()[1]
+        return port
+
+
+class Rig:
+    """Processes that take MLLP messages on ``port`` and put them on a timeline in ``folder``."""
+
+    _progress = "SELECT next FROM position"
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.port = free_port()
+        self.http = free_port()
+        self.processes: list[subprocess.Popen[bytes]] = []
+
+    def commands(self) -> Iterator[list[str]]:
+        """The processes to start, in order."""
+        yield [sys.executable, "-m", "tests.bench.floor", "server", str(self.port), str(self.folder)]
+        yield [sys.executable, "-m", "tests.bench.floor", "projection", str(self.folder)]
+
+    def start(self) -> None:
+        """Start every process and wait until messages are taken."""
+        for command in self.commands():
+            with (self.folder / "out.log").open("ab") as out:
+                self.processes.append(subprocess.Popen(command, stdout=out, stderr=out))
+            self._await_ready(self.processes[-1])
+
+    def _await_ready(self, process: subprocess.Popen[bytes]) -> None:
+        end = time.monotonic() + READY_S
+        expected = len(self.processes)
+        while (self.folder / "out.log").read_text().count("ready") < expected:
+            if process.poll() is not None or time.monotonic() > end:
+                raise RuntimeError(f"did not start:\n{(self.folder / 'out.log').read_text()[-2000:]}")
+            time.sleep(0.02)
+
+    def projected(self) -> int:
+        """Records the timeline has taken in."""
+        with contextlib.closing(sqlite3.connect(self.store, timeout=10)) as store:
+            try:
+                return int(store.execute(self._progress).fetchone()[0] or 0)
+            except (sqlite3.OperationalError, TypeError):
+                return 0
+
+    @property
+    def store(self) -> Path:
+        return self.folder / "store.db"
+
+    def await_projected(self, count: int) -> None:
+        """Wait until ``count`` records are on the timeline."""
+        end = time.monotonic() + 120
+        while self.projected() < count:
+            if time.monotonic() > end:
+                raise TimeoutError(f"{self.projected()} of {count} on the timeline")
+            time.sleep(0.01)
+
+    def stop(self) -> None:
+        """End every process."""
+        for process in self.processes:
+            process.send_signal(signal.SIGTERM)
+        for process in self.processes:
+            process.wait(20)
+
+
+class BackboneRig(Rig):
+    """``backbone serve`` in two processes on the embedded default, as the floor is."""
+
+    _progress = "SELECT sum(next) FROM position WHERE projection = 'timeline'"
+    roles = ("gateway,intake", "projections")
+
+    def commands(self) -> Iterator[list[str]]:
+        settings = self.folder / "backbone.toml"
+        settings.write_text((files("gateway") / "samples" / "backbone.toml").read_text())
+        (self.folder / "inbox" / "riverside").mkdir(parents=True, exist_ok=True)
+        for role in self.roles:
+            yield [
+                *(sys.executable, "-m", "gateway.cli", "serve", "--config", str(settings), "--only", role),
+                *("--mllp", f"127.0.0.1:{self.port}", "--http", f"127.0.0.1:{self.http}"),
+            ]
+
+    @property
+    def store(self) -> Path:
+        return self.folder / "backbone-data" / "store.db"
+
+
+@contextlib.contextmanager
+def running(kind: type[Rig]) -> Iterator[Rig]:
+    """A started rig in a fresh folder, stopped and removed at the end."""
+    folder = Path(tempfile.mkdtemp(prefix="backbone-bench-"))
+    rig = kind(folder)
+    try:
+        rig.start()
+        yield rig
+    finally:
+        rig.stop()
+        shutil.rmtree(folder, ignore_errors=True)
