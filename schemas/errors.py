@@ -16,6 +16,7 @@
     ├── SettingsError                a setting is missing, unknown or contradictory: file, line, key
     ├── EngineUnavailable            the log or the store does not answer: try again later
     │   ├── LogUnavailable
+    │   │   └── CorruptLog           an entry is not as it was appended
     │   ├── StoreUnavailable
     │   └── ReceiverUnavailable      a system we send to
     ├── PositionLost                 another process has taken this partition over: roll back
@@ -144,6 +145,18 @@ class LogUnavailable(EngineUnavailable):
     """The event log does not take or give entries."""
 
     code = "log-unavailable"
+
+
+class CorruptLog(LogUnavailable):
+    """An entry of the log is not as it was appended."""
+
+    code = "log-corrupt"
+    cure = "Stop what reads on, then restore the log from a backup; `backbone log verify` lists every broken entry."
+
+    def __init__(self, message: str = "", *, cure: str = "", where: str = "", offset: int | None = None) -> None:
+        super().__init__(message, cure=cure, where=where)
+        self.offset = offset
+        """Of the broken entry in its partition, where that is known: what is behind it may still be read."""
 
 
 class StoreUnavailable(EngineUnavailable):

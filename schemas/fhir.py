@@ -18,6 +18,7 @@ from typing import Any, NamedTuple
 import orjson
 from jsonschema_rs import Draft202012Validator, RegexOptions, ValidationError
 
+from schemas.fhir_r4 import RESOURCES
 from schemas.resources.bundle import Resource
 
 FAULTS_MOST = 100
@@ -34,11 +35,17 @@ class Fault(NamedTuple):
 
 
 def faults_in(resource: Resource) -> list[Fault]:
-    """Where ``resource`` is not FHIR R4, at most `FAULTS_MOST` places; empty when it is."""
+    """Where ``resource`` is not FHIR R4, at most `FAULTS_MOST` places; empty when it is. Never raises.
+
+    What JSON cannot hold (a date object, half a surrogate pair) is a fault of the whole.
+    """
     validator = _validator()
-    if validator.is_valid(resource):
-        return []
-    errors = islice(validator.iter_errors(resource), FAULTS_MOST)
+    try:
+        if validator.is_valid(resource):
+            return []
+        errors = list(islice(validator.iter_errors(resource), FAULTS_MOST))
+    except ValueError:
+        return [Fault(_kind(resource), "holds what JSON cannot")]
     return list(dict.fromkeys(Fault(_element(resource, error), _reason(error)) for error in errors))
 
 
@@ -60,11 +67,16 @@ def _validator() -> Draft202012Validator:
     return Draft202012Validator(_packaged(), mask="[hidden]", pattern_options=RegexOptions(), validate_formats=False)
 
 
-def _element(resource: Any, error: ValidationError) -> str:
-    """Every step but the first is a name of the schema: an unknown element is reported at its parent."""
-    steps = [f"[{step}]" if isinstance(step, int) else f".{step}" for step in error.instance_path]
+def _kind(resource: Any) -> str:
+    """The resource's type if it is one: a wrong one is content and may be a name."""
     kind = resource.get("resourceType") if isinstance(resource, dict) else None
-    return (kind if isinstance(kind, str) and kind in definitions() else "Resource") + "".join(steps)
+    return kind if isinstance(kind, str) and kind in RESOURCES else "Resource"
+
+
+def _element(resource: Any, error: ValidationError) -> str:
+    """Every step is a name of the schema or a number: an unknown element is reported at its parent."""
+    steps = [f"[{step}]" if isinstance(step, int) else f".{step}" for step in error.instance_path]
+    return _kind(resource) + "".join(steps)
 
 
 def _reason(error: ValidationError) -> str:

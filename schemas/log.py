@@ -35,6 +35,10 @@ PARTITIONS = 24
 """Partitions of a topic unless set: divides evenly over 1, 2, 3, 4, 6, 8, 12 and 24 processes."""
 
 
+RECORD_BYTES = 32 * 1024 * 1024
+"""Largest value every log takes: a 16 MiB message whose documents grow by a third in base64, with its envelope."""
+
+
 class NewRecord(NamedTuple):
     """What a caller appends."""
 

@@ -15,6 +15,7 @@ import sys
 import threading
 import time
 from pathlib import Path
+from typing import cast
 
 _ACK = b"\x0bMSH|^~\\&|ROUTE|ROUTE|PAS|RX1|20260301||ACK^A01^ACK|1|P|2.4\rMSA|AA|1\r\x1c\r"
 _BATCH = 1000
@@ -53,8 +54,7 @@ class _Server(asyncio.Protocol):
         self._work, self._partial = work, b""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
+        self._transport = cast(asyncio.Transport, transport)
 
     def data_received(self, data: bytes) -> None:
         frame = self._partial + data
