@@ -1,0 +1,220 @@
+"""What became of one arrival, as records of the log: events, kept parts, receipt. Pure: it appends nothing itself.
+
+Every id made here is a function of what arrived, so that whatever is done again — after a crash, a lost acknowledgement, a
+redrive — makes the same records.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import BinaryIO, NamedTuple
+
+from adapters.translator import Item, Rejection
+from schemas.errors import RejectedInput, TooLarge
+from schemas.event import Event, event_id
+from schemas.event import encode as encode_event
+from schemas.log import EVENTS, QUARANTINE, RECEIPTS, RECORD_BYTES, NewRecord
+from schemas.quarantine import CHUNK_BYTES, Kept, Tried
+from schemas.quarantine import encode as encode_kept
+from schemas.receipt import LISTED, Receipt, Refusal
+from schemas.receipt import encode as encode_receipt
+
+WHOLE = "whole"
+"""Position of a rejection that concerns all that arrived, where the translator names none."""
+
+Reply = Callable[[Sequence[Refusal]], str]
+"""Of a door whose answer is a code: which one, given what was refused."""
+
+
+def receipt_id(source: str, content_hash: bytes, translation: str) -> str:
+    """UUIDv5: the same bytes from the same source, translated by the same version, have the same receipt."""
+    return event_id(source, "", "receipt", content_hash, translation)
+
+
+def quarantine_id(source: str, content_hash: bytes, position: str) -> str:
+    """UUIDv5: the same rejection kept twice is one."""
+    return event_id(source, position, "quarantine", content_hash, "")
+
+
+class Arrived(NamedTuple):
+    """What all records of one arrival have in common."""
+
+    receipt: str
+    source: str
+    door: str
+    media_type: str
+    name: str
+    control: str
+    """HMAC, or empty."""
+    received_at: str
+    content_hash: bytes
+    """SHA-256 of the whole."""
+    size_bytes: int
+
+
+class _Page:
+    """What one receipt record lists."""
+
+    __slots__ = ("events", "flags", "refusals")
+
+    def __init__(self) -> None:
+        self.events: list[str] = []
+        self.refusals: list[Refusal] = []
+        self.flags: list[str] = []
+
+    @property
+    def room(self) -> int:
+        return LISTED - len(self.events) - len(self.refusals) - len(self.flags)
+
+
+class Account:
+    """Counts the items of one arrival and makes their records.
+
+    ``redriven`` is the id of the quarantine item whose content this is; when it is refused again it is not kept again.
+    """
+
+    def __init__(self, arrived: Arrived, content: BinaryIO, redriven: str = "") -> None:
+        self._arrived = arrived
+        self._content = content
+        self._redriven = redriven
+        self._first = self._page = _Page()
+        self._part = 0
+        self.accepted = 0
+        self.rejected = 0
+
+    @property
+    def received(self) -> int:
+        """Items so far."""
+        return self.accepted + self.rejected
+
+    def flag(self, flag: str) -> None:
+        """Note what deserves a look in the arrival as a whole. Before any item."""
+        self._first.flags.append(flag)
+
+    def entries(self, items: Iterable[Item]) -> Iterator[list[NewRecord]]:
+        """The records of ``items``: a list for each item and for each part of what is kept. Ends with a whole rejection."""
+        for item in items:
+            events = [NewRecord(EVENTS, event.partitionkey, encode_event(event)) for event in item.events]
+            if any(len(record.value) > RECORD_BYTES for record in events):
+                error = TooLarge(f"an event made of it is over {RECORD_BYTES} bytes", where=item.position)
+                yield from self._reject(item.position, Rejection(error, b"", whole=True))
+                return
+            if item.rejection is None:
+                self.accepted += 1
+            else:
+                yield from self._reject(item.position, item.rejection)
+                if item.rejection.whole:
+                    return
+            yield [*events, *self._list(item.events, item.flags)]
+
+    def decline(self, error: RejectedInput) -> None:
+        """Note that all of it is refused and that nothing of it can be kept."""
+        self.rejected += 1
+        self._first.refusals.append(Refusal(position=WHOLE, code=error.code, reason=str(error), quarantine=""))
+
+    def close(self, reply: Reply | None = None) -> tuple[Receipt, list[NewRecord]]:
+        """The receipt and the last records: its last part and, vouching for all, the receipt itself."""
+        last = [self._part_record()] if self._page is not self._first else []
+        first = self._first
+        receipt = self._receipt(first, reply=reply(first.refusals) if reply else "")
+        return receipt, [*last, NewRecord(RECEIPTS, receipt.id, encode_receipt(receipt))]
+
+    def _reject(self, position: str, rejection: Rejection) -> Iterator[list[NewRecord]]:
+        self.rejected += 1
+        arrived, error = self._arrived, rejection.error
+        content_hash = arrived.content_hash if rejection.whole else hashlib.sha256(rejection.content).digest()
+        same = bool(self._redriven) and content_hash == arrived.content_hash
+        kept = self._redriven if same else quarantine_id(arrived.source, content_hash, position)
+        refusal = Refusal(position=position, code=error.code, reason=str(error), quarantine=kept)
+        if rejection.whole and not same:
+            yield from self._keep(refusal, arrived.size_bytes, self._read)
+        elif not same:
+            yield from self._keep(refusal, len(rejection.content), lambda start: rejection.content[start : start + CHUNK_BYTES])
+        yield self._list_refusal(refusal)
+
+    def _keep(self, refusal: Refusal, size_bytes: int, read: Callable[[int], bytes]) -> Iterator[list[NewRecord]]:
+        """The parts, part 0 last, so that its presence vouches for the others."""
+        arrived = self._arrived
+        parts = max(1, -(-size_bytes // CHUNK_BYTES))
+        for part in range(parts - 1, -1, -1):
+            kept = Kept(
+                id=refusal.quarantine,
+                source=arrived.source,
+                door=arrived.door,
+                media_type=arrived.media_type,
+                code=refusal.code,
+                reason=refusal.reason,
+                position=refusal.position,
+                receipt=arrived.receipt,
+                received_at=arrived.received_at,
+                part=part,
+                parts=parts,
+                content=read(part * CHUNK_BYTES),
+                name=arrived.name,
+            )
+            yield [NewRecord(QUARANTINE, kept.id, encode_kept(kept))]
+
+    def _read(self, start: int) -> bytes:
+        self._content.seek(start)
+        return self._content.read(CHUNK_BYTES)
+
+    def _list(self, events: Sequence[Event], flags: Sequence[str]) -> list[NewRecord]:
+        """List what was taken in; the record of the part that is full now, if one is."""
+        full = self._turn(len(events) + len(flags))
+        self._page.events.extend([event.id for event in events])
+        self._page.flags.extend(flags)
+        return full
+
+    def _list_refusal(self, refusal: Refusal) -> list[NewRecord]:
+        full = self._turn(1)
+        self._page.refusals.append(refusal)
+        return full
+
+    def _turn(self, wanted: int) -> list[NewRecord]:
+        """Begin another page when ``wanted`` more do not fit into this one."""
+        if self._page.room >= wanted:
+            return []
+        full = [self._part_record()] if self._page is not self._first else []
+        self._page = _Page()
+        self._part += 1
+        return full
+
+    def _part_record(self) -> NewRecord:
+        part = self._receipt(self._page, part=self._part)
+        return NewRecord(RECEIPTS, part.id, encode_receipt(part))
+
+    def _receipt(self, page: _Page, part: int = 0, reply: str = "") -> Receipt:
+        arrived, account = self._arrived, part == 0
+        return Receipt(
+            id=arrived.receipt,
+            source=arrived.source,
+            door=arrived.door,
+            received_at=arrived.received_at,
+            sha256=arrived.content_hash.hex(),
+            size_bytes=arrived.size_bytes,
+            received=self.received if account else 0,
+            accepted=self.accepted if account else 0,
+            rejected=self.rejected if account else 0,
+            events=page.events,
+            refusals=page.refusals,
+            flags=page.flags,
+            control=arrived.control if account else "",
+            reply=reply,
+            part=part,
+            name=arrived.name if account else "",
+        )
+
+
+def tried(kept: str, receipt: Receipt, at: str) -> NewRecord:
+    """The outcome of sending the item ``kept`` through again."""
+    same = next((refusal for refusal in receipt.refusals if refusal.quarantine == kept), None)
+    outcome = Tried(
+        id=kept,
+        at=at,
+        accepted=same is None,
+        receipt=receipt.id,
+        code=same.code if same else "",
+        reason=same.reason if same else "",
+    )
+    return NewRecord(QUARANTINE, kept, encode_kept(outcome))

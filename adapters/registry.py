@@ -1,0 +1,78 @@
+"""Which translator reads what: a table of media types.
+
+Source: application/hl7-v2, HL7 v2 over HTTP; RFC 4180 §3 (text/csv); RFC 8259 §11; FHIR R4 §3.1.0.1.10; CloudEvents HTTP §3.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+from adapters.translator import Translator
+from schemas.errors import Unsupported
+from schemas.source import Source
+
+OWN = "own"
+"""Whatever the source reads, by its settings."""
+MAPPING = "mapping"
+"""The source's own mapping file."""
+HL7V2 = "hl7v2"
+FHIR = "fhir"
+CLOUDEVENTS = "cloudevents"
+
+FORMATS: Mapping[str, str] = MappingProxyType(
+    {
+        "": OWN,
+        "application/octet-stream": OWN,
+        "text/plain": OWN,
+        "application/hl7-v2": HL7V2,
+        "x-application/hl7-v2+er7": HL7V2,
+        "text/hl7v2": HL7V2,
+        "text/csv": MAPPING,
+        "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet": MAPPING,
+        "application/vnd.ms-excel": MAPPING,
+        "application/vnd.oasis.opendocument.spreadsheet": MAPPING,
+        "application/json": MAPPING,
+        "application/x-ndjson": MAPPING,
+        "application/x-www-form-urlencoded": MAPPING,
+        "application/fhir+json": FHIR,
+        "application/cloudevents+json": CLOUDEVENTS,
+        "application/cloudevents-batch+json": CLOUDEVENTS,
+    }
+)
+"""Media type, without its parameters, to the format it is in. What does not say what it is, is what the source reads."""
+
+
+class Registry:
+    """Finds the translator of what a source sends.
+
+    ``own`` has, by source id, the translator that source's settings name: its mapping, or one of ``formats``.
+    ``formats`` has the translators that serve every source: ``hl7v2``, ``fhir``, ``cloudevents``.
+    """
+
+    def __init__(self, own: Mapping[str, Translator], formats: Mapping[str, Translator] | None = None) -> None:
+        self._own = dict(own)
+        self._formats = dict(formats or {})
+        shared = [id(translator) for translator in self._formats.values()]
+        self._mappings = {source: translator for source, translator in own.items() if id(translator) not in shared}
+
+    def translator(self, source: Source, media_type: str) -> Translator:
+        """The translator for content of ``media_type`` (parameters ignored) from ``source``.
+
+        Raises `Unsupported` when there is none; the message names the media type only if it is one we know.
+        """
+        kind = media_type.partition(";")[0].strip().lower()
+        wanted = FORMATS.get(kind)
+        if wanted is None:
+            raise Unsupported("no translator reads this media type", where="media type")
+        found = self._find(wanted, source.id)
+        if found is None:
+            raise Unsupported(f"{source.id} reads no {kind or 'content without a media type'}", where="media type")
+        return found
+
+    def _find(self, wanted: str, source: str) -> Translator | None:
+        if wanted == OWN:
+            return self._own.get(source)
+        if wanted == MAPPING:
+            return self._mappings.get(source)
+        return self._formats.get(wanted)

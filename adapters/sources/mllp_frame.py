@@ -1,0 +1,191 @@
+"""MLLP's framing: bytes in, messages and faults out. No sockets.
+
+A frame is ``<VT> message <FS><CR>``. What a frame holds is not looked at, except that ``<VT>MSH`` inside one means that its
+sender broke off and began again: without that rule the stub and the next message would be taken for one message. A lone
+``<VT>`` is content, because text copied from a word processor carries it.
+
+Source: HL7 Transport Specification: MLLP, Release 1 (block format; bytes between blocks are ignored).
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Mapping
+from enum import Enum, StrEnum, auto
+from typing import NamedTuple
+
+START = b"\x0b"
+END = b"\x1c\r"
+_RESTART = b"\x0bMSH"
+
+MESSAGE_MOST_BYTES = 16 * 1024 * 1024
+"""Messages with an embedded PDF reach some 10 MB; more is a fault or an attack."""
+STRAY_MOST_BYTES = 64 * 1024
+"""Bytes tolerated between two frames (line ends, keep-alive blanks); whoever sends more does not speak MLLP."""
+DRAIN_TIMES = 4
+"""A frame over the limit is read to its end, so that the refusal reaches the sender, up to so many times the limit."""
+HEAD_BYTES = 4096
+"""What is kept of a frame over the limit: enough for its MSH segment, from which the refusal is made."""
+
+
+class Trouble(StrEnum):
+    """What can be wrong with a stream of frames."""
+
+    STRAY = "stray-bytes"
+    """Bytes outside a frame: skipped."""
+    HALF = "half-frame"
+    """A frame was begun and never ended: skipped; it was not acknowledged, so its sender still has it."""
+    TOO_LARGE = "too-large"
+    """A frame over the limit, read to its end."""
+    NOT_MLLP = "not-mllp"
+    """Nothing more can be read from this stream: it is to be closed."""
+
+
+class Frame(NamedTuple):
+    """One whole message."""
+
+    content: bytes
+
+
+class Fault(NamedTuple):
+    """Something that is no message."""
+
+    trouble: Trouble
+    size_bytes: int
+    head: bytes = b""
+    """The first `HEAD_BYTES` of a frame that is too large."""
+    sha256: str = ""
+    """Of the whole frame that is too large."""
+
+
+class _State(Enum):
+    BETWEEN = auto()
+    WITHIN = auto()
+    DRAINING = auto()
+    """Within a frame that is too large."""
+
+
+class Framer:
+    """Cuts a stream into frames. It never raises and holds at most one unfinished frame.
+
+    Each byte is looked at once, whatever pieces the stream comes in.
+    """
+
+    __slots__ = ("_buffer", "_drained", "_hash", "_head", "_most", "_seen", "_state", "_stray", "dead")
+
+    def __init__(self, most_bytes: int = MESSAGE_MOST_BYTES) -> None:
+        self._most = most_bytes
+        self._buffer = bytearray()
+        self._state = _State.BETWEEN
+        self._stray = 0
+        """Bytes outside a frame since the last one."""
+        self._seen = 0
+        """Bytes of the buffer in which there is no end of a frame."""
+        self._drained = 0
+        """Bytes read of a frame that is too large."""
+        self._head = b""
+        self._hash = hashlib.sha256()
+        self.dead = False
+        """The stream cannot be read on: what follows is ignored."""
+
+    @property
+    def inside(self) -> bool:
+        """Whether a frame has begun and not ended."""
+        return self._state is not _State.BETWEEN
+
+    @property
+    def pending_bytes(self) -> int:
+        """Bytes read of the frame that has not ended."""
+        return self._drained + len(self._buffer)
+
+    @property
+    def held_bytes(self) -> int:
+        """Bytes of memory it takes."""
+        return len(self._buffer)
+
+    def feed(self, data: bytes) -> list[Frame | Fault]:
+        """What ``data`` completes, in order."""
+        if self._state is _State.BETWEEN and data[:1] == START and 0 < data.find(END) == len(data) - 2 <= self._most:
+            self._stray = 0
+            return _messages(data[1:-2])
+        found: list[Frame | Fault] = []
+        if not self.dead:
+            self._buffer += data
+        while not self.dead and _STEPS[self._state](self, found):
+            pass
+        return found
+
+    def ended(self) -> list[Frame | Fault]:
+        """What the end of the stream leaves behind: a frame begun and not ended."""
+        return [Fault(Trouble.HALF, self.pending_bytes)] if self.inside else []
+
+    def _between(self, found: list[Frame | Fault]) -> bool:
+        """Look for the start of a frame."""
+        start = self._buffer.find(START)
+        stray = len(self._buffer) if start < 0 else start
+        if stray:
+            self._stray += stray
+            found.append(Fault(Trouble.STRAY, stray))
+        if self._stray > STRAY_MOST_BYTES:
+            return self._give_up(found, self._stray)
+        del self._buffer[: stray + 1]
+        if start < 0:
+            return False
+        self._state, self._seen, self._stray = _State.WITHIN, 0, 0
+        return True
+
+    def _within(self, found: list[Frame | Fault]) -> bool:
+        """Look for the end of a frame that is not too large so far."""
+        end = self._buffer.find(END, self._seen)
+        if 0 <= end <= self._most:
+            found.extend(_messages(_first(self._buffer, end)))
+            del self._buffer[: end + 2]
+            self._state = _State.BETWEEN
+            return True
+        if len(self._buffer) > self._most:
+            self._head, self._hash = bytes(self._buffer[:HEAD_BYTES]), hashlib.sha256()
+            self._state = _State.DRAINING
+            return True
+        self._seen = max(0, len(self._buffer) - 1)
+        return False
+
+    def _draining(self, found: list[Frame | Fault]) -> bool:
+        """Read a frame that is too large to its end, keeping nothing of it."""
+        end = self._buffer.find(END)
+        read = end if end >= 0 else len(self._buffer) - 1
+        self._hash.update(_first(self._buffer, read))
+        self._drained += read
+        del self._buffer[: read + 2 if end >= 0 else read]
+        if end >= 0:
+            found.append(Fault(Trouble.TOO_LARGE, self._drained, self._head, self._hash.hexdigest()))
+            self._state, self._drained = _State.BETWEEN, 0
+            return True
+        if self._drained > self._most * DRAIN_TIMES:
+            return self._give_up(found, self._drained)
+        return False
+
+    def _give_up(self, found: list[Frame | Fault], size_bytes: int) -> bool:
+        self.dead = True
+        self._buffer.clear()
+        found.append(Fault(Trouble.NOT_MLLP, size_bytes))
+        return False
+
+
+_STEPS: Mapping[_State, Callable[[Framer, list[Frame | Fault]], bool]] = {
+    _State.BETWEEN: Framer._between,
+    _State.WITHIN: Framer._within,
+    _State.DRAINING: Framer._draining,
+}
+"""What is done where: takes one step and says whether another may follow at once."""
+
+
+def _first(buffer: bytearray, size: int) -> bytes:
+    """A copy of the first bytes, made once: a slice of a ``bytearray`` would be a second copy."""
+    with memoryview(buffer) as view:
+        return bytes(view[:size])
+
+
+def _messages(content: bytes) -> list[Frame | Fault]:
+    """The message in a frame, and before it the stub its sender broke off."""
+    again = content.rfind(_RESTART)
+    return [Frame(content)] if again < 0 else [Fault(Trouble.HALF, again), Frame(content[again + 1 :])]
