@@ -14,6 +14,7 @@
     │   └── TranslatorFailed         a fault of the backbone's own translator
     ├── UnknownSource                no source of that id is declared in the settings
     ├── SettingsError                a setting is missing, unknown or contradictory: file, line, key
+    │   └── MappingError             a mapping file says what cannot be: file, line, what to write instead
     ├── EngineUnavailable            the log or the store does not answer: try again later
     │   ├── LogUnavailable
     │   │   └── CorruptLog           an entry is not as it was appended
@@ -132,6 +133,13 @@ class SettingsError(BackboneError):
 
     code = "settings"
     cure = "Correct it and start again."
+
+
+class MappingError(SettingsError):
+    """A mapping file says what cannot be."""
+
+    code = "mapping"
+    cure = "Correct the mapping file; docs/mapping-files.md explains every key and function."
 
 
 class EngineUnavailable(BackboneError):
