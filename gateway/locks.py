@@ -1,0 +1,51 @@
+"""One server of a role on one embedded folder: two would take the same files out of a drop folder and write the same rows.
+
+The operating system lets a lock go when its process ends, however it ends, so that no stale lock is ever in the way.
+
+Source: flock(2).
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from collections.abc import Iterable, Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+from schemas.errors import SettingsError
+
+
+class AlreadyServingError(SettingsError):
+    """Another server of this role uses this folder."""
+
+    code = "already-serving"
+    cure = "Stop it, give this one another data folder, or split the roles between the two with --only."
+
+
+@contextmanager
+def hold_roles(folders: Iterable[Path], roles: Iterable[str]) -> Iterator[None]:
+    """Be the only server of ``roles`` on ``folders`` while the context is open. Raises `AlreadyServingError`, ``OSError``."""
+    with ExitStack() as held:
+        for folder in sorted(set(folders)):
+            folder.mkdir(parents=True, exist_ok=True)
+            for role in sorted(roles):
+                held.enter_context(_lock(folder / f"serve-{role}.lock"))
+        yield
+
+
+@contextmanager
+def _lock(file: Path) -> Iterator[None]:
+    handle = os.open(file, os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            holder = os.read(handle, 20).decode("ascii", "replace").strip()
+            message = f"process {holder} serves this folder already" if holder else ""
+            raise AlreadyServingError(message, where=str(file)) from None
+        os.ftruncate(handle, 0)
+        os.pwrite(handle, f"{os.getpid()}\n".encode(), 0)
+        yield
+    finally:
+        os.close(handle)

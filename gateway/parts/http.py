@@ -1,0 +1,94 @@
+"""The HTTP door: uvicorn on our own socket, under our own signals."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import socket
+from collections.abc import Iterator
+from datetime import timedelta
+
+import uvicorn
+from fastapi import FastAPI
+
+from gateway.freshness import Freshness
+from gateway.listen import BACKLOG, address_of
+from gateway.parts.part import Shown
+from gateway.settings.shapes import Limits
+
+KEEP_ALIVE_S = 75
+"""An idle connection is kept longer than clients and proxies keep theirs (60 s), so that the client closes first and never
+sends a request into a closing connection."""
+
+
+class _Server(uvicorn.Server):
+    """Leaves signals to the process and says when it is ready."""
+
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self.ready = asyncio.Event()
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        self.ready.set()
+
+
+class HttpPart:
+    """Answers HTTP and keeps measuring how far what it answers is behind.
+
+    ``stopping`` is set at the stop, so that live streams end instead of holding it up.
+    """
+
+    name = "http"
+
+    def __init__(
+        self, app: FastAPI, bound: socket.socket, freshness: Freshness, stopping: asyncio.Event, limits: Limits
+    ) -> None:
+        config = uvicorn.Config(
+            app,
+            log_config=None,
+            access_log=False,  # a path holds a person's id; the metrics count requests by their route
+            lifespan="off",
+            ws="none",
+            http="httptools",
+            proxy_headers=False,  # nobody but this machine can connect: a forwarded address would be a claim
+            server_header=False,
+            backlog=BACKLOG,
+            timeout_keep_alive=KEEP_ALIVE_S,
+            timeout_graceful_shutdown=max(1, int(limits.stop.total_seconds())),
+        )
+        self._server = _Server(config)
+        self._bound = bound
+        self._freshness = freshness
+        self._stopping = stopping
+        self._tasks: list[asyncio.Task[None]] = []
+
+    async def start(self) -> list[Shown]:
+        where = f"http://{address_of(self._bound)}"
+        serving = asyncio.create_task(self._server.serve([self._bound]), name="http")
+        ready = asyncio.create_task(self._server.ready.wait())
+        self._tasks = [serving, asyncio.create_task(self._freshness.keep(), name="freshness")]
+        await asyncio.wait((serving, ready), return_when=asyncio.FIRST_COMPLETED)
+        ready.cancel()
+        if serving.done():
+            serving.result()
+        return [Shown(self.name, where)]
+
+    async def run(self) -> None:
+        done, _ = await asyncio.wait(self._tasks, return_when=asyncio.FIRST_COMPLETED)
+        for task in done:
+            task.result()
+
+    async def stop(self, within: timedelta) -> None:
+        self._stopping.set()
+        self._server.should_exit = True
+        if not self._tasks:
+            self._bound.close()
+            return
+        serving, measuring = self._tasks
+        await asyncio.wait((serving,), timeout=within.total_seconds())
+        measuring.cancel()

@@ -1,0 +1,116 @@
+"""``backbone serve``: parts that start together, run until a signal, and stop together.
+
+* A part that ends by itself brings the whole process down, with its error: a server is never half alive.
+* SIGTERM or SIGINT: doors take no more in, what is under way is finished or left for the next start, within 10 seconds. A
+  second signal ends the process at once; what was acknowledged is on disk all the same.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import signal
+import sys
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from datetime import timedelta
+from enum import StrEnum
+
+from gateway.parts.part import Part, Shown
+from schemas.errors import BackboneError
+
+LOGGER = logging.getLogger("backbone.gateway")
+
+
+class Role(StrEnum):
+    """What a process of the backbone does; by default everything."""
+
+    GATEWAY = "gateway"
+    """HTTP: what is asked, and what is sent to it."""
+    INTAKE = "intake"
+    """MLLP and drop folders."""
+    PROJECTIONS = "projections"
+    """From the log to what is read."""
+    DELIVERY = "delivery"
+    """To subscribers."""
+
+
+class PartEndedError(BackboneError):
+    """A part of the server ended by itself."""
+
+    code = "part-ended"
+    cure = "The process stopped with it, so that whatever supervises it starts it anew; `backbone doctor` looks for the cause."
+
+
+OVERTIME = timedelta(seconds=1.5)
+"""What closing the engines may take after the parts had their time: with the default of 8 s the stop stays below 10 s."""
+FORCED = 70
+"""Exit status when the time ran out: EX_SOFTWARE of sysexits.h."""
+
+Announce = Callable[[Sequence[Shown]], None]
+
+
+async def serve(parts: Sequence[Part], within: timedelta, announce: Announce) -> None:
+    """Start ``parts`` in order, ``announce`` what is open, and run until a signal; ``within`` is each part's time to stop.
+
+    Raises what a part raised, or `PartEndedError`; the others were stopped then.
+    """
+    stop = asyncio.Event()
+    _on_signals(stop, within)
+    started: list[Part] = []
+    running: dict[asyncio.Task[None], Part] = {}
+    try:
+        shown: list[Shown] = []
+        for part in parts:
+            started.append(part)
+            shown += await part.start()
+        announce(shown)
+        running.update((asyncio.create_task(part.run(), name=part.name), part) for part in parts)
+        await _until_stopped(running, stop)
+    finally:
+        await _stop_all(started, running, within)
+
+
+async def _until_stopped(running: Mapping[asyncio.Task[None], Part], stop: asyncio.Event) -> None:
+    """Until ``stop`` is set. Raises what a part raised, or `PartEndedError`."""
+    stopping = asyncio.create_task(stop.wait())
+    await asyncio.wait((*running, stopping), return_when=asyncio.FIRST_COMPLETED)
+    stopping.cancel()
+    if stop.is_set():
+        return
+    for task, part in running.items():
+        if task.done():
+            task.result()
+            raise PartEndedError(where=part.name)
+
+
+async def _stop_all(started: Sequence[Part], running: Mapping[asyncio.Task[None], Part], within: timedelta) -> None:
+    """Stop every part, whatever becomes of the others; what does not end in its time is cut off."""
+    outcomes = await asyncio.gather(*(part.stop(within) for part in started), return_exceptions=True)
+    for part, outcome in zip(started, outcomes, strict=True):
+        if isinstance(outcome, Exception):
+            LOGGER.error("%s did not stop cleanly", part.name, exc_info=outcome)
+    for task in running:
+        task.cancel()
+    await asyncio.gather(*running, return_exceptions=True)
+
+
+def _on_signals(stop: asyncio.Event, within: timedelta) -> None:
+    def first() -> None:
+        stop.set()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.add_signal_handler(number, os._exit, 128 + number)
+        overdue = threading.Timer((within + OVERTIME).total_seconds(), _give_up)
+        overdue.daemon = True
+        overdue.start()
+
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, first)
+
+
+def _give_up() -> None:
+    """The last resort of a stop: whatever hangs, the process ends in time. What was not acknowledged will be sent again."""
+    print("backbone: the stop took too long. What was not acknowledged will be sent again.", file=sys.stderr, flush=True)
+    os._exit(FORCED)
