@@ -14,16 +14,14 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-import traceback
 from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
-from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
 from adapters.account import WHOLE, Account, Arrived, Reply, receipt_id, tried
 from adapters.arrivals import Arrivals
 from adapters.batches import Fingerprint, fingerprint, next_batch
-from adapters.observe import Observer, Unobserved
+from adapters.observe import Observer, Unobserved, described
 from adapters.registry import Registry
 from adapters.translator import Arrival, Item, Rejection, Translator
 from schemas.errors import EngineUnavailable, RejectedInput, TranslatorFailed, Unsupported
@@ -168,8 +166,7 @@ class Intake:
                 position = f"after {item.position}"
                 yield item
         except Exception as error:
-            # Its message may quote the content, and so does not go into the log.
-            LOGGER.error("translator of %s failed: %s at %s", delivery.source.id, type(error).__name__, _place(error))
+            LOGGER.error("translator of %s failed: %s", delivery.source.id, described(error))
             self._observer.faulted(delivery.door, TranslatorFailed.code)
             yield Item(position, rejection=Rejection(TranslatorFailed(), b"", whole=True))
 
@@ -245,9 +242,3 @@ class Intake:
 
 def _refused(error: RejectedInput) -> Iterator[Item]:
     return iter((Item(WHOLE, rejection=Rejection(error, b"", whole=True)),))
-
-
-def _place(error: Exception) -> str:
-    """Where it was raised: the innermost frames, by file, line and function."""
-    frames = traceback.extract_tb(error.__traceback__)[-3:]
-    return " < ".join(f"{Path(frame.filename).name}:{frame.lineno} {frame.name}" for frame in reversed(frames))

@@ -1,0 +1,191 @@
+"""The MLLP door: HL7 v2 messages over TCP, each answered once it is durable.
+
+* **Commit before the ACK.** ``AA`` is written only after the intake's receipt is durable (promise P1).
+* ``AE`` (its content) and ``AR`` (its kind, or its sender) say: this can never succeed as it is, do not send it again. It is in
+  quarantine, durably, before the answer goes out.
+* **No answer and a closed connection** for troubles of our own: the sender keeps the message and tries again.
+* A message sent again is answered as before and appended once: the intake knows it.
+* One message at a time on each connection, answered in the order of arrival. Connections go on side by side.
+* A message over the limit is read to its end, answered ``AR``, and the connection closed. It cannot be kept whole, and a part
+  of it, redriven later, could pass for all of it: so nothing of it is kept, and its receipt says so.
+
+Original mode only: MSH-15 and MSH-16 are not looked at.
+
+Source: HL7 v2.5 §2.9.2.2 (original mode); ITK HL7 v2 Message Specification 2.4 (no enhanced mode); promises.md § MLLP.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import ssl
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from datetime import timedelta
+from io import BytesIO
+from types import MappingProxyType
+
+from adapters.hl7v2.acknowledge import acknowledge
+from adapters.hl7v2.header import header
+from adapters.intake import Delivery, Intake
+from adapters.observe import Observer, Unobserved
+from adapters.sources.mllp_connection import Connection, Limits
+from adapters.sources.mllp_frame import END, START, Fault, Frame
+from adapters.sources.mllp_senders import UNKNOWN, Senders
+from schemas.errors import RejectedInput, SettingsError, TooLarge, UnknownSender, Unreadable, Unsupported, WrongCertificate
+from schemas.receipt import Receipt, Refusal
+from schemas.source import Source
+
+LOGGER = logging.getLogger(__name__)
+
+DOOR = "mllp"
+MEDIA_TYPE = "application/hl7-v2"
+
+ACCEPTED = "AA"
+_REPLIES: Mapping[str, str] = MappingProxyType(
+    dict.fromkeys((each.code for each in (Unsupported, UnknownSender, WrongCertificate, TooLarge)), "AR")
+)
+"""The code of a refusal to the ACK's; ``AE`` for all others. HL7 v2.5 §2.9.2.2: AR is for MSH-9, MSH-11 and MSH-12 (and, with
+us, for the sender), AE for the rest of the content."""
+_SWEPT_EVERY_S = 0.5
+"""How often deadlines are looked at: coarse, because a timer for each message would cost more than reading it."""
+
+
+def reply(refusals: Sequence[Refusal]) -> str:
+    """The ACK's code for a message of which ``refusals`` were refused."""
+    return _REPLIES.get(refusals[0].code, "AE") if refusals else ACCEPTED
+
+
+class MllpListener:
+    """Listens for senders and hands their messages to the intake.
+
+    ``address`` is a host and a port; port 0 takes a free one, which `address` then says. ``tls`` is made by
+    `adapters.sources.mllp_tls.listening`.
+    """
+
+    def __init__(
+        self,
+        intake: Intake,
+        senders: Senders,
+        address: tuple[str, int],
+        limits: Limits | None = None,
+        tls: ssl.SSLContext | None = None,
+        observer: Observer | None = None,
+    ) -> None:
+        self._intake = intake
+        self._senders = senders
+        self._wanted = address
+        self._tls = tls
+        self._observer = observer or Unobserved()
+        self._connections: set[Connection] = set()
+        self._peers: Counter[str] = Counter()
+        self._held_bytes = 0
+        self._server: asyncio.Server | None = None
+        self._sweeper: asyncio.Task[None] | None = None
+        self._empty = asyncio.Event()
+        self._empty.set()
+        self.limits = limits or Limits()
+
+    @property
+    def address(self) -> tuple[str, int]:
+        """Where it listens."""
+        if self._server is None:
+            return self._wanted
+        host, port = self._server.sockets[0].getsockname()[:2]
+        return host, port
+
+    async def start(self) -> None:
+        """Listen. Raises `SettingsError` when the address cannot be had."""
+        loop = asyncio.get_running_loop()
+        host, port = self._wanted
+        try:
+            self._server = await loop.create_server(lambda: Connection(self), host, port, ssl=self._tls, backlog=512)
+        except OSError as error:
+            raise SettingsError(f"cannot listen for MLLP: {error.strerror}", where=f"{host}:{port}") from None
+        self._sweeper = asyncio.create_task(self._sweep())
+
+    async def stop(self, within: timedelta) -> None:
+        """Take no more in, finish the messages under way, and close; what is not finished ``within`` is left for its sender."""
+        if self._server is None or self._sweeper is None:
+            return
+        self._server.close()
+        self._sweeper.cancel()
+        for connection in list(self._connections):
+            connection.finish()
+        try:
+            await asyncio.wait_for(self._empty.wait(), within.total_seconds())
+        except TimeoutError:
+            LOGGER.warning("%d MLLP connections were cut off with a message under way", len(self._connections))
+            for connection in list(self._connections):
+                connection.abandon()
+            await self._empty.wait()
+        await self._server.wait_closed()
+
+    def came(self, connection: Connection) -> bool:
+        if (
+            len(self._connections) >= self.limits.connections
+            or self._peers[connection.peer] >= self.limits.connections_per_peer
+        ):
+            return False
+        self._connections.add(connection)
+        self._peers[connection.peer] += 1
+        self._empty.clear()
+        self._observer.connected(DOOR, len(self._connections))
+        return True
+
+    def went(self, connection: Connection) -> None:
+        if connection not in self._connections:
+            return
+        self._connections.remove(connection)
+        self._peers[connection.peer] -= 1
+        if not self._peers[connection.peer]:
+            del self._peers[connection.peer]
+        if not self._connections:
+            self._empty.set()
+        self._observer.connected(DOOR, len(self._connections))
+
+    def hold(self, more_bytes: int) -> bool:
+        self._held_bytes += more_bytes
+        return more_bytes <= 0 or self._held_bytes <= self.limits.held_bytes
+
+    def note(self, code: str, peer: str) -> None:
+        self._observer.faulted(DOOR, code)
+        LOGGER.info("MLLP: %s from %s", code, peer)
+
+    async def answer(self, found: Frame | Fault, certificate: frozenset[str]) -> bytes:
+        """Take the message in; its ACK, framed."""
+        raw = found.content if isinstance(found, Frame) else found.head
+        source, control, refusal = self._identify(raw, certificate)
+        delivery = Delivery(source, DOOR, BytesIO(raw), MEDIA_TYPE, control=control, reply=reply)
+        if isinstance(found, Fault):
+            too_large = TooLarge(f"the message is over {self.limits.message_bytes} bytes", where="message")
+            receipt = await self._intake.decline(delivery, too_large, found.size_bytes, bytes.fromhex(found.sha256))
+        elif refusal is not None:
+            receipt = await self._intake.refuse(delivery, refusal)
+        else:
+            receipt = await self._intake.receive(delivery)
+        return START + _ack(raw, receipt) + END
+
+    def _identify(self, raw: bytes, certificate: frozenset[str]) -> tuple[Source, str, RejectedInput | None]:
+        """Whose message it is, its sender's id of it, and why it is not to be translated."""
+        if not raw.startswith(b"MSH"):
+            return UNKNOWN, "", Unreadable("it does not begin with an MSH segment", where="MSH")
+        seen = header(raw)
+        application, facility = seen.sending_application, seen.sending_facility
+        source, refusal = self._senders.identify(application, facility, certificate)
+        control = f"{application}\x1f{facility}\x1f{seen.control_id}" if seen.control_id else ""
+        return source, control, refusal
+
+    async def _sweep(self) -> None:
+        """Cut off whoever lets us wait too long: half a message holds memory and a place."""
+        loop = asyncio.get_running_loop()
+        shortest = min(self.limits.first_byte, self.limits.next_byte).total_seconds()
+        while True:
+            await asyncio.sleep(min(_SWEPT_EVERY_S, shortest / 4))
+            for connection in [each for each in self._connections if each.overdue_at < loop.time()]:
+                connection.cut("too-slow")
+
+
+def _ack(raw: bytes, receipt: Receipt) -> bytes:
+    """Always from the receipt, so that a repeated message has the same answer."""
+    return acknowledge(raw, reply(receipt.refusals), receipt.refusals[0].reason if receipt.refusals else "")

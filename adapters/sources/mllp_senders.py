@@ -1,0 +1,86 @@
+"""Whose message it is: a table of what senders call themselves in MSH-3 and MSH-4, and of the certificates they show.
+
+Source: HL7 v2 chapter 2, MSH-3 (sending application) and MSH-4 (sending facility); promises.md § MLLP.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any, NamedTuple
+
+from schemas.errors import RejectedInput, SettingsError, UnknownSender, WrongCertificate
+from schemas.source import Sector, Source
+
+UNKNOWN = Source(id="unknown-mllp", name="Unknown sender over MLLP", sector=Sector.NHS)
+"""Under this source's id is kept what no declared source sent, or sent without its certificate. It makes no events."""
+
+
+class MllpSource(NamedTuple):
+    """How one source shows itself over MLLP. A source that sends under several names has several of these."""
+
+    source: Source
+    sending_application: str = ""
+    """MSH-3, whole or its first component. Empty: any."""
+    sending_facility: str = ""
+    """MSH-4, whole or its first component. Empty: any."""
+    certificate: str = ""
+    """Name (alternative DNS name, or common name) that the sender's client certificate bears. Empty: none is asked for."""
+
+
+class Senders:
+    """Finds the source of a message.
+
+    An entry that names both fields goes before one that names the application, that before one that names the facility, and
+    that before one that names neither.
+
+    Raises `SettingsError` when two entries name the same sender, or one is called as `UNKNOWN` is.
+    """
+
+    def __init__(self, sources: Iterable[MllpSource]) -> None:
+        self._table: dict[tuple[str, str], MllpSource] = {}
+        for entry in sources:
+            name = (entry.sending_application, entry.sending_facility)
+            if name in self._table:
+                other = self._table[name].source.id
+                raise SettingsError(f"{entry.source.id} and {other} match the same MLLP messages", where="match")
+            if entry.source.id == UNKNOWN.id:
+                raise SettingsError(f"a source may not be called {UNKNOWN.id}", where="id")
+            self._table[name] = entry
+
+    def find(self, application: str, facility: str) -> MllpSource | None:
+        """The entry for MSH-3 ``application`` and MSH-4 ``facility``."""
+        for one in (application, _first(application), ""):
+            for other in (facility, _first(facility), ""):
+                found = self._table.get((one, other))
+                if found is not None:
+                    return found
+        return None
+
+    def identify(self, application: str, facility: str, certificate: frozenset[str]) -> tuple[Source, RejectedInput | None]:
+        """The source of a message whose sender showed a certificate with these names, or `UNKNOWN` and why."""
+        found = self.find(application, facility)
+        if found is None:
+            return UNKNOWN, UnknownSender(where="MSH-3, MSH-4")
+        if found.certificate and found.certificate.lower() not in certificate:
+            return UNKNOWN, WrongCertificate(f"the certificate shown is not that of {found.source.id}", where="MSH-3, MSH-4")
+        return found.source, None
+
+
+def names_in(certificate: Mapping[str, Any] | None) -> frozenset[str]:
+    """The names a peer's certificate bears, in lower case; none without one.
+
+    ``certificate`` is as ``ssl.SSLSocket.getpeercert`` gives it. The common name counts only where there is no alternative
+    name, as for host names.
+
+    Source: RFC 6125 §6.4.4.
+    """
+    if not certificate:
+        return frozenset()
+    alternatives = [value.lower() for kind, value in certificate.get("subjectAltName", ()) if kind == "DNS"]
+    common = [value.lower() for part in certificate.get("subject", ()) for key, value in part if key == "commonName"]
+    return frozenset(alternatives or common)
+
+
+def _first(field: str) -> str:
+    """The first component, by the usual separator."""
+    return field.partition("^")[0]

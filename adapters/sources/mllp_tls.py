@@ -1,0 +1,55 @@
+"""TLS for MLLP: whom to trust, and what to show.
+
+Source: NCSC, Using TLS to protect data (TLS 1.2 at least); Python ``ssl``, purposes SERVER_AUTH and CLIENT_AUTH.
+"""
+
+from __future__ import annotations
+
+import ssl
+from pathlib import Path
+
+from schemas.errors import SettingsError
+
+
+def listening(certificate: Path, key: Path, clients: Path | None = None) -> ssl.SSLContext:
+    """For a listener that shows ``certificate`` and, with ``clients``, wants a certificate signed by an authority in that file.
+
+    Raises `SettingsError` when a file cannot be read or does not fit the others.
+    """
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    _show(context, certificate, key)
+    if clients is not None:
+        _trust(context, clients)
+        context.verify_mode = ssl.CERT_REQUIRED
+    return context
+
+
+def sending(authorities: Path | None = None, certificate: Path | None = None, key: Path | None = None) -> ssl.SSLContext:
+    """For a sender that trusts ``authorities`` (else the system's) and shows ``certificate`` if it has one.
+
+    Raises `SettingsError` when a file cannot be read or does not fit the others.
+    """
+    context = ssl.create_default_context(ssl.Purpose.SERVER_AUTH)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    if authorities is not None:
+        _trust(context, authorities)
+    if certificate is not None:
+        _show(context, certificate, key)
+    return context
+
+
+def _show(context: ssl.SSLContext, certificate: Path, key: Path | None) -> None:
+    try:
+        context.load_cert_chain(certificate, key)
+    except (OSError, ssl.SSLError) as error:
+        raise SettingsError(f"the certificate and its key cannot be used: {error.strerror}", where=str(certificate)) from None
+
+
+def _trust(context: ssl.SSLContext, authorities: Path) -> None:
+    try:
+        context.load_verify_locations(authorities)
+    except (OSError, ssl.SSLError) as error:
+        raise SettingsError(
+            f"the certificates of authorities cannot be used: {error.strerror}", where=str(authorities)
+        ) from None

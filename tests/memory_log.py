@@ -1,0 +1,111 @@
+"""An event log in memory, for tests of what uses a log. It passes ``tests/contract/test_log.py``."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from zlib import crc32
+
+from schemas.errors import LogUnavailable, TooLarge
+from schemas.log import RECORD_BYTES, Claim, NewRecord, Position, Record
+
+
+class MemoryLog:
+    """Keeps records in lists. ``room`` is the number of records it still takes: then it is down, in the middle of a call.
+
+    What it takes of that call is the worst that is allowed: nothing if it is atomic, else the last ones without the first.
+    """
+
+    def __init__(self, atomic: bool = True, partitions: int = 4) -> None:
+        self.atomic = atomic
+        self.room: float = float("inf")
+        self.appends = 0
+        """Calls of `append` that succeeded."""
+        self._partitions = partitions
+        self._topics: dict[str, list[list[Record]]] = {}
+        self._grown = asyncio.Condition()
+
+    async def append(self, records: Sequence[NewRecord]) -> Sequence[Position]:
+        if any(len(record.value) > RECORD_BYTES for record in records):
+            raise TooLarge
+        await asyncio.sleep(0)
+        fitting = self._fitting(records)
+        self.room -= len(fitting)
+        positions = [self._add(record) for record in fitting]
+        async with self._grown:
+            self._grown.notify_all()
+        if len(fitting) < len(records):
+            raise LogUnavailable
+        self.appends += 1
+        return positions
+
+    def _fitting(self, records: Sequence[NewRecord]) -> Sequence[NewRecord]:
+        if len(records) <= self.room:
+            return records
+        return [] if self.atomic else records[len(records) - int(self.room) :]
+
+    def _add(self, record: NewRecord) -> Position:
+        partition = crc32(record.key.encode()) % self._partitions
+        entries = self._of(record.topic)[partition]
+        entries.append(Record(record.topic, partition, len(entries), record.key, record.value, time.time()))
+        return Position(record.topic, partition, len(entries) - 1)
+
+    def _of(self, topic: str) -> list[list[Record]]:
+        return self._topics.setdefault(topic, [[] for _ in range(self._partitions)])
+
+    async def read(self, topic: str, partition: int, start: int, limit: int) -> Sequence[Record]:
+        return self._of(topic)[partition][start : start + limit]
+
+    async def ends(self, topic: str) -> Mapping[int, int]:
+        return {partition: len(entries) for partition, entries in enumerate(self._of(topic))}
+
+    async def starts(self, topic: str) -> Mapping[int, int]:
+        return dict.fromkeys(range(self._partitions), 0)
+
+    async def close(self) -> None:
+        return
+
+    @asynccontextmanager
+    async def follow(self, topics: Sequence[str], group: str, claim: Claim) -> AsyncIterator[MemoryFollower]:
+        follower = MemoryFollower(self, topics)
+        for topic in topics:
+            follower.seek(topic, await claim(topic, frozenset(range(self._partitions))))
+        yield follower
+
+    def all(self, topic: str) -> list[Record]:
+        """Every record of ``topic``, partition by partition."""
+        return [record for entries in self._of(topic) for record in entries]
+
+
+class MemoryFollower:
+    """The only member of its group."""
+
+    def __init__(self, log: MemoryLog, topics: Sequence[str]) -> None:
+        self._log = log
+        self._topics = topics
+        self._next: dict[tuple[str, int], int] = {}
+
+    def seek(self, topic: str, offsets: Mapping[int, int]) -> None:
+        self._next.update({(topic, partition): offset for partition, offset in offsets.items()})
+
+    def held(self) -> Iterable[tuple[str, int]]:
+        return list(self._next)
+
+    async def poll(self, limit: int, wait: float) -> Sequence[Record]:
+        try:
+            async with asyncio.timeout(wait), self._log._grown:
+                while not (found := await self._take(limit)):
+                    await self._log._grown.wait()
+                return found
+        except TimeoutError:
+            return []
+
+    async def _take(self, limit: int) -> list[Record]:
+        found: list[Record] = []
+        for (topic, partition), start in self._next.items():
+            records = await self._log.read(topic, partition, start, limit - len(found))
+            self._next[topic, partition] = start + len(records)
+            found.extend(records)
+        return found
