@@ -1,14 +1,14 @@
 """What every command has in common: the shared options, and how a failure becomes one line and an exit status.
 
-A command's body takes a `Call` first and returns its exit status; nothing (``None``) is 0::
+A command's body takes a `Call` first, then what typer reads from its signature, and returns its exit status; nothing is 0::
 
-    @command(app, "verify")
     async def verify(call: Call) -> int | None: ...
+
+    add_command(app, "verify", verify, "Read the whole log.")
 """
 
 from __future__ import annotations
 
-import asyncio
 import inspect
 import os
 import sys
@@ -47,6 +47,10 @@ class Call(NamedTuple):
     json: bool = False
     debug: bool = False
 
+    def or_else(self, other: Call) -> Call:
+        """These options, and those of ``other`` that are not given here."""
+        return Call(*(mine or theirs for mine, theirs in zip(self, other, strict=True)))
+
     def settings(self) -> Settings:
         """The settings, read and checked. Raises an ``ExceptionGroup`` of `SettingsError`."""
         from gateway.settings.read import read_settings
@@ -65,14 +69,14 @@ _SHARED = {"config": (Config, None), "as_json": (Json, False), "debug": (Debug, 
 Body = Callable[..., Any]
 
 
-def command(app: typer.Typer, name: str) -> Callable[[Body], Body]:
-    """Make a body a command of ``app``. Its docstring is the help text."""
+def shared_options(context: typer.Context, config: Config = None, as_json: Json = False, debug: Debug = False) -> None:
+    """Takes the shared options before the command's name as well. The callback of the whole command line."""
+    context.obj = Call(config, as_json, debug)
 
-    def register(body: Body) -> Body:
-        app.command(name)(_framed(body))
-        return body
 
-    return register
+def add_command(app: typer.Typer, name: str, body: Body, says: str) -> None:
+    """Make ``body`` a command of ``app``; ``says`` is its help."""
+    app.command(name, help=says)(_framed(body))
 
 
 def _framed(body: Body) -> Body:
@@ -83,14 +87,15 @@ def _framed(body: Body) -> Body:
         for option, (kind, default) in _SHARED.items()
     ]
 
-    def framed(**given: Any) -> None:
-        call = Call(*(given.pop(option) for option in _SHARED))
+    def framed(context: typer.Context, **given: Any) -> None:
+        own_options = Call(*(given.pop(option) for option in _SHARED))
+        call = own_options.or_else(context.find_root().obj)
         raise typer.Exit(run(call, lambda: body(call, **given)))
 
-    parameters = [parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY) for parameter in own] + shared
+    context = inspect.Parameter("context", inspect.Parameter.POSITIONAL_OR_KEYWORD, annotation=typer.Context)
+    parameters = [context, *(parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY) for parameter in own), *shared]
     framed.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined] # typer reads it, mypy does not know it
     framed.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
-    framed.__doc__ = body.__doc__
     return framed
 
 
@@ -98,9 +103,12 @@ def run(call: Call, body: Callable[[], Any]) -> int:
     """The exit status of ``body``; what it raises is reported on standard error."""
     try:
         outcome = body()
-        status = asyncio.run(outcome) if inspect.iscoroutine(outcome) else outcome
+        if inspect.iscoroutine(outcome):
+            import asyncio
+
+            outcome = asyncio.run(outcome)
         sys.stdout.flush()
-        return status or DONE
+        return outcome or DONE
     except BrokenPipeError:
         # Whoever read our output has had enough. Python would complain about the rest of the buffer at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from typing import NamedTuple
 
+from adapters.sources.mllp_senders import UNKNOWN
 from gateway.settings.lines import KeyPath
 from gateway.settings.shapes import Door, Settings, SourceSettings
 
@@ -130,7 +131,15 @@ def _folders_differ(settings: Settings) -> Iterator[Fault]:
             yield Fault(("source", place, "folder"), message, "Give the source a folder outside the data folder.")
 
 
+def _ids_free(settings: Settings) -> Iterator[Fault]:
+    for place, source in _numbered(settings):
+        if source.source.id == UNKNOWN.id:
+            message = f"{UNKNOWN.id} is where messages of unknown senders are kept"
+            yield Fault(("source", place, "id"), message, "Give this source another id.")
+
+
 RULES: tuple[Rule, ...] = (
+    _ids_free,
     _secret_shared,
     _secret_long,
     _addresses_differ,

@@ -54,7 +54,7 @@ KEYS = (
     Key(("partitions",), whole(1, 1000), PARTITIONS, "Partitions of a new log: the most processes that can share it."),
     Key(("key_secret",), text, None, "Secret of keys and person ids: 32 characters or more, for ever.", True, True),
     Key(("logging",), one_of(("debug", "info", "warning", "error")), "info", "Least serious message that is written."),
-    Key(("limits", "body"), size, "64 MiB", "Largest content of one HTTP request."),
+    Key(("limits", "body"), size, "256 MiB", "Largest content of one HTTP request."),
     Key(("limits", "mllp_frame"), size, "16 MiB", "Largest HL7 v2 message."),
     Key(("limits", "mllp_connections"), whole(1, 10_000), 64, "MLLP connections of one peer at a time."),
     Key(("limits", "first_byte"), duration, "10 seconds", "How long a sender may stay silent after it connected."),

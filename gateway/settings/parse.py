@@ -102,6 +102,7 @@ def url(*schemes: str) -> Parse:
     def parse(value: object, base: Path) -> Url:
         written = text(value, base)
         scheme, separator, rest = written.partition("://")
+        scheme = scheme.partition("+")[0]  # postgresql+asyncpg names the driver as well
         if not separator or scheme not in schemes:
             examples = " or ".join(_EXAMPLES[known] for known in schemes)
             raise ValueError(f"write {examples}{nearest(scheme, schemes)}")

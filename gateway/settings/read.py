@@ -50,14 +50,16 @@ def settings_file(config: Path | None = None, environment: Mapping[str, str] | N
     return here if here.is_file() else None
 
 
-def read_settings(config: Path | None = None, environment: Mapping[str, str] | None = None) -> Settings:
-    """The settings, complete and checked.
+def read_settings(
+    config: Path | None = None, environment: Mapping[str, str] | None = None, text: str | None = None
+) -> Settings:
+    """The settings, complete and checked; with ``text`` as they would be if the file held that.
 
     Raises an ``ExceptionGroup`` of `SettingsError`, one for each thing that is missing, unknown or contradictory.
     """
     environment = os.environ if environment is None else environment
     file = settings_file(config, environment)
-    table, faults = _read_file(file)
+    table, faults = _read_file(file, text)
     base = file.parent if file else Path.cwd()
     given, secret_files = _given(table, environment, base, faults)
     values = _values(given, base, faults)
@@ -86,12 +88,12 @@ def read_settings(config: Path | None = None, environment: Mapping[str, str] | N
     return settings
 
 
-def _read_file(file: Path | None) -> tuple[dict[str, Any], Faults]:
+def _read_file(file: Path | None, text: str | None) -> tuple[dict[str, Any], Faults]:
     """The file's table, and where faults of its keys are gathered."""
     if file is None:
         return {}, Faults()
     try:
-        text = file.read_text("utf-8")
+        text = file.read_text("utf-8") if text is None else text
         return tomllib.loads(text), Faults(file, key_lines(text))
     except OSError as error:
         message = f"the settings file cannot be read: {error.strerror}"

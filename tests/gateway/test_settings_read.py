@@ -181,6 +181,7 @@ FAULTS = [
     ("an unknown format", SOURCE.replace("hl7v2", "hl7v3"), "line 6, source.reads", "did you mean hl7v2?"),
     ("a mapping that is not there", SOURCE.replace("hl7v2", "none.yaml"), "line 6, source.reads", "source scaffold"),
     ("an id in capitals", SOURCE.replace("northfield-pas", "Northfield"), "line 3, source.id", "lower-case"),
+    ("an id that is taken", SOURCE.replace("northfield-pas", "unknown-mllp"), "line 3, source.id", "another id"),
     ("an impossible ODS code", SOURCE + "organisation = 'R-1'", "line 7, source.organisation", "3 to 12"),
     ("an unknown worth of numbers", SOURCE + "nhs_numbers = 'good'", "line 7, source.nhs_numbers", "traced, stated"),
     ("two sources of one id", SOURCE + SOURCE, "line 9, source.id", "another id"),

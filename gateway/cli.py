@@ -1,0 +1,89 @@
+"""``backbone``: the command line.
+
+It starts in a fifth of a second because only the module of the command that is asked for is imported, and that one imports what
+is heavy when it runs.
+"""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import typer
+
+from gateway.commands.frame import INTERRUPTED, Body, add_command, shared_options
+
+HELP = """Health and care records of many systems, translated into one stream of events and one timeline per person.
+
+Exit status: 0 done, 1 some input rejected (and kept), 2 wrong use, 3 cannot reach an engine.
+"""
+
+
+class Command(NamedTuple):
+    """One command."""
+
+    words: str
+    """What is typed; the first of two words is the command's group."""
+    body: str
+    """Function in a module of `gateway.commands`."""
+    help: str
+
+
+COMMANDS = (
+    Command("demo", "serve.demo", "Send the bundled samples through every door and show the timeline they make."),
+    Command("source list", "source.list_sources", "List the sources that are declared."),
+    Command("source add", "source.add_source", "Declare a source in the settings file, which is made if there is none."),
+)
+"""Every command, in the order of the help."""
+
+GROUPS = {
+    "source": "Sources and their mappings.",
+    "person": "Find people.",
+    "quarantine": "What was not understood.",
+    "log": "The event log.",
+}
+
+
+def build(arguments: Sequence[str]) -> typer.Typer:
+    """The command line for ``arguments``: commands whose first word is not among them are listed in the help and no more."""
+    app = _group(HELP)
+    app.callback()(shared_options)
+    groups = {"": app} | {name: _group(says) for name, says in GROUPS.items()}
+    for command in COMMANDS:
+        group, _, name = command.words.rpartition(" ")
+        wanted = command.words.split()[0] in arguments
+        add_command(groups[group], name, _load(command.body) if wanted else _listed, command.help)
+    for name in dict.fromkeys(command.words.split()[0] for command in COMMANDS):
+        if name in GROUPS:
+            app.add_typer(groups[name], name=name)
+    return app
+
+
+def _group(says: str) -> typer.Typer:
+    return typer.Typer(
+        help=says, no_args_is_help=True, add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False
+    )
+
+
+def _load(body: str) -> Body:
+    module, _, function = body.rpartition(".")
+    loaded: Body = getattr(importlib.import_module(f"gateway.commands.{module}"), function)
+    return loaded
+
+
+def _listed(_call: object) -> None:
+    """Stands for a command that was not asked for."""
+
+
+def main() -> None:
+    """Run the command in the arguments; ends with its exit status."""
+    try:
+        build(sys.argv[1:])(prog_name="backbone")
+    except KeyboardInterrupt:
+        sys.exit(INTERRUPTED)
+
+
+if __name__ == "__main__":
+    main()

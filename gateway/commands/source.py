@@ -1,0 +1,131 @@
+"""``backbone source``: the sources in the settings and their mappings."""
+
+from __future__ import annotations
+
+import inspect
+import os
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from gateway.commands.frame import Call
+from gateway.commands.show import json_line, table
+from gateway.settings.keys import SOURCE_KEYS, SourceKey
+from schemas.errors import SettingsError
+
+if TYPE_CHECKING:
+    from gateway.settings.shapes import SourceSettings
+
+TABLES = {"match": "sending_application=PAS", "places": "KM='Kingsmill Ward'"}
+"""Keys of a source that are tables, with an example of how they are given in the arguments."""
+
+
+def list_sources(call: Call) -> None:
+    """List the sources that are declared."""
+    sources = list(call.settings().sources.values())
+    if call.json:
+        json_line([_described(source) for source in sources])
+    elif sources:
+        rows = [(s.source.id, s.source.name, s.source.sector, s.reads, ", ".join(sorted(s.doors))) for s in sources]
+        table(("Id", "Name", "Sector", "Reads", "Doors"), rows)
+    else:
+        print("No source is declared. `backbone source add --help` shows how to declare one.")
+
+
+def _described(settings: SourceSettings) -> dict[str, object]:
+    source = settings.source
+    return {
+        "id": source.id,
+        "name": source.name,
+        "sector": source.sector,
+        "organisation": source.organisation or None,
+        "reads": settings.reads,
+        "mapping": str(settings.mapping) if settings.mapping else None,
+        "doors": sorted(settings.doors),
+        "folder": str(settings.folder) if settings.folder else None,
+    }
+
+
+def add_source(call: Call, **given: Any) -> None:
+    """Declare a source in the settings file, which is made if there is none."""
+    from gateway.settings.read import FILE_NAME, read_settings, settings_file
+
+    file = settings_file(call.config) or Path(FILE_NAME).resolve()
+    before = file.read_text("utf-8") if file.is_file() else ""
+    after = before + ("\n" if before else "") + _toml(given | {name: _pairs(name, given[name]) for name in TABLES})
+    read_settings(file, text=after)
+    _replace(file, after)
+    if call.json:
+        json_line({"id": given["id"], "file": str(file)})
+    else:
+        print(f"{given['id']} is declared in {file}. A server that runs learns of it at its next start.")
+
+
+def _parameter(key: SourceKey) -> inspect.Parameter:
+    """The option of ``source add`` for one key of a source."""
+    if key.name == "id":
+        kind: object = Annotated[str, typer.Argument(metavar="ID", help=key.says)]
+    elif key.name in (*TABLES, "doors"):
+        metavar = "KEY=VALUE" if key.name in TABLES else "DOOR"
+        kind = Annotated[list[str] | None, typer.Option(metavar=metavar, help=key.says + " May be repeated.")]
+    else:
+        kind = Annotated[str, typer.Option(help=key.says)]
+    default = inspect.Parameter.empty if key.required else None if key.name in (*TABLES, "doors") else ""
+    return inspect.Parameter(key.name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=kind)
+
+
+_OPTIONS = [inspect.Parameter("call", inspect.Parameter.POSITIONAL_OR_KEYWORD), *map(_parameter, SOURCE_KEYS)]
+add_source.__signature__ = inspect.Signature(_OPTIONS)  # type: ignore[attr-defined] # what typer reads, from the table of keys
+
+
+def _pairs(name: str, given: list[str] | None) -> dict[str, str]:
+    """The table that ``KEY=VALUE`` texts say. Raises `SettingsError`."""
+    if not all("=" in pair for pair in given or ()):
+        raise SettingsError(f"--{name} is not KEY=VALUE", where=f"--{name}", cure=f"For example --{name} {TABLES[name]}.")
+    return dict(pair.split("=", 1) for pair in given or ())
+
+
+def _toml(values: dict[str, object]) -> str:
+    """One ``[[source]]`` table of what is not empty."""
+    lines = [f"{key} = {_toml_value(value)}" for key, value in values.items() if value]
+    return "\n".join(["[[source]]", *lines, ""])
+
+
+def _toml_value(value: object) -> str:
+    if isinstance(value, dict):
+        return "{ " + ", ".join(f"{_toml_value(key)} = {_toml_value(inner)}" for key, inner in value.items()) + " }"
+    if isinstance(value, list):
+        return "[" + ", ".join(_toml_value(inner) for inner in value) + "]"
+    return '"' + "".join(_ESCAPES.get(character, character) for character in str(value)) + '"'
+
+
+_ESCAPES = {'"': '\\"', "\\": "\\\\"} | {chr(code): f"\\u{code:04x}" for code in (*range(32), 127)}
+"""TOML 1.0.0, basic strings."""
+
+
+def _replace(file: Path, text: str) -> None:
+    """Write ``text`` to ``file``: all of it or nothing, with the rights the file had."""
+    mode = file.stat().st_mode if file.is_file() else 0o644
+    handle, draft = tempfile.mkstemp(prefix=f".{file.name}-", dir=file.parent)
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8") as stream:
+            stream.write(text)
+            stream.flush()
+            os.fsync(stream.fileno())
+        Path(draft).chmod(mode & 0o777)
+        Path(draft).replace(file)
+    except BaseException:
+        Path(draft).unlink(missing_ok=True)
+        raise
+
+
+def chosen(call: Call, ids: list[str] | None) -> list[SourceSettings]:
+    """The sources of these ids, or all. Raises `SettingsError` for one that is not declared."""
+    sources = call.settings().sources
+    unknown = [each for each in ids or () if each not in sources]
+    if unknown:
+        known = ", ".join(sources) or "none"
+        raise SettingsError(f"no source {unknown[0]} is declared", where="ID", cure=f"Declared are: {known}.")
+    return [sources[each] for each in ids] if ids else list(sources.values())
