@@ -1,0 +1,122 @@
+"""A backbone as its users meet it: a process with doors, started in a fresh folder, stopped or killed at will."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import httpx2
+
+SAMPLES = files("gateway") / "samples"
+NHS_NUMBER = "https://fhir.nhs.uk/Id/nhs-number"
+MARGARET = "9990000018"
+"""NHS number of the person the samples are about."""
+PATIENCE_S = 20.0
+
+
+def eventually(look: Callable[[], Any]) -> Any:
+    """What ``look`` finds, asked until it finds something; fails after `PATIENCE_S`."""
+    end = time.monotonic() + PATIENCE_S
+    while not (found := look()):
+        assert time.monotonic() < end, "waited in vain"
+        time.sleep(0.02)
+    return found
+
+
+def hospital_messages() -> list[bytes]:
+    """The four messages of the sample hospital stay, as they go over the wire."""
+    text = (SAMPLES / "northfield-pas.hl7").read_text()
+    return [("MSH|" + one).replace("\n", "\r").encode() for one in text.split("MSH|")[1:]]
+
+
+class Backbone:
+    """``backbone serve`` in ``folder`` with the sample settings."""
+
+    def __init__(self, folder: Path, environment: dict[str, str] | None = None) -> None:
+        self.folder = folder
+        self.environment = environment or {}
+        self.process: subprocess.Popen[bytes] | None = None
+        (folder / "inbox" / "riverside").mkdir(parents=True, exist_ok=True)
+        (folder / "backbone.toml").write_text((SAMPLES / "backbone.toml").read_text())
+        self.http_port, self.mllp_port = _free_port(), _free_port()
+        self.http = httpx2.Client(base_url=f"http://127.0.0.1:{self.http_port}", timeout=30)
+
+    def command(self, *arguments: str) -> list[str]:
+        return [sys.executable, "-m", "gateway.cli", *arguments, "--config", str(self.folder / "backbone.toml")]
+
+    def run(self, *arguments: str, text: str = "") -> subprocess.CompletedProcess[str]:
+        """A command beside the server."""
+        command = self.command(*arguments)
+        return subprocess.run(
+            command, input=text, capture_output=True, text=True, check=False, cwd=self.folder, env=self._env(), timeout=60
+        )
+
+    def start(self) -> Backbone:
+        addresses = ["--http", f"127.0.0.1:{self.http_port}", "--mllp", f"127.0.0.1:{self.mllp_port}"]
+        with (self.folder / "out.log").open("ab") as out:
+            self.process = subprocess.Popen(
+                [*self.command("serve"), *addresses], stdout=out, stderr=out, cwd=self.folder, env=self._env()
+            )
+        eventually(self._is_ready)
+        return self
+
+    def _is_ready(self) -> bool:
+        assert self.process is not None and self.process.poll() is None, (self.folder / "out.log").read_text()
+        try:
+            return self.http.get("/health/ready").status_code == 200
+        except httpx2.TransportError:
+            return False
+
+    def _env(self) -> dict[str, str]:
+        return {**os.environ, **self.environment}
+
+    def end(self, how: signal.Signals = signal.SIGTERM) -> int:
+        """End the server; its exit status."""
+        assert self.process is not None
+        self.process.send_signal(how)
+        return self.process.wait(15)
+
+    def mllp(self, *messages: bytes) -> list[bytes]:
+        """Send ``messages`` over one connection; the answers. A small client of its own: nothing of the backbone's."""
+        answers = []
+        with socket.create_connection(("127.0.0.1", self.mllp_port), timeout=30) as connection:
+            for message in messages:
+                connection.sendall(b"\x0b" + message + b"\x1c\r")
+                answer = b""
+                while not answer.endswith(b"\x1c\r"):
+                    piece = connection.recv(65536)
+                    if not piece:
+                        return answers
+                    answer += piece
+                answers.append(answer)
+        return answers
+
+    def person(self, number: str = MARGARET) -> str | None:
+        """Id of the person with this NHS number."""
+        answer = self.http.post("/people/search", json={"system": NHS_NUMBER, "value": number})
+        return str(answer.json()["person"]) if answer.status_code == 200 else None
+
+    def timeline(self, number: str = MARGARET, **asked: str) -> list[dict[str, Any]]:
+        """The entries of the person with this NHS number; empty while there is none."""
+        person = self.person(number)
+        if person is None:
+            return []
+        answer = self.http.get(f"/people/{person}/timeline", params={"order": "oldest", "limit": "500", **asked})
+        assert answer.status_code == 200, answer.text
+        entries: list[dict[str, Any]] = json.loads(answer.content)["entries"]
+        return entries
+
+
+def _free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        port: int = probe.getsockname()[1]
+        return port
