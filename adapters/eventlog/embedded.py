@@ -1,0 +1,130 @@
+"""The event log in one file on this machine: SQLite with a write-ahead file, and nothing to install or look after."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager
+from datetime import timedelta
+from pathlib import Path
+from typing import TypeVar
+from urllib.parse import quote
+
+from adapters.eventlog.embedded_file import entries_of
+from adapters.eventlog.embedded_follow import EmbeddedFollower
+from adapters.eventlog.embedded_reader import EmbeddedReader
+from adapters.eventlog.embedded_writer import GroupWriter
+from adapters.eventlog.file_lock import FileLock
+from schemas.errors import LogUnavailable
+from schemas.log import PARTITIONS, Claim, Follower, NewRecord, Position, Record
+
+PATIENCE = timedelta(seconds=10)
+"""How long an append may take: shorter than senders wait for their acknowledgement (MLLP: commonly 30 s), so that they hear of
+the failure from us."""
+
+_T = TypeVar("_T")
+
+
+class EmbeddedLog:
+    """`schemas.log.EventLog` in a SQLite file.
+
+    Beyond what the port asks for:
+
+    * **Atomic.** One `append` is in the log as a whole or not at all, whatever topics its records go to.
+    * **One order.** Followers get the records of all partitions and topics in the order in which they were appended.
+    * **Several processes** of one machine may append, read and follow at the same time. A group's partitions are held by
+      one member; another one's `Follower.poll` gives nothing until that one leaves or dies.
+    * **Any thread.** The methods may be called from event loops of several threads; a record appended on one wakes the
+      followers of all.
+
+    Beside ``log.db`` stand SQLite's ``-wal`` and ``-shm`` (part of the log while a process has it open) and lock files.
+    The disk must be a local one: SQLite's write-ahead mode needs memory shared between its users.
+    """
+
+    atomic = True
+
+    def __init__(self, path: Path, partitions: int = PARTITIONS, patience: timedelta = PATIENCE) -> None:
+        """Open the log at ``path``, made where it is missing; its folder must exist.
+
+        Raises `SettingsError` when the path cannot be a log or the log has another number of partitions, `LogUnavailable`
+        when its disk gives trouble or another process keeps it to itself.
+        """
+        self._path, self._partitions, self._patience = path, partitions, patience.total_seconds()
+        self._followers: set[EmbeddedFollower] = set()
+        self._writer = GroupWriter(path, partitions, self._patience, self._wake)
+        self._reading = ThreadPoolExecutor(1, "log-reader")
+        self._reader: EmbeddedReader | None = None
+        self._closed = False
+
+    async def append(self, records: Sequence[NewRecord]) -> Sequence[Position]:
+        return await self._writer.submit(entries_of(records, self._partitions)) if records else ()
+
+    async def read(self, topic: str, partition: int, start: int, limit: int) -> Sequence[Record]:
+        """As the port says. Raises `CorruptLog` when the first record is broken; those before a broken one are given first."""
+        return await self._read(lambda reader: reader.partition(topic, partition, start, limit))
+
+    async def ends(self, topic: str) -> Mapping[int, int]:
+        return await self._read(lambda reader: reader.ends(topic))
+
+    async def starts(self, topic: str) -> Mapping[int, int]:
+        return await self._read(lambda reader: reader.starts(topic))
+
+    @asynccontextmanager
+    async def follow(self, topics: Sequence[str], group: str, claim: Claim) -> AsyncIterator[Follower]:
+        """As the port says; the group is joined by the first `Follower.poll` that finds it free."""
+        lock = FileLock(self._path.with_name(f"{self._path.name}-group-{quote(group, safe='')}.lock"))
+        follower = EmbeddedFollower(self._open_reader, topics, self._partitions, lock, claim)
+        self._followers.add(follower)
+        try:
+            if self._closed:
+                raise LogUnavailable("the log is closed")
+            yield follower
+        finally:
+            self._followers.discard(follower)
+            await follower.close()
+
+    async def close(self) -> None:
+        """As the port says. Calling it again changes nothing.
+
+        Raises `LogUnavailable` when the disk hangs for longer than an append may take.
+        """
+        if self._closed:
+            return
+        self._closed = True
+        self._writer.finish()
+        for follower in tuple(self._followers):
+            follower.stop()
+        try:
+            written = await asyncio.get_running_loop().run_in_executor(self._reading, self._finish)
+        finally:
+            self._reading.shutdown(wait=False)
+        if not written:
+            raise LogUnavailable("the log's last records could not be written in time", where=str(self._path))
+
+    def _finish(self) -> bool:
+        if self._reader is not None:
+            self._reader.close()
+        return self._writer.join()
+
+    def _wake(self) -> None:
+        for follower in tuple(self._followers):
+            follower.wake()
+
+    def _open_reader(self) -> EmbeddedReader:
+        return EmbeddedReader(self._path, self._partitions, self._patience / 2)
+
+    async def _read(self, look: Callable[[EmbeddedReader], _T]) -> _T:
+        """Read in the log's reading thread, so that a slow disk holds up nobody's event loop."""
+        if self._closed:
+            raise LogUnavailable("the log is closed")
+        return await asyncio.get_running_loop().run_in_executor(self._reading, self._look, look)
+
+    def _look(self, look: Callable[[EmbeddedReader], _T]) -> _T:
+        reader = self._reader = self._reader or self._open_reader()
+        try:
+            return look(reader)
+        except LogUnavailable:
+            self._reader = None  # after trouble, a new connection reads the file as it is
+            reader.close()
+            raise

@@ -1,0 +1,157 @@
+"""Following the embedded log: one member of a group has all its partitions, and the others wait until it leaves.
+
+Sharing them out would gain nothing, since one machine holds the log. The members, of any process, take turns by a lock file
+beside the log, one a group; the kernel gives it back when its holder dies.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from functools import partial
+from typing import TypeVar
+
+from adapters.eventlog.embedded_reader import Batch, EmbeddedReader, corrupt
+from adapters.eventlog.file_lock import FileLock
+from schemas.errors import LogUnavailable
+from schemas.log import Claim, Record
+
+_ACTIVE_PAUSE_SECONDS = 0.005
+"""Between two looks for what other processes appended, while somebody has lately: unseen for so long at most."""
+_IDLE_PAUSE_SECONDS = 0.05
+"""The same once the log has been quiet for `_ACTIVE_SECONDS`."""
+_ACTIVE_SECONDS = 1.0
+
+_T = TypeVar("_T")
+
+
+class EmbeddedFollower:
+    """`schemas.log.Follower`. For one task at a time; `wake` and `stop` may be called from any thread."""
+
+    def __init__(
+        self, open_reader: Callable[[], EmbeddedReader], topics: Sequence[str], partitions: int, lock: FileLock, claim: Claim
+    ) -> None:
+        self._open_reader, self._lock, self._claim = open_reader, lock, claim
+        self._topics, self._partitions = tuple(dict.fromkeys(topics)), frozenset(range(partitions))
+        self._thread = ThreadPoolExecutor(1, "log-follower")
+        """Reads in a thread of its own, so that a slow disk holds up nobody's event loop."""
+        self._reader: EmbeddedReader | None = None
+        self._next: dict[tuple[str, int], int] = {}
+        """Next offset of each partition held; empty until they are claimed."""
+        self._behind = 0
+        """Number of the entry up to which all has been given out."""
+        self._active_until = 0.0
+        self._news = asyncio.Event()
+        self._loop: asyncio.AbstractEventLoop | None = None
+        """Of the poll under way."""
+        self._stopped = False
+
+    def held(self) -> Iterable[tuple[str, int]]:
+        return tuple(self._next)
+
+    async def poll(self, limit: int, wait: float) -> Sequence[Record]:
+        """As the port says; nothing while another member has the group."""
+        self._loop = asyncio.get_running_loop()  # before looking, so that what comes after the look is told
+        deadline = self._loop.time() + wait
+        try:
+            while True:
+                self._news.clear()
+                if self._stopped:
+                    raise LogUnavailable("the log is closed")
+                if (self._next or await self._join()) and (records := await self._advance(limit)):
+                    return records
+                left = deadline - self._loop.time()
+                if left <= 0:
+                    return ()
+                await self._pause(left)
+        finally:
+            self._loop = None
+
+    def wake(self) -> None:
+        """Something was appended: a poll that waits looks at once."""
+        loop = self._loop
+        if loop is not None:
+            with suppress(RuntimeError):  # its loop was closed under it: nobody waits any more
+                loop.call_soon_threadsafe(self._news.set)
+
+    def stop(self) -> None:
+        """The log is being closed: polls raise from now on."""
+        self._stopped = True
+        self.wake()
+
+    async def close(self) -> None:
+        """Leave the group."""
+        try:
+            await self._in_thread(self._leave)
+        finally:
+            self._thread.shutdown(wait=False)
+
+    def _leave(self) -> None:
+        if self._reader is not None:
+            self._reader.close()
+        self._lock.close()
+
+    async def _in_thread(self, work: Callable[[], _T]) -> _T:
+        return await asyncio.get_running_loop().run_in_executor(self._thread, work)
+
+    async def _join(self) -> bool:
+        """Take the group if nobody has it, and claim its partitions; whether they are held."""
+        try:
+            if not self._lock.try_acquire():
+                return False
+        except OSError as error:
+            message = f"the group's lock file cannot be used: {error.strerror}"
+            raise LogUnavailable(message, where=str(self._lock.path)) from error
+        if self._reader is None:
+            self._reader = await self._in_thread(self._open_reader)
+        wanted: dict[tuple[str, int], int] = {}
+        for topic in self._topics:
+            claimed = await self._claim(topic, self._partitions)
+            wanted |= {(topic, partition): claimed.get(partition, 0) for partition in self._partitions}
+        self._behind = await self._in_thread(partial(self._reader.before, wanted))
+        self._next = wanted
+        return True
+
+    async def _advance(self, limit: int) -> Sequence[Record]:
+        """The next records, if there are any. A call that is cancelled has moved nothing on."""
+        while batch := await self._in_thread(partial(self._look, limit)):
+            self._active_until = asyncio.get_running_loop().time() + _ACTIVE_SECONDS
+            records, whole = self._wanted(batch)
+            if whole:
+                self._behind = batch.until
+            if records or batch.drained:
+                return records
+        return ()
+
+    def _look(self, limit: int) -> Batch | None:
+        """In the thread: what is behind the last entry dealt with, or ``None`` when nothing is."""
+        reader = self._reader
+        if reader is None or reader.last() == self._behind:
+            return None
+        return reader.behind(self._behind, self._topics, limit)
+
+    def _wanted(self, batch: Batch) -> tuple[Sequence[Record], bool]:
+        """The batch without what lies before the claimed positions, up to the first gap; whether there was none.
+
+        Raises `CorruptLog` when it begins with a gap: here offsets have none, so an entry was lost.
+        """
+        records: list[Record] = []
+        for record in batch.records:
+            place = (record.topic, record.partition)
+            expected = self._next[place]
+            if record.offset > expected:
+                if not records:
+                    raise corrupt(*place, expected, "the entry is missing")
+                return records, False
+            if record.offset == expected:
+                self._next[place] = expected + 1
+                records.append(record)
+        return records, True
+
+    async def _pause(self, left: float) -> None:
+        active = asyncio.get_running_loop().time() < self._active_until
+        with suppress(TimeoutError):
+            async with asyncio.timeout(min(left, _ACTIVE_PAUSE_SECONDS if active else _IDLE_PAUSE_SECONDS)):
+                await self._news.wait()

@@ -1,0 +1,226 @@
+"""Group commit: many callers of many event loops share one transaction, and so one fsync.
+
+A thread takes whatever was submitted while it wrote the last group and writes it as the next one: the busier the log, the
+larger the groups. Nothing waits for a group to fill.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import sqlite3
+import threading
+import time
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from adapters.eventlog.embedded_driver import check_place, explain, open_to_append
+from adapters.eventlog.embedded_file import Appender, Entry
+from adapters.eventlog.file_lock import FileLock
+from schemas.errors import BackboneError, LogUnavailable, SettingsError
+from schemas.log import Position
+
+GROUP_BYTES = 8 * 1024 * 1024
+"""A group takes no further call once it has this much: the fsync is long paid for, and memory stays flat."""
+CHECKPOINT_BYTES = 8 * 1024 * 1024
+"""Appended between two checkpoints: rare enough to cost little, and short enough (some 30 ms) not to be felt."""
+HOLD_SECONDS = 0.02
+"""For so long the append lock is kept while more is waiting; then other processes get their turn."""
+
+_LOGGER = logging.getLogger(__name__)
+
+
+class Job:
+    """One call's entries and the future its caller awaits."""
+
+    __slots__ = ("entries", "future", "loop", "size", "timer")
+
+    def __init__(self, entries: Sequence[Entry], loop: asyncio.AbstractEventLoop, patience: float) -> None:
+        self.entries, self.loop = entries, loop
+        self.size = sum(len(entry.value) for entry in entries)
+        self.future: asyncio.Future[Sequence[Position]] = loop.create_future()
+        self.timer = loop.call_later(patience, self._expire)
+
+    def settle(self, outcome: Sequence[Position] | BackboneError) -> None:
+        """Tell the caller, on its own event loop."""
+        self.timer.cancel()
+        if self.future.done():  # cancelled, or expired
+            return
+        if isinstance(outcome, BackboneError):
+            self.future.set_exception(outcome)
+        else:
+            self.future.set_result(outcome)
+
+    def _expire(self) -> None:
+        message = "the log did not take the records in time; they may or may not be in it"
+        self.settle(LogUnavailable(message, cure="Send them again. Does its disk hang, or another process keep it to itself?"))
+
+
+Outcome = tuple[Job, Sequence[Position] | BackboneError]
+
+
+class GroupWriter:
+    """Writes what is submitted, in the order of the calls, in a thread of its own."""
+
+    def __init__(self, path: Path, partitions: int, patience: float, committed: Callable[[], None]) -> None:
+        """``committed`` is called in the thread after each group. Raises `SettingsError`, `LogUnavailable`."""
+        check_place(path)
+        self._path, self._partitions, self._patience, self._committed = path, partitions, patience, committed
+        self._lock = FileLock(path.with_name(path.name + "-append.lock"))
+        self._connection: sqlite3.Connection | None = None
+        self._appender: Appender | None = None
+        self._waiting: list[Job] = []
+        self._more = threading.Condition()
+        """Guards ``_waiting`` and ``_closed``, so that nothing is submitted behind the end."""
+        self._closed = False
+        self._since_checkpoint = 0
+        self._open_first()
+        self._thread = threading.Thread(target=self._run, name="log-writer", daemon=True)
+        """A daemon: a disk that hangs must not keep the process from ending."""
+        self._thread.start()
+
+    def submit(self, entries: Sequence[Entry]) -> asyncio.Future[Sequence[Position]]:
+        """Append ``entries`` with the next group. Call it on the event loop that awaits the answer. Raises `LogUnavailable`."""
+        with self._more:
+            if self._closed:
+                raise LogUnavailable("the log is closed")
+            job = Job(entries, asyncio.get_running_loop(), self._patience)
+            self._waiting.append(job)
+            if len(self._waiting) == 1:
+                self._more.notify()
+        return job.future
+
+    def finish(self) -> None:
+        """Take nothing more; what was submitted is still written. Calling it again changes nothing."""
+        with self._more:
+            self._closed = True
+            self._more.notify()
+
+    def join(self) -> bool:
+        """Wait until everything is written, at most as long as a caller waits; whether it is."""
+        self._thread.join(self._patience)
+        return not self._thread.is_alive()
+
+    def _open_first(self) -> None:
+        try:
+            self._take_lock()
+            self._open(make=True)
+            self._lock.release()
+        except BackboneError:
+            self._lock.close()
+            raise
+
+    def _run(self) -> None:
+        while group := self._next_group(wait=True):
+            self._write_all(group)
+        self._drop()
+        self._lock.close()
+
+    def _next_group(self, *, wait: bool) -> list[Job]:
+        """What was submitted, oldest first; empty: nothing, or, when waited for, the end."""
+        with self._more:
+            while wait and not self._waiting and not self._closed:
+                self._more.wait()
+            size = count = 0
+            for job in self._waiting:
+                if size >= GROUP_BYTES:
+                    break
+                size += job.size
+                count += 1
+            group, self._waiting = self._waiting[:count], self._waiting[count:]
+            return group
+
+    def _write_all(self, group: list[Job]) -> None:
+        """Write ``group`` and what comes meanwhile under one hold of the append lock, then let other processes in."""
+        until = time.monotonic() + HOLD_SECONDS
+        try:
+            self._take_lock()
+        except BackboneError as error:
+            _tell([(job, self._fault(error)) for job in group])
+            return
+        while group:
+            self._write([job for job in group if not job.future.done()])  # who gave up is about to send again
+            group = self._next_group(wait=False) if time.monotonic() < until else []
+        if self._appender and self._since_checkpoint >= CHECKPOINT_BYTES:
+            self._checkpoint(self._appender)
+        self._lock.release()
+
+    def _write(self, jobs: list[Job]) -> None:
+        """One group, one transaction: each caller gets its positions, or all get the error."""
+        outcomes: list[Outcome] = []
+        try:
+            appender = self._appender or self._open(make=False)
+            positions = appender.append([entry for job in jobs for entry in job.entries], time.time_ns() // 1000)
+        except Exception as error:  # the border of the thread: whatever it was, every caller is told
+            self._drop()
+            _tell([(job, self._fault(error)) for job in jobs])
+            return
+        start = 0
+        for job in jobs:
+            until = start + len(job.entries)
+            outcomes.append((job, positions[start:until]))
+            start = until
+            self._since_checkpoint += job.size
+        _tell(outcomes)
+        self._committed()
+
+    def _open(self, *, make: bool) -> Appender:
+        """A new connection's appender."""
+        self._connection = open_to_append(self._path, self._partitions, self._patience / 2, make=make)
+        self._appender = Appender(self._connection, self._partitions)
+        return self._appender
+
+    def _drop(self) -> None:
+        """Close a connection that met an error: a new one reads the file as it is, as any other process does."""
+        connection, self._connection, self._appender = self._connection, None, None
+        if connection is not None:
+            connection.close()
+
+    def _take_lock(self) -> None:
+        try:
+            held = self._lock.acquire(self._patience / 2)
+        except OSError as error:
+            message = f"the log's folder cannot be written ({error.strerror})"
+            cure = "Let the user that runs the backbone write it, and make room on its disk."
+            raise SettingsError(message, cure=cure, where=str(self._path.parent)) from error
+        if not held:
+            cure = "Find the process that holds the lock file beside the log; it may be stopped."
+            raise LogUnavailable("another process keeps the log to itself", cure=cure, where=str(self._lock.path))
+
+    def _checkpoint(self, appender: Appender) -> None:
+        """Failing costs nobody anything yet: what was acknowledged is in the write-ahead file, and the next try comes soon."""
+        self._since_checkpoint = 0
+        try:
+            appender.checkpoint()
+        except sqlite3.Error as error:
+            _LOGGER.warning("the log's write-ahead file keeps growing: %s", explain(error, self._path))
+            self._drop()
+
+    def _fault(self, error: Exception) -> BackboneError:
+        """What a caller is told of ``error``: a fresh one each, for each caller adds its own traceback."""
+        if isinstance(error, sqlite3.Error):
+            fault = explain(error, self._path)
+        elif isinstance(error, BackboneError):
+            fault = LogUnavailable(error.message, cure=error.cure, where=error.where)
+        else:
+            fault = LogUnavailable(f"the log's writer failed: {type(error).__name__}", where=str(self._path))
+        fault.__cause__ = error
+        return fault
+
+
+def _tell(outcomes: Sequence[Outcome]) -> None:
+    """Settle the jobs of one group: each event loop is woken once."""
+    loops: dict[asyncio.AbstractEventLoop, list[Outcome]] = defaultdict(list)
+    for outcome in outcomes:
+        loops[outcome[0].loop].append(outcome)
+    for loop, mine in loops.items():
+        try:
+            loop.call_soon_threadsafe(_settle, mine)
+        except RuntimeError:  # the loop was closed: nobody waits there any more
+            _LOGGER.debug("the event loop of %d append(s) has ended", len(mine))
+
+
+def _settle(outcomes: Sequence[Outcome]) -> None:
+    for job, outcome in outcomes:
+        job.settle(outcome)
