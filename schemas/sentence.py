@@ -19,6 +19,8 @@ EXPECTED_DISCHARGE = "urn:care-backbone:extension:expected-discharge"
 """Extension of an Encounter, ``valueDateTime``: when the person is expected to leave."""
 READINESS = "urn:care-backbone:extension:discharge-readiness"
 """Extension of an Encounter, ``valueString``: ``medically fit``, ``ready for discharge``."""
+MOVEMENT = "urn:care-backbone:extension:movement"
+"""Extension of an Encounter, ``valueString``: what happened within the stay (``leave of absence``), or what was cancelled."""
 
 _WORD = re.compile(r"\{(\w+)\}")
 _OPTIONAL = re.compile(r"\[([^\[\]]*)\]")
@@ -92,6 +94,7 @@ def _encounter(focus: Resource) -> dict[str, str]:
         "reason": concept(focus.get("reasonCode")),
         "readiness": _extension(focus, READINESS),
         "expected": plain_date(expected) if expected else "",
+        "movement": _extension(focus, MOVEMENT),
         "who": _display([one["individual"] for one in focus.get("participant", ()) if "individual" in one][:1]),
     }
 

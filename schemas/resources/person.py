@@ -8,8 +8,9 @@ Source: UK Core Patient, https://simplifier.net/hl7fhirukcorer4; NHS number veri
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
+from schemas.codes import CodeList
 from schemas.identifiers import NHS_NUMBER, NHS_NUMBER_UNCHECKED, SOURCE_URN, LocalId, NhsNumber
 from schemas.resources.bundle import Resource
 from schemas.source import NumbersAre, Source
@@ -29,7 +30,9 @@ def nhs_number_identifier(number: NhsNumber, status: str, source: Source) -> Res
     """An NHS number with its verification status; without a stated one (``""``) the source's declaration decides."""
     code = status or (VERIFIED if source.nhs_numbers is NumbersAre.TRACED else UNTRACED)
     return {
-        "extension": [{"url": VERIFICATION_STATUS, "valueCodeableConcept": {"coding": [{"system": VERIFICATION_CODES, "code": code}]}}],
+        "extension": [
+            {"url": VERIFICATION_STATUS, "valueCodeableConcept": {"coding": [{"system": VERIFICATION_CODES, "code": code}]}}
+        ],
         "system": NHS_NUMBER,
         "value": number,
     }
@@ -65,6 +68,81 @@ def local_ids(patient: Resource) -> Iterable[tuple[str, LocalId]]:
         system = identifier.get("system", "")
         if system.startswith(SOURCE_URN):
             yield system[len(SOURCE_URN) :], LocalId(identifier["value"])
+
+
+def merged_from(identifier: Resource) -> Resource:
+    """A link of the surviving Patient to the record it replaces."""
+    return {"other": {"identifier": identifier}, "type": "replaces"}
+
+
+def merged_identifiers(patient: Resource) -> list[Resource]:
+    """The identifiers of the records that ``patient`` replaces."""
+    links = (link for link in patient.get("link", ()) if link["type"] == "replaces")
+    return [link["other"]["identifier"] for link in links if "identifier" in link["other"]]
+
+
+def human_name(family: str, given: Sequence[str], use: str = "", prefix: str = "", suffix: str = "") -> Resource | None:
+    """A HumanName, or ``None`` when nothing of it is known."""
+    name: Resource = {"use": use} if use else {}
+    if family:
+        name["family"] = family
+    if given:
+        name["given"] = list(given)
+    if not family and not given:
+        return None
+    if prefix:
+        name["prefix"] = [prefix]
+    if suffix:
+        name["suffix"] = [suffix]
+    return name
+
+
+_ADDRESS_PARTS = ("city", "district", "postalCode", "country")
+
+
+def address(lines: Iterable[str], city: str, district: str, postal: str, country: str, use: str = "") -> Resource | None:
+    """An Address, or ``None`` when nothing of it is known. ``district`` is the county, ``use`` may be ``""``."""
+    parts: Resource = {"line": kept} if (kept := [line for line in lines if line]) else {}
+    for part, text in zip(_ADDRESS_PARTS, (city, district, postcode(postal), country), strict=True):
+        if text:
+            parts[part] = text
+    if not parts:
+        return None
+    return {"use": use} | parts if use else parts
+
+
+def postcode(text: str) -> str:
+    """A UK postcode in capitals with its one blank; anything else as it stands.
+
+    Source: BS 7666, Royal Mail PAF: the inward part is a digit and two letters.
+    """
+    code = text.replace(" ", "").upper()
+    if not (5 <= len(code) <= 7 and code.isalnum() and code[-3].isdigit() and code[-2:].isalpha() and code[0].isalpha()):
+        return text
+    return f"{code[:-3]} {code[-3:]}"
+
+
+def contact_point(system: str, value: str, use: str) -> Resource:
+    """A ContactPoint; ``use`` may be ``""``."""
+    point = {"system": system, "value": value}
+    return point | {"use": use} if use else point
+
+
+ETHNIC_CATEGORY = "https://fhir.hl7.org.uk/StructureDefinition/Extension-UKCore-EthnicCategory"
+RELIGION = "http://hl7.org/fhir/StructureDefinition/patient-religion"
+HUMAN_LANGUAGE = "https://fhir.hl7.org.uk/CodeSystem/UKCore-HumanLanguage"
+
+
+def coded_extension(url: str, codes: CodeList, code: str) -> Resource:
+    """An extension whose value is a code."""
+    return {"url": url, "valueCodeableConcept": codes.concept(code)}
+
+
+def spoken(language: str) -> Resource:
+    """A language somebody speaks: by its ISO 639-1 code, or in words."""
+    known = len(language) == 2 and language.isascii() and language.isalpha()
+    concept: Resource = {"coding": [{"system": HUMAN_LANGUAGE, "code": language.lower()}]} if known else {"text": language}
+    return {"language": concept}
 
 
 def mark_deleted(resource: Resource, elements: Iterable[str]) -> None:
