@@ -142,8 +142,8 @@ class Framer:
             del self._buffer[: end + 2]
             self._state = _State.BETWEEN
             return True
-        if len(self._buffer) > self._most:
-            self._head, self._hash = bytes(self._buffer[:HEAD_BYTES]), hashlib.sha256()
+        if len(self._buffer) > self._most + 1:  # one byte more may be the first of the end
+            self._head, self._hash = bytes(self._buffer[: min(HEAD_BYTES, self._most)]), hashlib.sha256()
             self._state = _State.DRAINING
             return True
         self._seen = max(0, len(self._buffer) - 1)
