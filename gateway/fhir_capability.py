@@ -1,0 +1,62 @@
+"""What the FHIR facade can do, as a CapabilityStatement: what stands here is served, and nothing else stands here.
+
+Source: FHIR R4 CapabilityStatement; RESTful API §3.1.0.8 (capabilities).
+"""
+
+from __future__ import annotations
+
+from importlib.metadata import version
+
+from schemas.resources.bundle import Resource
+
+SINCE = "2026-01-01"
+"""Day of the last change to what is stated here."""
+_EVERYTHING = "http://hl7.org/fhir/OperationDefinition/Patient-everything"
+_PROCESS_MESSAGE = "http://hl7.org/fhir/OperationDefinition/MessageHeader-process-message"
+
+
+def capability_statement(base: str) -> Resource:
+    """The statement of the facade at ``base``, without a slash at its end."""
+    return {
+        "resourceType": "CapabilityStatement",
+        "status": "active",
+        "date": SINCE,
+        "kind": "instance",
+        "software": {"name": "Care Backbone", "version": version("care-backbone")},
+        "implementation": {"description": "One person's records of many systems, read as FHIR", "url": base},
+        "fhirVersion": "4.0.1",
+        "format": ["application/fhir+json", "json"],
+        "rest": [
+            {
+                "mode": "server",
+                "documentation": "Read only; what is sent goes in by $process-message. Identifiers never travel in a URL.",
+                "resource": [_PATIENT],
+                "operation": [{"name": "process-message", "definition": _PROCESS_MESSAGE}],
+            }
+        ],
+    }
+
+
+_PATIENT = {
+    "type": "Patient",
+    "documentation": "One Patient a person: the union of what their records say.",
+    "interaction": [
+        {"code": "read"},
+        {"code": "search-type", "documentation": "By POST to Patient/_search alone."},
+    ],
+    "versioning": "no-version",
+    "searchParam": [
+        {
+            "name": "identifier",
+            "type": "token",
+            "documentation": "system|value, of an NHS number or of a source's own identifier",
+        }
+    ],
+    "operation": [
+        {
+            "name": "everything",
+            "definition": _EVERYTHING,
+            "documentation": "With start, end, _since, _type, _count; pages by their next link.",
+        }
+    ],
+}

@@ -1,0 +1,117 @@
+"""What is read, as FHIR R4: one Patient a person, and the payloads of their timeline in searchset Bundles. Pure.
+
+The facade serves what sources stated. It completes nothing: a Patient here is the union of what their records say, and a
+resource is the one its event carried, with its subject made to point at that Patient.
+
+Source: FHIR R4 RESTful API §3.1.1.4 (search), Patient ``$everything``, Bundle §2.36.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from typing import Any, NamedTuple
+
+from schemas.identifiers import NHS_NUMBER, SOURCE_URN
+from schemas.resources.bundle import RECORD_URN, Resource
+from schemas.resources.person import DELETED
+from schemas.source import Sector
+
+_OWN = frozenset({"resourceType", "id", "meta", "identifier", "text", "contained", "link"})
+"""Elements of a record's Patient that are not taken over: they are that resource's own, or joined by hand."""
+_CHOICES = ("deceased", "multipleBirth")
+"""Elements that take one of several types: of a choice one record's answer counts."""
+
+
+class KnownPatient(NamedTuple):
+    """A person as one record has them."""
+
+    sector: str
+    patient: Resource
+
+
+class Answer(NamedTuple):
+    """One entry of a timeline page, decoded."""
+
+    recorded_at: str
+    source: str
+    """Id."""
+    bundle: Resource
+
+
+def person_as_patient(person: str, known: Sequence[KnownPatient]) -> Resource:
+    """One Patient of all records of a person: all their identifiers, and each other element as the first record has it.
+
+    Records of the NHS come first, as it traces its demographics; among equals the order given counts.
+    """
+    ranked = [row.patient for row in sorted(known, key=lambda row: row.sector != Sector.NHS)]
+    patient: Resource = {"resourceType": "Patient", "id": person}
+    identifiers = _identifiers(ranked)
+    if identifiers:
+        patient["identifier"] = identifiers
+    taken: set[str] = set()
+    for record in ranked:
+        stated = {_choice(element) for element in record}
+        patient |= {element: value for element, value in _shown(record) if _choice(element) not in taken}
+        taken |= stated
+    return patient
+
+
+def _shown(record: Resource) -> Iterator[tuple[str, Any]]:
+    for element, value in record.items():
+        if element == "extension":
+            value = [extension for extension in value if extension["url"] != DELETED]
+        if element not in _OWN and value not in ([], None):
+            yield element, value
+
+
+def _choice(element: str) -> str:
+    return next((choice for choice in _CHOICES if element.startswith(choice)), element)
+
+
+def _identifiers(patients: Iterable[Resource]) -> list[Resource]:
+    """Each identifier once, NHS numbers first."""
+    every = {(one.get("system"), one.get("value")): one for patient in patients for one in patient.get("identifier", ())}
+    return sorted(every.values(), key=lambda one: one.get("system") != NHS_NUMBER)
+
+
+def searchset(entries: Iterable[Resource], self_url: str, next_url: str | None, total: int | None = None) -> Resource:
+    """A searchset Bundle. ``total`` only where it is known without counting."""
+    links = [{"relation": "self", "url": self_url}]
+    links += [{"relation": "next", "url": next_url}] if next_url else []
+    bundle: Resource = {"resourceType": "Bundle", "type": "searchset", "link": links}
+    bundle |= {} if total is None else {"total": total}
+    found = list(entries)
+    return bundle | ({"entry": found} if found else {})
+
+
+def entry(full_url: str, resource: Resource, mode: str = "match") -> Resource:
+    """One entry of a searchset."""
+    return {"fullUrl": full_url, "resource": resource, "search": {"mode": mode}}
+
+
+def entries_of(answers: Iterable[Answer], patient_url: str, types: Collection[str]) -> Iterator[Resource]:
+    """The searchset entries of a page: each payload's focus, then what came along with it.
+
+    The payload's own Patient is left out: the person's takes its place. ``types`` are the resource types wanted; empty: all.
+    """
+    for answer in answers:
+        for place, part in enumerate(answer.bundle["entry"]):
+            resource = part["resource"]
+            if resource["resourceType"] == "Patient" or (types and resource["resourceType"] not in types):
+                continue
+            meta = {"lastUpdated": answer.recorded_at, "source": SOURCE_URN + answer.source} | resource.get("meta", {})
+            pointed = _pointing(resource | {"meta": meta}, patient_url)
+            yield entry(part["fullUrl"], pointed, "include" if place else "match")
+
+
+def _pointing(value: Any, patient_url: str) -> Any:
+    """``value`` with every reference to a record's Patient made one to the person's."""
+    if isinstance(value, list):
+        return [_pointing(item, patient_url) for item in value]
+    if not isinstance(value, dict):
+        return value
+    return {name: patient_url if _refers(name, item) else _pointing(item, patient_url) for name, item in value.items()}
+
+
+def _refers(name: str, item: Any) -> bool:
+    return name == "reference" and isinstance(item, str) and item.startswith(RECORD_URN)

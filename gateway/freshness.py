@@ -1,0 +1,125 @@
+"""How far what is read lags behind what was sent, measured beside the requests: a page quotes the last measurement.
+
+Two things make a timeline incomplete without anybody seeing it: a projection that is behind the log, and a source that has
+stopped sending (promise P10). Both are said on every page.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
+from datetime import datetime, timedelta
+from types import MappingProxyType
+from typing import NamedTuple
+
+import msgspec
+from consumers.lag import Behind
+
+from gateway import shapes
+from gateway.settings.shapes import SourceSettings
+from schemas.errors import BackboneError
+from schemas.event import instant
+from schemas.source import Source
+from schemas.timeline import EntrySource
+
+LOGGER = logging.getLogger("backbone.gateway")
+
+EVERY = timedelta(seconds=1)
+"""Time between measurements: a page's ``behind`` is at most that old; two cheap queries each."""
+TRUSTED_FOR = timedelta(seconds=10)
+"""A measurement older than this (an engine does not answer) is no longer quoted as the number of events."""
+
+TIMELINE = "timeline"
+"""Name of the projection that pages are read from."""
+
+
+class Measured(NamedTuple):
+    """One measurement."""
+
+    at: datetime
+    behind: Mapping[str, Behind]
+    """By projection."""
+    heard: Mapping[str, datetime]
+    """Last arrival by source id; a source that never sent anything is not there."""
+
+
+class Snapshot(NamedTuple):
+    """What a page says, as JSON ready to be put into it."""
+
+    behind: bytes = b'{"events":null,"seconds":null}'
+    silent: Mapping[str, bytes] = MappingProxyType({})
+    """By source id, for those that are silent."""
+
+    def missing(self, sources: Iterable[str]) -> bytes:
+        """The JSON array of those of ``sources`` that are silent."""
+        return b"[" + b",".join([self.silent[source] for source in sources if source in self.silent]) + b"]"
+
+
+class Freshness:
+    """Measures every `EVERY` while `keep` runs; `snapshot` is what was found last.
+
+    ``measure_behind`` and ``measure_heard`` ask the engines; ``clock`` gives aware times.
+    """
+
+    def __init__(
+        self,
+        sources: Mapping[str, SourceSettings],
+        measure_behind: Callable[[], Awaitable[Mapping[str, Behind]]],
+        measure_heard: Callable[[], Awaitable[Mapping[str, datetime]]],
+        clock: Callable[[], datetime],
+    ) -> None:
+        self._expected = {row.source.id: row for row in sources.values() if row.expect_every is not None}
+        self._measure_behind = measure_behind
+        self._measure_heard = measure_heard
+        self._clock = clock
+        self._measured: Measured | None = None
+        self.snapshot = Snapshot()
+
+    async def keep(self) -> None:
+        """Measure until cancelled. An engine that does not answer is asked again; how long it has not is then said."""
+        while True:
+            try:
+                await self.measure()
+            except BackboneError as error:
+                LOGGER.warning("how far the projections are behind is not known: %s", error.code)
+                self._say()
+            await asyncio.sleep(EVERY.total_seconds())
+
+    async def measure(self) -> Measured:
+        """Measure now, and let `snapshot` say it. Raises `schemas.errors.EngineUnavailable`."""
+        behind = await self._measure_behind()
+        measured = self._measured = Measured(self._clock(), behind, await self._measure_heard())
+        self._say()
+        return measured
+
+    @property
+    def behind(self) -> dict[str, shapes.Behind]:
+        """How far each projection was behind when last measured."""
+        return {name: self._lag(self._measured, name) for name in self._measured.behind} if self._measured else {}
+
+    def _say(self) -> None:
+        if self._measured is not None:
+            behind = msgspec.json.encode(self._lag(self._measured, TIMELINE))
+            self.snapshot = Snapshot(behind, dict(self._silent(self._measured)))
+
+    def _lag(self, measured: Measured, projection: str) -> shapes.Behind:
+        lag, age = measured.behind[projection], self._clock() - measured.at
+        if age < TRUSTED_FOR:
+            return shapes.Behind(events=lag.events, seconds=round(lag.seconds, 3))
+        return shapes.Behind(events=None, seconds=round(lag.seconds + age.total_seconds(), 3))
+
+    def _silent(self, measured: Measured) -> Iterator[tuple[str, bytes]]:
+        for source_id, row in self._expected.items():
+            heard = measured.heard.get(source_id)
+            if row.expect_every is not None and (heard is None or self._clock() - heard > row.expect_every):
+                yield source_id, msgspec.json.encode(_missing(row.source, heard, row.expect_every))
+
+
+def _missing(source: Source, heard: datetime | None, expected: timedelta) -> shapes.Missing:
+    return shapes.Missing(
+        source=EntrySource(id=source.id, name=source.name, sector=source.sector),
+        reason="silent",
+        last_heard_at=instant(heard) if heard else None,
+        expected_every_seconds=int(expected.total_seconds()),
+    )

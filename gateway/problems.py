@@ -1,0 +1,157 @@
+"""One table: which error is answered with which status, outside ``/fhir`` and inside.
+
+Outside ``/fhir`` an error is a problem detail, inside an OperationOutcome. Both carry the error's stable code, where it is and
+the cure; neither repeats what was sent, which may be about a person (promise P12).
+
+Source: RFC 9457 (problem details); RFC 9110 §15 (status codes); FHIR R4 OperationOutcome, IssueType.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from http import HTTPStatus
+from types import MappingProxyType
+from typing import Any, NamedTuple
+
+import orjson
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+
+from schemas.errors import (
+    BackboneError,
+    DoorClosed,
+    EngineUnavailable,
+    InvalidRequest,
+    Misdirected,
+    NotAcceptable,
+    NotFound,
+    PositionLost,
+    RejectedInput,
+    SettingsError,
+    TooLarge,
+    TooSlow,
+    UnknownSource,
+    Unsupported,
+    WrongMediaType,
+)
+
+PROBLEM_TYPE = "application/problem+json"
+FHIR_TYPE = "application/fhir+json"
+PROBLEM_URN = "urn:care-backbone:problem:"
+"""Followed by the error's code: the problem's ``type``, and the system of the code in an OperationOutcome."""
+RETRY_AFTER_S = 5
+"""Seconds a sender is asked to wait: a broker's leader election or a server's restart is over by then."""
+
+_RETRY = {"retry-after": str(RETRY_AFTER_S)}
+_CLOSE = {"connection": "close"}
+"""The rest of the body is not read: the connection cannot carry another request."""
+
+
+class Answer(NamedTuple):
+    """How one class of errors is answered."""
+
+    status: int
+    issue: str
+    """FHIR IssueType."""
+    headers: Mapping[str, str] = MappingProxyType({})
+
+
+TABLE: Mapping[type[BackboneError], Answer] = MappingProxyType(
+    {
+        BackboneError: Answer(500, "exception"),
+        RejectedInput: Answer(422, "processing"),
+        Unsupported: Answer(415, "not-supported"),
+        TooLarge: Answer(413, "too-long", _CLOSE),
+        UnknownSource: Answer(404, "not-found"),
+        SettingsError: Answer(500, "exception"),
+        EngineUnavailable: Answer(503, "transient", _RETRY),
+        PositionLost: Answer(503, "transient", _RETRY),
+        NotFound: Answer(404, "not-found"),
+        InvalidRequest: Answer(400, "invalid"),
+        DoorClosed: Answer(403, "forbidden"),
+        WrongMediaType: Answer(415, "not-supported", _CLOSE),
+        NotAcceptable: Answer(406, "not-supported"),
+        TooSlow: Answer(408, "timeout", _CLOSE),
+        Misdirected: Answer(403, "security"),
+    }
+)
+"""The nearest class in an error's ancestry counts."""
+
+
+class HttpError(BackboneError):
+    """What the router refuses before any of our code is asked: an unknown path, a method that a path does not have."""
+
+    code = "http"
+    cure = "See /openapi.json for the paths and methods there are."
+
+
+class UnexpectedError(BackboneError):
+    """Something went wrong that nobody foresaw."""
+
+    code = "unexpected"
+    cure = "Try again; if it stays, give the operator the instance named here: the server's log has the place under it."
+
+
+def answer_of(error: type[BackboneError]) -> Answer:
+    """The row of `TABLE` for a class of errors."""
+    return next(TABLE[ancestor] for ancestor in error.__mro__ if ancestor in TABLE)
+
+
+def refuse(request: Request, error: BackboneError, answer: Answer | None = None) -> Response:
+    """The response that says ``error``, in the manner of the path that was asked."""
+    answer = answer or answer_of(type(error))
+    instance = getattr(request.state, "correlation_id", "")
+    inside = request.scope["path"].startswith("/fhir/")
+    body = outcome([issue(error, answer.issue)]) if inside else problem(error, answer.status, instance)
+    media_type = FHIR_TYPE if inside else PROBLEM_TYPE
+    return Response(orjson.dumps(body), answer.status, dict(answer.headers), media_type)
+
+
+def problem(error: BackboneError, status: int, instance: str) -> dict[str, Any]:
+    """A problem detail (RFC 9457 §3), with the extensions ``code``, ``where`` and ``cure``."""
+    return {
+        "type": PROBLEM_URN + error.code,
+        "title": (type(error).__doc__ or "").splitlines()[0],
+        "status": status,
+        "detail": error.message,
+        "instance": f"urn:uuid:{instance}" if instance else None,
+        "code": error.code,
+        "where": error.where or None,
+        "cure": error.cure,
+    }
+
+
+def issue(error: BackboneError, code: str, severity: str = "error") -> dict[str, Any]:
+    """One issue of an OperationOutcome."""
+    place = f"{error.where}: " if error.where else ""
+    return {
+        "severity": severity,
+        "code": code,
+        "details": {"coding": [{"system": PROBLEM_URN.removesuffix(":"), "code": error.code}], "text": error.message},
+        "diagnostics": f"{place}{error.cure}",
+    }
+
+
+def outcome(issues: list[dict[str, Any]]) -> dict[str, Any]:
+    """An OperationOutcome: at least one issue."""
+    return {"resourceType": "OperationOutcome", "issue": issues}
+
+
+async def on_backbone_error(request: Request, error: Exception) -> Response:
+    """Handler of everything we raise on purpose."""
+    if not isinstance(error, BackboneError):
+        raise error
+    return refuse(request, error)
+
+
+_HTTP_ISSUES = {404: "not-found", 405: "not-supported", 413: "too-long"}
+
+
+async def on_http_error(request: Request, error: Exception) -> Response:
+    """Handler of what the router refuses."""
+    if not isinstance(error, HTTPException):
+        raise error
+    status = HTTPStatus(error.status_code)
+    answer = Answer(status, _HTTP_ISSUES.get(status, "invalid"), error.headers or {})
+    return refuse(request, HttpError(status.description or status.phrase), answer)

@@ -1,0 +1,107 @@
+"""The body of a request, received with a limit and a deadline: into memory while small, into a temporary file beyond.
+
+A body may take its time, but not hold a place for ever: after the first seconds it must have come at `LEAST_BYTES_PER_S` on
+average, so that one byte a second is cut off after ten, and 256 MiB have four hours.
+
+Source: RFC 9110 §8.4 (Content-Encoding), §15.5.9 (408), §15.5.14 (413).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import tempfile
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import BinaryIO, cast
+
+from starlette.requests import Request
+
+from gateway.routes.direct import services
+from schemas.errors import EngineUnavailable, InvalidRequest, TooLarge, TooSlow, WrongMediaType
+
+IN_MEMORY_BYTES = 1024 * 1024
+"""What is more is written to a temporary file: a hundred slow uploads then cost a hundred MiB at most."""
+LEAST_BYTES_PER_S = 16 * 1024
+"""A tenth of a poor mobile connection."""
+MESSAGE_BYTES = 16 * 1024 * 1024
+"""Largest body of a path that takes one message and reads it whole: what MLLP takes, too."""
+
+
+@asynccontextmanager
+async def received(request: Request) -> AsyncIterator[BinaryIO]:
+    """The whole body, at its start, for as long as the context is open.
+
+    Raises `TooLarge`, `TooSlow`, `WrongMediaType` when it is compressed, `EngineUnavailable` when the disk takes no more.
+    """
+    limit = services(request).body_bytes
+    with tempfile.SpooledTemporaryFile(max_size=IN_MEMORY_BYTES) as spool:
+        async for chunk in _chunks(request, limit):
+            _write(spool, chunk)
+        spool.seek(0)
+        yield cast(BinaryIO, spool)
+
+
+async def whole(request: Request, most: int = MESSAGE_BYTES) -> bytes:
+    """The whole body as bytes. Raises what `received` raises."""
+    return b"".join([chunk async for chunk in _chunks(request, min(most, services(request).body_bytes))])
+
+
+def media_type(request: Request) -> str:
+    """The media type of the body, without its parameters, in lower case; empty when it is not said."""
+    return request.headers.get("content-type", "").partition(";")[0].strip().lower()
+
+
+def expect(request: Request, *accepted: str) -> str:
+    """The media type of the body if it is one of those. Raises `WrongMediaType`."""
+    found = media_type(request)
+    if found not in accepted:
+        raise WrongMediaType(where="header Content-Type", cure=f"Send {' or '.join(accepted)}.")
+    return found
+
+
+async def _chunks(request: Request, limit: int) -> AsyncIterator[bytes]:
+    _refuse_early(request, limit)
+    size, loop = 0, asyncio.get_running_loop()
+    started, patience = loop.time(), services(request).patience.total_seconds()
+    stream = request.stream()
+    while True:
+        try:
+            async with asyncio.timeout_at(started + patience + size / LEAST_BYTES_PER_S):
+                chunk = await anext(stream, None)
+        except TimeoutError:
+            raise TooSlow(where="body") from None
+        if chunk is None:
+            return
+        size += len(chunk)
+        if size > limit:
+            raise _too_large(limit)
+        yield chunk
+
+
+def _refuse_early(request: Request, limit: int) -> None:
+    encoding = request.headers.get("content-encoding", "identity").strip().lower()
+    if encoding != "identity":
+        raise WrongMediaType("a compressed body is not read", where="header Content-Encoding", cure="Send it uncompressed.")
+    length = request.headers.get("content-length", "")
+    if length.isascii() and length.isdigit() and int(length) > limit:
+        raise _too_large(limit)
+
+
+def _too_large(limit: int) -> TooLarge:
+    return TooLarge(f"the body is over {limit} bytes", where="body")
+
+
+def _write(spool: tempfile.SpooledTemporaryFile[bytes], chunk: bytes) -> None:
+    try:
+        spool.write(chunk)
+    except OSError:
+        cure = "Nothing was taken in: make room in the folder for temporary files, then send it again."
+        raise EngineUnavailable("the disk takes no more", cure=cure) from None
+
+
+def text_of(content: bytes) -> str:
+    """``content`` as UTF-8. Raises `InvalidRequest`."""
+    try:
+        return content.decode()
+    except UnicodeDecodeError:
+        raise InvalidRequest("the body is not UTF-8", where="body", cure="Encode it as UTF-8.") from None

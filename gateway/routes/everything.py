@@ -1,0 +1,133 @@
+"""``/fhir/Patient/{id}/$everything``: a person's timeline as FHIR, page by page.
+
+Source: FHIR R4 Patient operations, ``$everything``; RESTful API §3.1.1.4.5 (paging).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+from urllib.parse import parse_qsl, urlencode
+
+import msgspec
+import orjson
+from starlette.requests import Request
+from starlette.responses import Response
+
+from gateway.fhir_facade import Answer, entries_of, entry, searchset
+from gateway.routes.direct import router, services
+from gateway.routes.documented import READS, answers
+from gateway.routes.fhir import ID, base, fhir, patient_of, patient_url, says
+from gateway.routes.negotiation import FORMAT, agree
+from gateway.routes.parameters import CURSOR, Parameter, Parameters, end_of, first_of, moment, one_of, whole
+from gateway.services import Services
+from schemas.errors import NotAcceptable
+from schemas.event import instant
+from schemas.fhir import definitions
+from schemas.identifiers import PersonId
+from schemas.resources.bundle import Resource
+from schemas.timeline import LIMIT, LIMIT_MOST, Question
+
+TYPES = sorted(name for name in definitions() if name[:1].isupper())
+"""Resource types that a payload can hold."""
+READ_OVER = 10
+"""Pages of the timeline read for one answer at most, when `_since` or `_type` leaves all of them out; the answer then has a
+next link and no entry, which FHIR allows."""
+
+_COUNT = {"type": "integer", "minimum": 1, "maximum": LIMIT_MOST, "default": LIMIT}
+_DATE = {"type": "string", "examples": ["2026", "2026-02-03"]}
+_INSTANT = {"type": "string", "examples": ["2026-02-03T14:00:00Z"]}
+QUERY = Parameters(
+    Parameter("start", first_of, _DATE, "Care on or after this date."),
+    Parameter("end", end_of, _DATE, "Care on or before this date."),
+    Parameter("_since", moment, _INSTANT, "What the backbone learned at or after this time."),
+    Parameter("_type", one_of(TYPES), {"type": "string", "enum": TYPES}, "Resource types wanted.", many=True),
+    Parameter("_count", whole(1, LIMIT_MOST), _COUNT, "Events on a page; each has one resource or a few."),
+    Parameter("after", CURSOR, {"type": "string"}, "Part of a next link: not to be made by hand."),
+    FORMAT,
+)
+
+routes = router("fhir")
+
+
+class _Entry(msgspec.Struct):
+    """What is read of a timeline entry here."""
+
+    recorded_at: str
+    source: dict[str, str]
+    resource: msgspec.Raw
+
+
+_ENTRIES = msgspec.json.Decoder(list[_Entry])
+
+
+class _Wanted(NamedTuple):
+    """What is asked beyond the timeline's own question."""
+
+    patient: Resource
+    patient_url: str
+    types: frozenset[str]
+    since: str
+
+    def of(self, entries: bytes) -> list[Resource]:
+        """The searchset entries of a timeline page."""
+        fresh = [
+            Answer(row.recorded_at, row.source["id"], orjson.loads(row.resource))
+            for row in _ENTRIES.decode(entries)
+            if row.recorded_at >= self.since
+        ]
+        return list(entries_of(fresh, self.patient_url, self.types))
+
+
+@routes.get(
+    "/fhir/Patient/{id}/$everything",
+    summary="Everything known of one person, newest first, page by page",
+    responses=answers(says("Bundle", "A searchset; its next link leads on."), *READS, NotAcceptable, fhir=True),
+    openapi_extra=QUERY.documented(ID.documented()),
+)
+async def everything(request: Request) -> Response:
+    agree(request, asked := QUERY.read(request))
+    patient = await patient_of(services(request), PersonId(ID.read(request)))
+    entries, following = await _page(services(request), asked, _wanted(request, asked, patient))
+    return fhir(searchset(entries, _url(request), _url(request, following) if following else None))
+
+
+def _wanted(request: Request, asked: Mapping[str, Any], patient: Resource) -> _Wanted:
+    since = instant(asked["_since"]) if "_since" in asked else ""
+    return _Wanted(patient, patient_url(request, patient), asked.get("_type", frozenset()), since)
+
+
+async def _page(known: Services, asked: Mapping[str, Any], wanted: _Wanted) -> tuple[list[Resource], str | None]:
+    """The entries of one page, and the cursor of the next. The Patient comes first on the first page."""
+    first = "after" not in asked and (not wanted.types or "Patient" in wanted.types)
+    entries = [entry(wanted.patient_url, wanted.patient)] if first else []
+    if wanted.types == {"Patient"}:
+        return entries, None
+    question = _question(PersonId(wanted.patient["id"]), asked)
+    for _ in range(READ_OVER):
+        page = await known.timeline.page(question)
+        entries += wanted.of(page.entries_json)
+        question = msgspec.structs.replace(question, after=page.next)
+        if entries or page.next is None:
+            break
+    return entries, question.after
+
+
+def _question(person: PersonId, asked: Mapping[str, Any]) -> Question:
+    return Question(
+        person=person,
+        since=asked.get("start"),
+        until=asked.get("end"),
+        limit=asked.get("_count", LIMIT),
+        after=asked.get("after"),
+        resources=True,
+    )
+
+
+def _url(request: Request, after: str | None = None) -> str:
+    """The URL asked for, or that of the page after a cursor: with the same parameters, so that it is the same question."""
+    query = request.scope["query_string"].decode("latin-1")
+    pairs = [(name, value) for name, value in parse_qsl(query) if name != "after" or after is None]
+    pairs += [("after", after)] if after else []
+    asked = f"?{urlencode(pairs)}" if pairs else ""
+    return f"{base(request)}/Patient/{request.path_params['id']}/$everything{asked}"

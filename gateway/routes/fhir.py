@@ -1,0 +1,132 @@
+"""``/fhir``: what the server can do, and one person as a Patient. The shapes are made by `gateway.fhir_facade`.
+
+Source: FHIR R4 RESTful API §3.1.0.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+import orjson
+from starlette.requests import Request
+from starlette.responses import Response
+
+from gateway.fhir_capability import capability_statement
+from gateway.fhir_facade import KnownPatient, entry, person_as_patient, searchset
+from gateway.problems import FHIR_TYPE
+from gateway.routes.body import expect, text_of, whole
+from gateway.routes.direct import router, services
+from gateway.routes.documented import READS, Says, answers, body, resource
+from gateway.routes.negotiation import FORMAT, agree
+from gateway.routes.parameters import InPath, Parameter, Parameters
+from gateway.routes.people import PERSON, SEARCH_BYTES, find
+from gateway.services import Services
+from schemas.errors import InvalidRequest, NotAcceptable, NotFound, TooLarge, WrongMediaType
+from schemas.identifiers import PersonId
+from schemas.resources.bundle import Resource
+
+FORM = "application/x-www-form-urlencoded"
+ID = InPath("id", PERSON.pattern, PERSON.says)
+PLAIN = Parameters(FORMAT)
+"""Of a path that takes nothing but the format."""
+
+_TEXT = {"type": "string"}
+SEARCH = Parameters(Parameter("identifier", str, _TEXT, "`system|value`"), FORMAT)
+_FIELDS = {"type": "object", "required": ["identifier"], "properties": {"identifier": _TEXT}}
+_POST_IT = "Post it to /fhir/Patient/_search, in the body: an identifier never travels in a URL, where logs would keep it."
+_HOST = re.compile(r"[A-Za-z0-9._-]{1,253}(:\d{1,5})?|\[[0-9A-Fa-f:.]{2,45}\](:\d{1,5})?")
+
+
+def says(kind: str, description: str) -> dict[int, Says]:
+    """The good answer: a resource of that type."""
+    return {200: Says(description, resource(kind), FHIR_TYPE)}
+
+
+routes = router("fhir")
+
+
+@routes.get(
+    "/fhir/metadata",
+    summary="What this FHIR server can do",
+    responses=answers(says("CapabilityStatement", "The statement."), NotAcceptable, fhir=True),
+    openapi_extra=PLAIN.documented(),
+)
+async def metadata(request: Request) -> Response:
+    agree(request, PLAIN.read(request))
+    return fhir(capability_statement(base(request)))
+
+
+@routes.get(
+    "/fhir/Patient",
+    summary="Refused: search by POST",
+    responses=answers({}, fhir=True),
+    openapi_extra=SEARCH.documented(),
+)
+async def search_in_url(_request: Request) -> Response:
+    raise InvalidRequest("a Patient is not searched for by GET", where="query", cure=_POST_IT)
+
+
+@routes.post(
+    "/fhir/Patient/_search",
+    summary="The Patient an identifier belongs to",
+    responses=answers(
+        says("Bundle", "A searchset of one Patient, or of none."), *READS, NotAcceptable, TooLarge, WrongMediaType, fhir=True
+    ),
+    openapi_extra=PLAIN.documented() | body("`identifier=system|value`.", {FORM: _FIELDS}),
+)
+async def search(request: Request) -> Response:
+    agree(request, PLAIN.read(request))
+    expect(request, FORM)
+    asked = SEARCH.parse(text_of(await whole(request, SEARCH_BYTES)))
+    found = [await patient_of(services(request), person) for person in await _people(services(request), asked)]
+    entries = [entry(patient_url(request, patient), patient) for patient in found]
+    return fhir(searchset(entries, f"{base(request)}/Patient/_search", None, len(entries)))
+
+
+@routes.get(
+    "/fhir/Patient/{id}",
+    summary="One person as a Patient",
+    responses=answers(says("Patient", "The union of what their records say."), *READS, NotAcceptable, fhir=True),
+    openapi_extra=PLAIN.documented(ID.documented()),
+)
+async def read(request: Request) -> Response:
+    agree(request, PLAIN.read(request))
+    return fhir(await patient_of(services(request), PersonId(ID.read(request))))
+
+
+def fhir(resource: Resource) -> Response:
+    """The resource as an answer."""
+    return Response(orjson.dumps(resource), media_type=FHIR_TYPE)
+
+
+async def patient_of(known: Services, person: PersonId) -> Resource:
+    """The person as a Patient. Raises `NotFound`."""
+    patients = await known.people.patients(person)
+    if not patients:
+        raise NotFound("there is no such Patient", where="path, id")
+    return person_as_patient(person, [KnownPatient(row.sector, row.patient) for row in patients])
+
+
+async def _people(known: Services, asked: Mapping[str, Any]) -> list[PersonId]:
+    """Whom the search finds: one person or nobody."""
+    system, _, value = asked.get("identifier", "").partition("|")
+    if not (system and value):
+        raise InvalidRequest("an identifier with its system is needed", where="body, identifier", cure="Write system|value.")
+    try:
+        return [await find(known, system, value)]
+    except NotFound:
+        return []
+
+
+def base(request: Request) -> str:
+    """Where this facade is, as the client addressed it."""
+    sent = request.headers.get("host", "")
+    host = sent if _HOST.fullmatch(sent) else "localhost"
+    return f"{request.scope['scheme']}://{host}/fhir"
+
+
+def patient_url(request: Request, patient: Resource) -> str:
+    """The URL of a Patient of ours."""
+    return f"{base(request)}/Patient/{patient['id']}"

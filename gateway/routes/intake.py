@@ -1,0 +1,92 @@
+"""``/intake``: content of any registered format, and the receipts of what arrived."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import time
+
+import msgspec
+from starlette.requests import Request
+from starlette.responses import Response
+
+from adapters.intake import Delivery
+from adapters.registry import FORMATS
+from gateway.routes import receipts
+from gateway.routes.body import received
+from gateway.routes.direct import router, services
+from gateway.routes.documented import JSON, READS, Says, answers, body, shape
+from gateway.routes.parameters import InPath, Parameters
+from gateway.settings.shapes import Door
+from gateway.shapes import ReceiptView, view
+from schemas.errors import DoorClosed, EngineUnavailable, NotFound, TooLarge, TooSlow, UnknownSource, WrongMediaType
+from schemas.receipt import decode
+
+SOURCE = InPath("source", "[a-z0-9-]{1,64}", "id of a declared source")
+RECEIPT = InPath("receipt", "[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", "id of a receipt")
+
+RECEIPTS = "receipts"
+"""Name of the projection that receipts are read from."""
+CATCH_UP_S = 2.0
+"""Longest wait for a receipt that may be on its way; the projection is behind by less than 0.1 s when all is well."""
+_LOOK_EVERY_S = 0.02
+
+_TRACEPARENT = re.compile(r"00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
+"""W3C Trace Context §3.2, version 00: anything else is not passed on."""
+
+ERRORS = (NotFound, UnknownSource, DoorClosed, TooLarge, TooSlow, WrongMediaType, EngineUnavailable)
+"""What any path that takes in may come to."""
+_BINARY = {"type": "string", "format": "binary"}
+_BODY = body("Content in a format that the source or its mapping reads.", {name or "*/*": _BINARY for name in FORMATS}, False)
+
+routes = router("intake")
+
+
+@routes.post(
+    "/intake/{source}",
+    summary="Take in what a source sends: messages, rows, Bundles, events",
+    responses=answers(receipts.ANSWERS, *ERRORS),
+    openapi_extra=Parameters().documented(SOURCE.documented()) | _BODY,
+)
+async def take_in(request: Request) -> Response:
+    declared = services(request).declared(SOURCE.read(request))
+    intake = services(request).taking_in
+    async with received(request) as content:
+        delivery = Delivery(declared.source, Door.HTTP, content, media_type(request), traceparent=traceparent(request))
+        return receipts.answer(request, await intake.receive(delivery))
+
+
+@routes.get(
+    "/intake/receipts/{receipt}",
+    summary="What became of something that arrived",
+    responses=answers({200: Says("The receipt.", shape(ReceiptView))}, *READS),
+    openapi_extra=Parameters().documented(RECEIPT.documented()),
+)
+async def receipt(request: Request) -> Response:
+    content = await _found(request, RECEIPT.read(request))
+    return Response(msgspec.json.encode(view(decode(content))), media_type=JSON)
+
+
+async def _found(request: Request, receipt_id: str) -> bytes:
+    """The receipt, waiting for the projection while it is behind: who was just given a receipt finds it. Raises `NotFound`."""
+    known, deadline = services(request), time.monotonic() + CATCH_UP_S
+    while (content := await known.receipts.receipt(receipt_id)) is None:
+        measured = await known.freshness.measure()
+        if not measured.behind[RECEIPTS].events or time.monotonic() > deadline:
+            content = await known.receipts.receipt(receipt_id)
+            break
+        await asyncio.sleep(_LOOK_EVERY_S)
+    if content is None:
+        raise NotFound("there is no such receipt", where="path, receipt")
+    return content
+
+
+def media_type(request: Request) -> str:
+    """The whole Content-Type: its parameters (``charset``) matter to a translator."""
+    return request.headers.get("content-type", "")[:200]
+
+
+def traceparent(request: Request) -> str:
+    """The sender's trace context, if it is one."""
+    sent = request.headers.get("traceparent", "")
+    return sent if _TRACEPARENT.fullmatch(sent) else ""

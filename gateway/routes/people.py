@@ -1,0 +1,88 @@
+"""``/people``: from an identifier to a person, and what is known of whose records they are."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import msgspec
+from starlette.requests import Request
+from starlette.responses import Response
+
+from gateway.routes.body import expect, whole
+from gateway.routes.direct import router, services
+from gateway.routes.documented import JSON, READS, Says, answers, body, shape
+from gateway.routes.parameters import InPath, Parameters
+from gateway.services import Services
+from gateway.settings.shapes import SourceSettings
+from gateway.shapes import Found, Search
+from schemas.errors import InvalidRequest, NotFound, TooLarge, WrongMediaType
+from schemas.identifiers import NHS_NUMBER, SOURCE_URN, LocalId, PersonId, nhs_number
+
+PERSON = InPath("person", "[0-9a-f]{32}", "id of a person, as `POST /people/search` answers it")
+SEARCH_BYTES = 4096
+"""Largest search: a system and a value are some 100 bytes."""
+
+_SEARCH = msgspec.json.Decoder(Search)
+_VALUE_MOST = 200
+
+routes = router("people")
+
+
+@routes.post(
+    "/people/search",
+    summary="The person an identifier belongs to",
+    responses=answers({200: Says("Their id here.", shape(Found))}, *READS, TooLarge, WrongMediaType),
+    openapi_extra=body("The identifier; it never travels in a URL.", {JSON: shape(Search)}),
+)
+async def search(request: Request) -> Response:
+    expect(request, JSON)
+    asked = search_of(await whole(request, SEARCH_BYTES))
+    found = await find(services(request), asked.system, asked.value)
+    return Response(msgspec.json.encode(Found(person=found)), media_type=JSON)
+
+
+@routes.get(
+    "/people/{person}",
+    summary="The records that are one person's, by which rule, and their identifiers",
+    responses=answers({200: Says("The person.", {"type": "object"})}, *READS),
+    openapi_extra=Parameters().documented(PERSON.documented()),
+)
+async def person(request: Request) -> Response:
+    found = await services(request).people.person(PersonId(PERSON.read(request)))
+    if found is None:
+        raise NotFound("there is no such person", where="path, person")
+    return Response(msgspec.json.encode(found), media_type=JSON)
+
+
+def search_of(content: bytes) -> Search:
+    """The search in a body. Raises `InvalidRequest`, which never repeats it."""
+    try:
+        return _SEARCH.decode(content)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        cure = f'Send {{"system": "{NHS_NUMBER}", "value": …}} and nothing else.'
+        raise InvalidRequest("the body is not a search", where="body", cure=cure) from None
+
+
+async def find(known: Services, system: str, value: str) -> PersonId:
+    """The person with that identifier. Raises `NotFound`; `InvalidRequest` when nobody can have it."""
+    if system == NHS_NUMBER:
+        number = nhs_number(value)
+        if number is None:
+            raise InvalidRequest("this is no NHS number", where="value", cure="It has ten digits; the last checks the others.")
+        found = await known.people.by_number(number)
+    else:
+        found = await known.people.by_local_id(*local_id(known.sources, system, value))
+    if found is None:
+        raise NotFound("nobody here has this identifier", where="value")
+    return found
+
+
+def local_id(sources: Mapping[str, SourceSettings], system: str, value: str) -> tuple[str, LocalId]:
+    """The source id and its own identifier. Raises `InvalidRequest`."""
+    source = system.removeprefix(SOURCE_URN)
+    if source == system or source not in sources:
+        cure = f"Use {NHS_NUMBER}, or {SOURCE_URN} followed by the id of a declared source."
+        raise InvalidRequest("no such system of identifiers is known", where="system", cure=cure)
+    if not value or len(value) > _VALUE_MOST:
+        raise InvalidRequest("this is no local identifier", where="value", cure=f"It has 1 to {_VALUE_MOST} characters.")
+    return source, LocalId(value)

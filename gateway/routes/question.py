@@ -1,0 +1,76 @@
+"""What may be asked of a timeline, as a table; and the question that a query makes. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Container, Mapping
+from typing import Any
+
+from gateway.routes.parameters import CURSOR, WHEN, Parameter, Parameters, matching, moment, one_of, whole
+from schemas.catalogue import CATALOGUE, Kind
+from schemas.errors import InvalidRequest
+from schemas.identifiers import PersonId
+from schemas.source import Sector
+from schemas.timeline import LIMIT, LIMIT_MOST, Order, Question
+
+_WORD = {"type": "string"}
+_NONE: frozenset[str] = frozenset()
+RESOURCE, WITHDRAWN = "resource", "withdrawn"
+
+
+def _words(name: str, words: Any, says: str) -> Parameter:
+    listed = [str(word) for word in words]
+    return Parameter(name, one_of(listed), {"type": "string", "enum": listed}, says, many=True)
+
+
+FILTERS = (
+    _words("kind", Kind, "What the entries are about."),
+    _words("sector", Sector, "The part of health and care they come from."),
+    _words("type", CATALOGUE, "Event types; `/catalogue` lists them."),
+    Parameter("source", matching("[a-z0-9-]{1,64}", "the id of a declared source"), _WORD, "Who stated them.", many=True),
+)
+INCLUDE = _words("include", (RESOURCE, WITHDRAWN), "`resource`: each entry's FHIR Bundle; `withdrawn`: entries taken back.")
+
+_ORDER = {"type": "string", "enum": list(Order), "default": Order.NEWEST}
+_LIMIT = {"type": "integer", "minimum": 1, "maximum": LIMIT_MOST, "default": LIMIT}
+
+PAGE = Parameters(
+    Parameter("since", moment, WHEN, "Entries that happened then or later; a day begins in Europe/London."),
+    Parameter("until", moment, WHEN, "Entries that happened before this time."),
+    *FILTERS,
+    Parameter("as_of", moment, WHEN, "The timeline as it was known at this time."),
+    Parameter("order", one_of(Order), _ORDER, "Which entries come first."),
+    Parameter("limit", whole(1, LIMIT_MOST), _LIMIT, "Entries on a page."),
+    Parameter("after", CURSOR, _WORD, "The `next` of the page before: the page that follows it."),
+    INCLUDE,
+)
+LIVE = Parameters(
+    *FILTERS,
+    Parameter("after", CURSOR, _WORD, "Id of the last event seen, for a client that cannot set `Last-Event-ID`."),
+    INCLUDE,
+)
+
+
+def question(person: PersonId, asked: Mapping[str, Any], sources: Container[str]) -> Question:
+    """The question that ``asked`` (of `PAGE`, or `LIVE`) puts about ``person``.
+
+    Raises `InvalidRequest` when a source is asked for that is not in ``sources``: an empty page would say it stated nothing.
+    """
+    include, wanted = asked.get("include", _NONE), asked.get("source", _NONE)
+    if any(source not in sources for source in wanted):
+        cure = "`backbone source list` shows those that are."
+        raise InvalidRequest("no such source is declared", where="parameter source", cure=cure)
+    return Question(
+        person=person,
+        since=asked.get("since"),
+        until=asked.get("until"),
+        kinds=asked.get("kind", _NONE),
+        sectors=asked.get("sector", _NONE),
+        types=asked.get("type", _NONE),
+        sources=wanted,
+        as_of=asked.get("as_of"),
+        order=Order(asked.get("order", Order.NEWEST)),
+        limit=asked.get("limit", LIMIT),
+        after=asked.get("after"),
+        resources=RESOURCE in include,
+        withdrawn=WITHDRAWN in include,
+    )

@@ -1,0 +1,68 @@
+"""What a door answers when something arrived: the receipt, with the status that says how much of it was taken in.
+
+Source: RFC 4918 §11.1 (207); RFC 9110 §15.5.21 (422).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+from starlette.requests import Request
+from starlette.responses import Response
+
+from gateway.problems import FHIR_TYPE, PROBLEM_TYPE, issue, outcome, problem
+from gateway.routes.documented import JSON, Says, shape
+from gateway.shapes import Problem, ReceiptView, view
+from schemas.errors import RejectedInput
+from schemas.receipt import Receipt, Refusal
+
+TAKEN, IN_PART, NOTHING = 200, 207, 422
+_BOTH = {"allOf": [shape(Problem), shape(ReceiptView)]}
+
+ANSWERS: Mapping[int, Says] = {
+    TAKEN: Says("All of it is durable, or was already: the same body again has the same receipt.", shape(ReceiptView)),
+    IN_PART: Says("Part of it was rejected, and is kept in quarantine.", shape(ReceiptView)),
+    NOTHING: Says("Nothing of it could be read; it is kept in quarantine. Problem and receipt in one.", _BOTH, PROBLEM_TYPE),
+}
+_ISSUES = {TAKEN: "informational", IN_PART: "processing", NOTHING: "processing"}
+
+
+def status_of(receipt: Receipt) -> int:
+    """How much of the arrival was taken in."""
+    if not receipt.rejected:
+        return TAKEN
+    return IN_PART if receipt.accepted else NOTHING
+
+
+def answer(request: Request, receipt: Receipt) -> Response:
+    """The receipt as the answer of a door. When nothing was read it is a problem detail with the receipt's members beside."""
+    status, body = status_of(receipt), view(receipt)
+    if status == NOTHING:
+        refused = _error(receipt.refusals[0])
+        body = problem(refused, status, request.state.correlation_id) | body
+    headers = {"content-location": f"/intake/receipts/{receipt.id}"}
+    return Response(msgspec.json.encode(body), status, headers, PROBLEM_TYPE if status == NOTHING else JSON)
+
+
+def answer_fhir(receipt: Receipt) -> Response:
+    """The receipt as an OperationOutcome: an issue for each refusal and flag, else one that says that all is well."""
+    status = status_of(receipt)
+    issues = [issue(_error(refusal), _ISSUES[status]) for refusal in receipt.refusals]
+    issues += [_note(f"flagged: {flag}", "warning", "business-rule") for flag in receipt.flags]
+    if status != NOTHING:
+        issues.append(_note(f"taken in: {receipt.accepted} of {receipt.received}, events: {len(receipt.events)}"))
+    issues.append(_note(f"receipt: /intake/receipts/{receipt.id}"))
+    return Response(msgspec.json.encode(outcome(issues)), status, media_type=FHIR_TYPE)
+
+
+def _error(refusal: Refusal) -> RejectedInput:
+    """The refusal in the words of an error: its reason has the cure in it already."""
+    error = RejectedInput(refusal.reason, where=refusal.position, cure=f"It is kept: /quarantine/{refusal.quarantine}.")
+    error.code = refusal.code
+    return error
+
+
+def _note(text: str, severity: str = "information", code: str = "informational") -> dict[str, Any]:
+    return {"severity": severity, "code": code, "diagnostics": text}

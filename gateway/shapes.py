@@ -1,0 +1,118 @@
+"""The shapes that are served and stand in no other module: as they are encoded, and as ``/openapi.json`` describes them."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import msgspec
+
+from schemas.receipt import Receipt, Refusal
+from schemas.timeline import Entry, EntrySource
+
+
+class Problem(msgspec.Struct, kw_only=True):
+    """A problem detail (RFC 9457) with a stable code, the place and the cure."""
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    code: str
+    where: str | None
+    cure: str
+    instance: str | msgspec.UnsetType = msgspec.UNSET
+
+
+class Missing(msgspec.Struct, kw_only=True):
+    """A source that holds a record of this person and has been silent for longer than expected."""
+
+    source: EntrySource
+    reason: Literal["silent"]
+    last_heard_at: str | None
+    """RFC 3339 in UTC; null when nothing ever came."""
+    expected_every_seconds: int
+
+
+class Behind(msgspec.Struct, kw_only=True):
+    """How far the timeline is behind what was sent."""
+
+    events: int | None
+    """Events not yet on the timeline; null while the engines do not say."""
+    seconds: float | None
+    """Age of the oldest of them; while the engines do not say, at least the time since they did."""
+
+
+class TimelineEntry(Entry, frozen=True, kw_only=True):
+    """One entry: the newest version of one fact; with ``include=resource`` its FHIR Bundle as well."""
+
+    resource: dict[str, Any] | msgspec.UnsetType = msgspec.UNSET
+
+
+class TimelinePage(msgspec.Struct, kw_only=True):
+    """A page of a person's timeline."""
+
+    person: str
+    entries: list[TimelineEntry]
+    next: str | None
+    """Cursor of the next page: its `after`."""
+    missing: list[Missing]
+    behind: Behind
+
+
+class Search(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
+    """An identifier to look a person up by."""
+
+    system: str
+    """``https://fhir.nhs.uk/Id/nhs-number`` or ``urn:care-backbone:source:<source id>`` for a source's own identifiers."""
+    value: str
+
+
+class Found(msgspec.Struct, kw_only=True):
+    """The person an identifier belongs to."""
+
+    person: str
+
+
+class ReceiptView(msgspec.Struct, kw_only=True):
+    """The account of one arrival: received = accepted + rejected."""
+
+    id: str
+    source: str
+    door: str
+    received_at: str
+    sha256: str
+    size_bytes: int
+    received: int
+    accepted: int
+    rejected: int
+    events: list[str]
+    """Ids of the events made, in input order."""
+    refusals: list[Refusal]
+    """What was rejected, and under which id it is kept in quarantine."""
+    flags: list[str]
+    """What was taken in but deserves a look."""
+
+
+class Reached(msgspec.Struct, kw_only=True, omit_defaults=True):
+    """Whether an engine answers; if not, why."""
+
+    reachable: bool
+    code: str = ""
+    cure: str = ""
+
+
+class Health(msgspec.Struct, kw_only=True):
+    """Whether a process can do its work."""
+
+    status: Literal["ready", "not ready"]
+    log: Reached
+    store: Reached
+    taking_in: bool
+    """Whether this process takes anything in."""
+    behind: dict[str, Behind]
+    """By projection, as measured last."""
+
+
+def view(receipt: Receipt) -> dict[str, Any]:
+    """A receipt as it is served: every count, and nothing that is the backbone's own business (control ids, ACK codes)."""
+    return {name: getattr(receipt, name) for name in ReceiptView.__struct_fields__}
