@@ -118,7 +118,7 @@ def _or_null(schema: Schema) -> Schema:
 def _nulls_need_sibling(name: str) -> Schema:
     """Without a sibling there is nothing that a ``null`` in a primitive's list could stand for."""
     return {
-        "$comment": f"null in {name} without _{name}",
+        "$comment": f"has null in {name} without _{name}",
         "anyOf": [{"required": [f"_{name}"]}, {"properties": {name: {"items": {"not": {"type": "null"}}}}}],
     }
 
@@ -131,9 +131,10 @@ def _names(element: _Element, sibling: bool) -> list[str]:
     return [element.name, f"_{element.name}"] if sibling else [element.name]
 
 
-def _present(element: _Element, sibling: bool) -> Schema:
+def _present(element: _Element) -> Schema:
     """A required primitive may consist of its extensions alone, which say why the value is absent."""
-    return {"$comment": f"{element.name} is required", "anyOf": _any_present(_names(element, sibling))}
+    reasons = {"required": [f"_{element.name}"], "properties": {f"_{element.name}": {"required": ["extension"]}}}
+    return {"$comment": f"lacks {element.name}", "anyOf": [{"required": [element.name]}, reasons]}
 
 
 def _at_most_one(choice: str, options: list[list[str]], others_required: int) -> Schema:
@@ -145,7 +146,7 @@ def _at_most_one(choice: str, options: list[list[str]], others_required: int) ->
     single = [{"required": names} if len(names) == 1 else {"anyOf": _any_present(names)} for names in options]
     none = {"not": {"anyOf": [rule for names in options for rule in _any_present(names)]}}
     return {
-        "$comment": f"more than one of {choice}[x]",
+        "$comment": f"has more than one of {choice}[x]",
         "anyOf": [{"maxProperties": others_required + 1}, none, {"oneOf": single}],
     }
 
@@ -157,7 +158,7 @@ def _choices(elements: list[_Element], siblings: set[str], others_required: int)
         names = [_names(option, option.name in siblings) for option in options]
         yield _at_most_one(choice, names, others_required)
         if options[0].choice_required:
-            yield {"$comment": f"{choice}[x] is required", "anyOf": _any_present([name for option in names for name in option])}
+            yield {"$comment": f"lacks {choice}[x]", "anyOf": _any_present([name for option in names for name in option])}
 
 
 def _definition(model: Any) -> Schema:
@@ -171,7 +172,7 @@ def _definition(model: Any) -> Schema:
     needed = [one for one in elements if one.required]
     required = ["resourceType"] if model.has_resource_base() else []
     required += [one.name for one in needed if one.name not in siblings]
-    rules = [_present(one, True) for one in needed if one.name in siblings]
+    rules = [_present(one) for one in needed if one.name in siblings]
     rules += [_nulls_need_sibling(one.name) for one in elements if one.repeats and one.name in siblings]
     rules += _choices(elements, siblings, len(needed))
     schema: Schema = {"type": "object", "minProperties": 1, "additionalProperties": False, "properties": properties}
