@@ -8,6 +8,7 @@ to get it back (measured: some 200 entries/s, row by row, in a process whose eve
 from __future__ import annotations
 
 import sqlite3
+import struct
 import zlib
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -203,7 +204,11 @@ class EmbeddedReader:
         topic = self._topic(number)
         if None in row:
             raise corrupt(topic, partition, offset, "the entry is missing or has lost a part")
-        if checksum((topic, partition, offset), appended_us, key, zlib.crc32(value)) != stored:
+        try:
+            found = checksum((topic, partition, offset), appended_us, key, zlib.crc32(value))
+        except struct.error:
+            found = -1
+        if found != stored:
             raise corrupt(topic, partition, offset, "the entry is not as it was appended: its checksum is another")
         return Record(topic, partition, offset, key.decode(), value, appended_us / 1e6)
 

@@ -15,6 +15,7 @@ from collections import defaultdict
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from adapters.eventlog.embedded_callers import Desk, Job, Outcome
 from adapters.eventlog.embedded_driver import check_place, explain, open_to_append
 from adapters.eventlog.embedded_file import Appender, Entry
 from adapters.eventlog.file_lock import FileLock
@@ -31,35 +32,6 @@ HOLD_SECONDS = 0.02
 _LOGGER = logging.getLogger(__name__)
 
 
-class Job:
-    """One call's entries and the future its caller awaits."""
-
-    __slots__ = ("entries", "future", "loop", "size", "timer")
-
-    def __init__(self, entries: Sequence[Entry], loop: asyncio.AbstractEventLoop, patience: float) -> None:
-        self.entries, self.loop = entries, loop
-        self.size = sum(len(entry.value) for entry in entries)
-        self.future: asyncio.Future[Sequence[Position]] = loop.create_future()
-        self.timer = loop.call_later(patience, self._expire)
-
-    def settle(self, outcome: Sequence[Position] | BackboneError) -> None:
-        """Tell the caller, on its own event loop."""
-        self.timer.cancel()
-        if self.future.done():  # cancelled, or expired
-            return
-        if isinstance(outcome, BackboneError):
-            self.future.set_exception(outcome)
-        else:
-            self.future.set_result(outcome)
-
-    def _expire(self) -> None:
-        message = "the log did not take the records in time; they may or may not be in it"
-        self.settle(LogUnavailable(message, cure="Send them again. Does its disk hang, or another process keep it to itself?"))
-
-
-Outcome = tuple[Job, Sequence[Position] | BackboneError]
-
-
 class GroupWriter:
     """Writes what is submitted, in the order of the calls, in a thread of its own."""
 
@@ -71,8 +43,9 @@ class GroupWriter:
         self._connection: sqlite3.Connection | None = None
         self._appender: Appender | None = None
         self._waiting: list[Job] = []
+        self._desks: dict[asyncio.AbstractEventLoop, Desk] = {}
         self._more = threading.Condition()
-        """Guards ``_waiting`` and ``_closed``, so that nothing is submitted behind the end."""
+        """Guards ``_waiting``, ``_desks`` and ``_closed``, so that nothing is submitted behind the end."""
         self._closed = False
         self._since_checkpoint = 0
         self._open_first()
@@ -85,11 +58,20 @@ class GroupWriter:
         with self._more:
             if self._closed:
                 raise LogUnavailable("the log is closed")
-            job = Job(entries, asyncio.get_running_loop(), self._patience)
+            desk = self._desk(asyncio.get_running_loop())
+            job = Job(entries, desk, self._patience)
+            desk.add(job)
             self._waiting.append(job)
             if len(self._waiting) == 1:
                 self._more.notify()
         return job.future
+
+    def _desk(self, loop: asyncio.AbstractEventLoop) -> Desk:
+        desk = self._desks.get(loop)
+        if desk is None:
+            self._desks = {known: desk for known, desk in self._desks.items() if not known.is_closed()}
+            desk = self._desks[loop] = Desk(loop)
+        return desk
 
     def finish(self) -> None:
         """Take nothing more; what was submitted is still written. Calling it again changes nothing."""
@@ -148,7 +130,7 @@ class GroupWriter:
 
     def _write(self, jobs: list[Job]) -> None:
         """One group, one transaction: each caller gets its positions, or all get the error."""
-        outcomes: list[Outcome] = []
+        outcomes: list[tuple[Job, Outcome]] = []
         try:
             appender = self._appender or self._open(make=False)
             positions = appender.append([entry for job in jobs for entry in job.entries], time.time_ns() // 1000)
@@ -209,18 +191,10 @@ class GroupWriter:
         return fault
 
 
-def _tell(outcomes: Sequence[Outcome]) -> None:
-    """Settle the jobs of one group: each event loop is woken once."""
-    loops: dict[asyncio.AbstractEventLoop, list[Outcome]] = defaultdict(list)
+def _tell(outcomes: Sequence[tuple[Job, Outcome]]) -> None:
+    """Settle the jobs of one group, each on its own event loop."""
+    desks: dict[Desk, list[tuple[Job, Outcome]]] = defaultdict(list)
     for outcome in outcomes:
-        loops[outcome[0].loop].append(outcome)
-    for loop, mine in loops.items():
-        try:
-            loop.call_soon_threadsafe(_settle, mine)
-        except RuntimeError:  # the loop was closed: nobody waits there any more
-            _LOGGER.debug("the event loop of %d append(s) has ended", len(mine))
-
-
-def _settle(outcomes: Sequence[Outcome]) -> None:
-    for job, outcome in outcomes:
-        job.settle(outcome)
+        desks[outcome[0].desk].append(outcome)
+    for desk, mine in desks.items():
+        desk.tell(mine)

@@ -1,0 +1,44 @@
+"""Which log an address means: a table from URL scheme to the implementation that is opened.
+
+``sqlite:///relative/log.db`` and ``sqlite:////absolute/log.db`` are a file, as SQLAlchemy writes them too.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from pathlib import Path
+from types import MappingProxyType
+
+from adapters.eventlog.embedded import EmbeddedLog
+from schemas.errors import SettingsError
+from schemas.log import PARTITIONS, EventLog
+
+_Open = Callable[[str, int], Awaitable[EventLog]]
+"""Called with what stands behind ``scheme://`` and the number of partitions."""
+
+
+async def connect(url: str, *, partitions: int = PARTITIONS) -> EventLog:
+    """The log at ``url``, opened; close it when done.
+
+    Raises `SettingsError` when no log can be there, `LogUnavailable` when it does not answer. Neither repeats the address: it
+    may hold a password.
+    """
+    scheme, separator, rest = url.partition("://")
+    if not separator or scheme not in _SCHEMES:
+        known = " or ".join(f"{name}://" for name in _SCHEMES)
+        raise SettingsError("the address names no log that is known", cure=f"Begin it with {known}.", where="BACKBONE_LOG")
+    return await _SCHEMES[scheme](rest, partitions)
+
+
+async def _sqlite(rest: str, partitions: int) -> EventLog:
+    host, slash, path = rest.partition("/")
+    if host or not slash or not path:
+        cure = (
+            "Write sqlite:///log.db for a file in the working folder, sqlite:////var/lib/backbone/log.db for an absolute path."
+        )
+        raise SettingsError("the address names no file", cure=cure, where="BACKBONE_LOG")
+    return await asyncio.to_thread(EmbeddedLog, Path(path), partitions)
+
+
+_SCHEMES: Mapping[str, _Open] = MappingProxyType({"sqlite": _sqlite})
