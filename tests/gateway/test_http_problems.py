@@ -1,0 +1,112 @@
+"""Every error has one answer, outside ``/fhir`` and inside."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+
+import pytest
+from fhir.resources.R4B.operationoutcome import OperationOutcome
+from starlette.requests import Request
+
+from gateway.problems import TABLE, answer_of, refuse
+from schemas.errors import (
+    BackboneError,
+    DoorClosed,
+    EngineUnavailable,
+    InvalidRequest,
+    InvalidValue,
+    LogUnavailable,
+    Misdirected,
+    NotAcceptable,
+    NotFound,
+    PositionLost,
+    SettingsError,
+    StoreUnavailable,
+    TooLarge,
+    TooSlow,
+    UnknownSource,
+    Unreadable,
+    WrongMediaType,
+)
+from schemas.fhir import faults_in
+
+CORRELATION = "00000000-0000-4000-8000-000000000001"
+
+
+def asked(path: str) -> Request:
+    return Request({"type": "http", "method": "GET", "path": path, "headers": [], "state": {"correlation_id": CORRELATION}})
+
+
+def every(error: type[BackboneError] = BackboneError) -> Iterator[type[BackboneError]]:
+    yield error
+    for child in error.__subclasses__():
+        yield from every(child)
+
+
+@pytest.mark.parametrize(
+    ("error", "status"),
+    [
+        (Unreadable, 422),
+        (InvalidValue, 422),
+        (TooLarge, 413),
+        (UnknownSource, 404),
+        (NotFound, 404),
+        (InvalidRequest, 400),
+        (DoorClosed, 403),
+        (Misdirected, 403),
+        (WrongMediaType, 415),
+        (NotAcceptable, 406),
+        (TooSlow, 408),
+        (EngineUnavailable, 503),
+        (LogUnavailable, 503),
+        (StoreUnavailable, 503),
+        (PositionLost, 503),
+        (SettingsError, 500),
+    ],
+)
+def test_an_error_has_the_status_of_its_nearest_row(error: type[BackboneError], status: int) -> None:
+    assert answer_of(error).status == status
+
+
+@pytest.mark.parametrize("error", sorted(every(), key=lambda one: one.__name__), ids=lambda error: error.__name__)
+def test_an_error_is_a_problem_outside_fhir_and_an_outcome_inside(error: type[BackboneError]) -> None:
+    raised = error("something is amiss", where="field 7")
+    outside, inside = refuse(asked("/people"), raised), refuse(asked("/fhir/Patient"), raised)
+    told = json.loads(bytes(outside.body))
+    assert outside.media_type == "application/problem+json"
+    assert told == {
+        "type": f"urn:care-backbone:problem:{error.code}",
+        "title": (error.__doc__ or "").splitlines()[0],
+        "status": outside.status_code,
+        "detail": "something is amiss",
+        "instance": f"urn:uuid:{CORRELATION}",
+        "code": error.code,
+        "where": "field 7",
+        "cure": error.cure,
+    }
+    outcome = json.loads(bytes(inside.body))
+    assert inside.media_type == "application/fhir+json"
+    assert inside.status_code == outside.status_code
+    assert faults_in(outcome) == []
+    OperationOutcome.model_validate(outcome)
+    issue = outcome["issue"][0]
+    assert issue["details"]["coding"][0]["code"] == error.code
+    assert issue["diagnostics"] == f"field 7: {error.cure}"
+
+
+@pytest.mark.parametrize("error", [LogUnavailable, StoreUnavailable, EngineUnavailable, PositionLost])
+def test_who_can_try_again_is_told_when(error: type[BackboneError]) -> None:
+    assert int(refuse(asked("/intake/x"), error()).headers["retry-after"]) > 0
+
+
+@pytest.mark.parametrize("error", [TooLarge, TooSlow, WrongMediaType])
+def test_a_connection_whose_body_was_not_read_is_closed(error: type[BackboneError]) -> None:
+    assert refuse(asked("/intake/x"), error()).headers["connection"] == "close"
+
+
+def test_every_row_of_the_table_has_a_status_and_a_fhir_issue_code() -> None:
+    for answer in TABLE.values():
+        assert 400 <= answer.status < 600
+        resource = {"resourceType": "OperationOutcome", "issue": [{"severity": "error", "code": answer.issue}]}
+        assert faults_in(resource) == []
