@@ -1,0 +1,35 @@
+"""One and the same log, opened as often as a test likes; one row for each implementation."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import AsyncExitStack
+from pathlib import Path
+
+from adapters.eventlog.connect import connect
+from schemas.log import EventLog
+
+PARTITIONS = 6
+"""Enough for records to spread, few enough for a test to look at each."""
+
+
+class Logs:
+    """Opens a log again and again, and closes what the test left open."""
+
+    def __init__(self, url: str, opened: AsyncExitStack) -> None:
+        self.url, self.partitions = url, PARTITIONS
+        self._opened = opened
+
+    async def open(self) -> EventLog:
+        """A connection of its own to the log, as another process would have."""
+        log = await connect(self.url, partitions=self.partitions)
+        self._opened.push_async_callback(log.close)
+        return log
+
+
+def _embedded(folder: Path) -> str:
+    return f"sqlite:///{folder / 'log.db'}"
+
+
+IMPLEMENTATIONS: dict[str, Callable[[Path], str]] = {"embedded": _embedded}
+"""Name → address of a new, empty log; the folder is an empty one."""

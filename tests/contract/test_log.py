@@ -1,0 +1,517 @@
+"""What every event log promises (`schemas.log`), held against every implementation."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+import time
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+
+import pytest
+
+from schemas.errors import LogUnavailable, TooLarge
+from schemas.log import EVENTS, QUARANTINE, RECEIPTS, RECORD_BYTES, EventLog, Follower, NewRecord, Position, Record
+from tests.contract.logs import Logs
+
+pytestmark = pytest.mark.asyncio
+
+DEADLINE_SECONDS = 60
+"""For what must come; far above what any implementation needs, for a loaded machine."""
+
+
+def records(keys: Iterable[str], topic: str = EVENTS) -> list[NewRecord]:
+    return [NewRecord(topic, key, f"{number} of {key}".encode()) for number, key in enumerate(keys)]
+
+
+def content(found: Iterable[Record | NewRecord]) -> list[tuple[str, str, bytes]]:
+    return [(record.topic, record.key, bytes(record.value)) for record in found]
+
+
+def by_key(found: Iterable[Record | NewRecord]) -> dict[str, list[bytes]]:
+    values: dict[str, list[bytes]] = defaultdict(list)
+    for record in found:
+        values[record.key].append(bytes(record.value))
+    return values
+
+
+async def read_partition(log: EventLog, topic: str, partition: int, start: int = 0, limit: int = 1000) -> list[Record]:
+    found: list[Record] = []
+    while batch := await log.read(topic, partition, start, limit):
+        found += batch
+        start = batch[-1].offset + 1
+    return found
+
+
+async def read_all(log: EventLog, topic: str = EVENTS) -> list[Record]:
+    return [record for partition in await log.ends(topic) for record in await read_partition(log, topic, partition)]
+
+
+class Claims:
+    """The positions a reader has stored, and the claims made on them."""
+
+    def __init__(self, positions: Mapping[tuple[str, int], int] | None = None) -> None:
+        self.positions = dict(positions or {})
+        self.made: list[tuple[str, frozenset[int]]] = []
+
+    async def __call__(self, topic: str, partitions: frozenset[int]) -> Mapping[int, int]:
+        self.made.append((topic, partitions))
+        return {partition: self.positions.get((topic, partition), 0) for partition in partitions}
+
+    def store(self, given: Iterable[Record]) -> None:
+        for record in given:
+            self.positions[record.topic, record.partition] = record.offset + 1
+
+
+async def poll_until(follower: Follower, count: int, limit: int = 500) -> list[Record]:
+    """At least ``count`` records."""
+    found: list[Record] = []
+    async with asyncio.timeout(DEADLINE_SECONDS):
+        while len(found) < count:
+            found += await follower.poll(limit, 0.2)
+    return found
+
+
+async def poll_until_held(follower: Follower) -> None:
+    async with asyncio.timeout(DEADLINE_SECONDS):
+        while not list(follower.held()):
+            await follower.poll(1, 0.1)
+
+
+# --- append and read ---------------------------------------------------------------------------------------------------------
+
+
+async def test_positions_are_where_the_records_stand_in_the_order_given(log: EventLog) -> None:
+    given = records(f"key-{number % 7}" for number in range(40))
+    positions = await log.append(given)
+    assert len(positions) == len(given)
+    for record, position in zip(given, positions, strict=True):
+        (found,) = await log.read(position.topic, position.partition, position.offset, 1)
+        assert content([found]) == content([record])
+        assert (found.topic, found.partition, found.offset) == position
+
+
+async def test_appending_nothing_gives_nothing(log: EventLog) -> None:
+    assert list(await log.append([])) == []
+
+
+async def test_the_first_record_of_a_partition_has_offset_0(log: EventLog) -> None:
+    assert [position.offset for position in await log.append(records(["only"]))] == [0]
+
+
+async def test_one_key_is_always_in_one_partition(log: EventLog, logs: Logs) -> None:
+    first = await log.append(records(["a", "b", "c"] * 3))
+    again = await (await logs.open()).append(records(["a", "b", "c"]))
+    assert [position.partition for position in again] * 3 == [position.partition for position in first]
+
+
+async def test_keys_spread_over_the_partitions(log: EventLog, logs: Logs) -> None:
+    positions = await log.append(records(f"key {number}" for number in range(200)))
+    assert {position.partition for position in positions} == set(range(logs.partitions))
+
+
+@pytest.mark.parametrize("callers", [1, 8, 64])
+async def test_records_of_one_key_keep_the_order_of_the_calls_among_concurrent_callers(log: EventLog, callers: int) -> None:
+    given: dict[str, list[bytes]] = defaultdict(list)
+
+    async def append_in_turn(caller: int) -> None:
+        for number in range(20):
+            call = [NewRecord(EVENTS, f"key-{caller}", f"{number}.{part}".encode()) for part in range(1 + number % 3)]
+            await log.append(call)
+            given[f"key-{caller}"] += [record.value for record in call]
+
+    await asyncio.gather(*(append_in_turn(caller) for caller in range(callers)))
+    assert by_key(await read_all(log)) == given
+
+
+async def test_two_callers_of_one_key_keep_each_its_own_order(log: EventLog) -> None:
+    async def append_in_turn(caller: str) -> None:
+        for number in range(30):
+            await log.append([NewRecord(EVENTS, "shared", f"{caller} {number:02}".encode())])
+
+    await asyncio.gather(append_in_turn("a"), append_in_turn("b"))
+    values = by_key(await read_all(log))["shared"]
+    assert [value for value in values if value.startswith(b"a")] == [b"a %02d" % number for number in range(30)]
+    assert [value for value in values if value.startswith(b"b")] == [b"b %02d" % number for number in range(30)]
+
+
+async def test_an_append_that_returned_is_there_for_another_connection(log: EventLog, logs: Logs) -> None:
+    positions = await log.append(records(["a", "b"]))
+    other = await logs.open()
+    for record, position in zip(records(["a", "b"]), positions, strict=True):
+        assert content(await other.read(position.topic, position.partition, position.offset, 1)) == content([record])
+
+
+async def test_an_append_that_returned_is_there_after_the_log_was_closed_and_opened_again(log: EventLog, logs: Logs) -> None:
+    given = records(f"key-{number}" for number in range(30))
+    await log.append(given)
+    await log.close()
+    assert by_key(await read_all(await logs.open())) == by_key(given)
+
+
+async def test_a_resend_is_harmless_not_invisible(log: EventLog) -> None:
+    given = records(["a", "b", "a"])
+    await log.append(given)
+    await log.append(given)
+    assert by_key(await read_all(log)) == {key: values * 2 for key, values in by_key(given).items()}
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        b"",
+        b"\0",
+        b"\0\0text\0",
+        bytes(range(256)) * 4,
+        "héllo – ✓".encode(),
+        "héllo".encode("utf-16"),
+        b"\xff\xfe\xc0\x80\xed\xa0\x80",
+        b"1,2;3\n\r\n",
+        b"\0" * 70_000,
+        bytes(range(256)) * 4096,
+    ],
+    ids=["empty", "NUL", "NULs inside", "every byte", "UTF-8", "UTF-16", "not UTF-8", "separators", "70 KB of NUL", "1 MiB"],
+)
+async def test_a_value_is_read_and_followed_byte_for_byte(log: EventLog, value: bytes) -> None:
+    around = [NewRecord(EVENTS, "k", b"before"), NewRecord(EVENTS, "k", value), NewRecord(EVENTS, "k", b"behind")]
+    positions = await log.append(around)
+    assert [record.value for record in await read_partition(log, EVENTS, positions[0].partition)] == [
+        b"before",
+        value,
+        b"behind",
+    ]
+    async with log.follow([EVENTS], "reader", Claims()) as follower:
+        assert [record.value for record in await poll_until(follower, 3)] == values
+
+
+@pytest.mark.parametrize("key", ["k", "0" * 32, "ключ", "a b/c:d,e\n", "\0", "🗝" * 50], ids=ascii)
+async def test_a_key_is_read_and_followed_as_it_was_given(log: EventLog, key: str) -> None:
+    await log.append([NewRecord(EVENTS, key, b"value")])
+    assert [record.key for record in await read_all(log)] == [key]
+    async with log.follow([EVENTS], "reader", Claims()) as follower:
+        assert [record.key for record in await poll_until(follower, 1)] == [key]
+
+
+async def test_a_record_says_when_the_log_took_it(log: EventLog) -> None:
+    before = time.time()
+    await log.append(records(["a"]))
+    (record,) = await read_all(log)
+    assert before - 60 <= record.appended_at <= time.time() + 60  # another machine's clock may differ
+
+
+async def test_a_partition_is_read_from_any_position(log: EventLog) -> None:
+    (place, *_) = await log.append([NewRecord(EVENTS, "k", str(number).encode()) for number in range(50)])
+    for start in (0, 1, 17, 49):
+        found = await read_partition(log, EVENTS, place.partition, start)
+        assert [(record.offset, record.value) for record in found] == [(n, str(n).encode()) for n in range(start, 50)]
+
+
+@pytest.mark.parametrize(("start", "limit", "most"), [(0, 1, 1), (0, 7, 7), (45, 7, 5), (50, 7, 0), (0, 1000, 50)])
+async def test_a_read_gives_at_most_its_limit_and_nothing_only_at_the_end(
+    log: EventLog, start: int, limit: int, most: int
+) -> None:
+    (place, *_) = await log.append([NewRecord(EVENTS, "k", str(number).encode()) for number in range(50)])
+    found = await log.read(EVENTS, place.partition, start, limit)
+    assert len(found) <= most
+    assert bool(found) == bool(most)
+    assert [record.offset for record in found] == list(range(start, start + len(found)))
+
+
+async def test_topics_are_apart(log: EventLog) -> None:
+    given = [NewRecord(topic, "k", topic.encode()) for topic in (EVENTS, RECEIPTS, QUARANTINE)]
+    await log.append(given)
+    for record in given:
+        assert content(await read_all(log, record.topic)) == content([record])
+
+
+async def test_an_empty_log_ends_and_starts_at_0_in_every_partition(log: EventLog, logs: Logs) -> None:
+    everywhere_0 = dict.fromkeys(range(logs.partitions), 0)
+    assert dict(await log.ends(EVENTS)) == everywhere_0
+    assert dict(await log.starts(EVENTS)) == everywhere_0
+    assert list(await log.read(EVENTS, 0, 0, 10)) == []
+
+
+async def test_the_end_is_the_offset_after_the_last_record(log: EventLog) -> None:
+    positions = await log.append(records(f"key-{number}" for number in range(40)))
+    ends = await log.ends(EVENTS)
+    for partition, end in ends.items():
+        assert end == max([position.offset + 1 for position in positions if position.partition == partition], default=0)
+    assert set((await log.ends(RECEIPTS)).values()) == {0}
+    assert set((await log.starts(EVENTS)).values()) == {0}
+
+
+# --- refusals ----------------------------------------------------------------------------------------------------------------
+
+
+async def test_a_record_over_the_limit_is_refused_with_all_of_its_call(log: EventLog) -> None:
+    call = [
+        NewRecord(EVENTS, "small", b"1"),
+        NewRecord(EVENTS, "large", bytes(RECORD_BYTES + 1)),
+        NewRecord(RECEIPTS, "r", b"2"),
+    ]
+    with pytest.raises(TooLarge) as refused:
+        await log.append(call)
+    assert "large" not in str(refused.value).split()  # a key is in no message
+    assert await read_all(log) == []
+    assert await read_all(log, RECEIPTS) == []
+    await log.append(records(["next"]))  # the log works on
+    assert len(await read_all(log)) == 1
+
+
+async def test_a_record_of_many_mebibytes_is_taken_whole(log: EventLog) -> None:
+    value = bytes(range(256)) * (20 * 4096)
+    (position,) = await log.append([NewRecord(QUARANTINE, "k", value)])
+    (record,) = await log.read(*position, 1)
+    assert record.value == value
+
+
+async def test_a_closed_log_refuses_everything(log: EventLog) -> None:
+    await log.close()
+    for use in (log.append(records(["a"])), log.read(EVENTS, 0, 0, 1), log.ends(EVENTS), log.starts(EVENTS)):
+        with pytest.raises(LogUnavailable):
+            await use
+
+
+async def test_closing_twice_is_as_closing_once(log: EventLog) -> None:
+    await log.append(records(["a"]))
+    await log.close()
+    await log.close()
+
+
+async def test_appends_under_way_when_the_log_closes_are_finished_or_refused(log: EventLog, logs: Logs) -> None:
+    calls = [asyncio.create_task(log.append(records([f"key-{number}"]))) for number in range(50)]
+    await asyncio.sleep(0)
+    await log.close()
+    outcomes = await asyncio.gather(*calls, return_exceptions=True)
+    assert all(isinstance(outcome, LogUnavailable | Sequence) for outcome in outcomes)
+    done = {f"key-{number}" for number, outcome in enumerate(outcomes) if not isinstance(outcome, BaseException)}
+    assert done <= set(by_key(await read_all(await logs.open())))
+
+
+async def test_a_cancelled_append_harms_nobody_else(log: EventLog) -> None:
+    cancelled = asyncio.create_task(log.append(records(["given-up"])))
+    others = [asyncio.create_task(log.append(records([f"key-{number}"]))) for number in range(10)]
+    await asyncio.sleep(0)
+    cancelled.cancel()
+    await asyncio.gather(*others)
+    assert {f"key-{number}" for number in range(10)} <= set(by_key(await read_all(log)))
+
+
+# --- follow ------------------------------------------------------------------------------------------------------------------
+
+
+async def test_a_follower_is_given_everything_in_the_order_of_each_partition(log: EventLog) -> None:
+    given = records(f"key-{number % 9}" for number in range(200)) + records(["a", "b"] * 20, RECEIPTS)
+    await log.append(given)
+    async with log.follow([EVENTS, RECEIPTS], "reader", Claims()) as follower:
+        found = await poll_until(follower, len(given), limit=17)
+    assert sorted(content(found)) == sorted(content(given))
+    assert by_key(found) == by_key(given)
+    offsets: dict[tuple[str, int], list[int]] = defaultdict(list)
+    for record in found:
+        offsets[record.topic, record.partition].append(record.offset)
+    assert all(places == sorted(set(places)) for places in offsets.values())
+
+
+async def test_a_poll_gives_at_most_its_limit(log: EventLog) -> None:
+    await log.append(records(["k"] * 50))
+    async with log.follow([EVENTS], "reader", Claims()) as follower:
+        await poll_until_held(follower)
+        while batch := await follower.poll(7, 0.2):
+            assert len(batch) <= 7
+
+
+async def test_a_follower_sees_only_its_topics(log: EventLog) -> None:
+    await log.append(records(["a"], RECEIPTS) + records(["a"]) + records(["a"], QUARANTINE))
+    async with log.follow([QUARANTINE], "reader", Claims()) as follower:
+        assert {record.topic for record in await poll_until(follower, 1)} == {QUARANTINE}
+        assert list(await follower.poll(10, 0.2)) == []
+        assert {topic for topic, _ in follower.held()} == {QUARANTINE}
+
+
+async def test_each_topic_is_claimed_before_any_of_its_records_is_given(log: EventLog, logs: Logs) -> None:
+    await log.append(records(["a", "b", "c"]) + records(["a"], RECEIPTS))
+    claims = Claims()
+    async with log.follow([EVENTS, RECEIPTS], "reader", claims) as follower:
+        claimed: set[tuple[str, int]] = set()
+        given = 0
+        async with asyncio.timeout(DEADLINE_SECONDS):
+            while given < 4:
+                batch = await follower.poll(1, 0.2)
+                claimed = {(topic, partition) for topic, partitions in claims.made for partition in partitions}
+                assert {(record.topic, record.partition) for record in batch} <= claimed
+                given += len(batch)
+        assert set(follower.held()) == claimed == {(topic, n) for topic in (EVENTS, RECEIPTS) for n in range(logs.partitions)}
+
+
+async def test_a_follower_begins_where_the_claim_says(log: EventLog) -> None:
+    given = records(f"key-{number % 9}" for number in range(90))
+    places = await log.append(given)
+    wanted = {(place.topic, place.partition): 4 + place.partition for place in places}
+    expected = {place for place in places if place.offset >= wanted[place.topic, place.partition]}
+    async with log.follow([EVENTS], "reader", Claims(wanted)) as follower:
+        found = await poll_until(follower, len(expected), limit=10)
+        assert {Position(record.topic, record.partition, record.offset) for record in found} == expected
+        assert list(await follower.poll(10, 0.2)) == []
+
+
+async def test_a_follower_whose_positions_are_the_ends_is_given_only_what_comes(log: EventLog) -> None:
+    await log.append(records(f"key-{number}" for number in range(30)))
+    ends = {(EVENTS, partition): end for partition, end in (await log.ends(EVENTS)).items()}
+    async with log.follow([EVENTS], "reader", Claims(ends)) as follower:
+        await poll_until_held(follower)
+        await log.append([NewRecord(EVENTS, "new", b"new")])
+        assert [record.value for record in await poll_until(follower, 1)] == [b"new"]
+
+
+async def test_a_position_behind_the_end_of_the_log_is_an_error_and_never_skips(log: EventLog) -> None:
+    """The log was lost or replaced by an older copy: what is appended until it is as long again would be left out."""
+    await log.append(records(["a"]))
+    async with log.follow([EVENTS], "reader", Claims({(EVENTS, partition): 7 for partition in range(6)})) as follower:
+        with pytest.raises(LogUnavailable):
+            await poll_until(follower, 1)
+
+
+async def test_what_was_given_is_not_given_again(log: EventLog) -> None:
+    async with log.follow([EVENTS], "reader", Claims()) as follower:
+        for number in range(5):
+            await log.append([NewRecord(EVENTS, f"key-{number}", str(number).encode())])
+            assert [record.value for record in await poll_until(follower, 1)] == [str(number).encode()]
+
+
+async def test_the_next_member_goes_on_where_the_claim_says(log: EventLog) -> None:
+    await log.append(records(f"key-{number}" for number in range(30)))
+    claims = Claims()
+    async with log.follow([EVENTS], "reader", claims) as follower:
+        first = (await poll_until(follower, 5, limit=5))[:5]
+        claims.store(first)
+    async with log.follow([EVENTS], "reader", claims) as follower:
+        rest = await poll_until(follower, 25)
+    assert len(content(rest)) == 25
+    assert sorted(content(first + rest)) == sorted(content(records(f"key-{number}" for number in range(30))))
+
+
+async def test_no_two_members_of_a_group_hold_one_partition(log: EventLog, logs: Logs) -> None:
+    other = await logs.open()
+    everything = {(EVENTS, partition) for partition in range(logs.partitions)}
+    async with log.follow([EVENTS], "reader", Claims()) as one, other.follow([EVENTS], "reader", Claims()) as two:
+        async with asyncio.timeout(DEADLINE_SECONDS):
+            while set(one.held()) | set(two.held()) != everything:
+                await asyncio.gather(one.poll(10, 0.1), two.poll(10, 0.1))
+        assert not set(one.held()) & set(two.held())
+
+
+async def test_a_waiting_member_takes_over_when_the_other_leaves(log: EventLog, logs: Logs) -> None:
+    other = await logs.open()
+    everything = {(EVENTS, partition) for partition in range(logs.partitions)}
+    async with other.follow([EVENTS], "reader", Claims()) as second:
+        async with log.follow([EVENTS], "reader", Claims()) as first:
+            await poll_until_held(first)
+            await second.poll(10, 0.1)
+        async with asyncio.timeout(DEADLINE_SECONDS):
+            while set(second.held()) != everything:
+                await second.poll(10, 0.1)
+        await log.append(records(["a"]))
+        assert content(await poll_until(second, 1)) == content(records(["a"]))
+
+
+async def test_each_group_is_given_everything(log: EventLog) -> None:
+    await log.append(records(["a", "b", "c"]))
+    async with log.follow([EVENTS], "one", Claims()) as one, log.follow([EVENTS], "two", Claims()) as two:
+        assert sorted(content(await poll_until(one, 3))) == sorted(content(await poll_until(two, 3)))
+
+
+@pytest.mark.parametrize("by", ["the same connection", "another connection"])
+async def test_a_waiting_poll_is_woken_by_an_append(log: EventLog, logs: Logs, by: str) -> None:
+    appender = log if by == "the same connection" else await logs.open()
+    async with log.follow([EVENTS], "reader", Claims()) as follower:
+        await poll_until_held(follower)
+        async with asyncio.timeout(DEADLINE_SECONDS):
+            waiting = asyncio.create_task(follower.poll(10, DEADLINE_SECONDS * 2))  # ends in time only if it is woken
+            await asyncio.sleep(0)
+            await appender.append([NewRecord(EVENTS, "k", b"news")])
+            assert [record.value for record in await waiting] == [b"news"]
+
+
+async def test_a_poll_with_nothing_to_give_ends(log: EventLog) -> None:
+    async with log.follow([EVENTS], "reader", Claims()) as follower:
+        assert list(await follower.poll(10, 0)) == []
+        assert list(await follower.poll(10, 0.05)) == []
+
+
+async def test_a_cancelled_poll_loses_nothing(log: EventLog) -> None:
+    await log.append(records(["k"] * 300))
+    found: list[Record] = []
+    async with log.follow([EVENTS], "reader", Claims()) as follower:
+        await poll_until_held_without_taking(follower, found)
+        async with asyncio.timeout(DEADLINE_SECONDS):
+            for turns in range(200):
+                poll = asyncio.create_task(follower.poll(10, 0.2))
+                for _ in range(turns % 7):
+                    await asyncio.sleep(0)
+                poll.cancel()
+                try:
+                    found += await poll
+                except asyncio.CancelledError:
+                    continue
+            while len(found) < 300:
+                found += await follower.poll(100, 0.2)
+    assert [record.offset for record in found] == list(range(300))
+
+
+async def poll_until_held_without_taking(follower: Follower, found: list[Record]) -> None:
+    """Joins the group; what it is given on the way is in ``found``."""
+    async with asyncio.timeout(DEADLINE_SECONDS):
+        while not list(follower.held()):
+            found += await follower.poll(1, 0.1)
+
+
+async def test_a_claim_that_fails_is_told_and_made_again(log: EventLog) -> None:
+    await log.append(records(["a"]))
+    failures = [LogUnavailable("the store is away")]
+
+    async def claim(topic: str, partitions: frozenset[int]) -> Mapping[int, int]:
+        if failures:
+            raise failures.pop()
+        return dict.fromkeys(partitions, 0)
+
+    async with log.follow([EVENTS], "reader", claim) as follower:
+        with pytest.raises(LogUnavailable):
+            await poll_until(follower, 1)
+    async with log.follow([EVENTS], "reader", claim) as follower:
+        assert content(await poll_until(follower, 1)) == content(records(["a"]))
+
+
+# --- several processes -------------------------------------------------------------------------------------------------------
+
+APPENDER = """
+import asyncio, sys
+from adapters.eventlog.connect import connect
+from schemas.log import EVENTS, NewRecord
+
+async def main(url, partitions, name):
+    log = await connect(url, partitions=int(partitions))
+    async def append_in_turn(caller):
+        for number in range(50):
+            await log.append([NewRecord(EVENTS, f"{name}-{caller}", b"%d" % number), NewRecord(EVENTS, "shared", b"x")])
+    await asyncio.gather(*(append_in_turn(caller) for caller in range(4)))
+    await log.close()
+
+asyncio.run(main(*sys.argv[1:]))
+"""
+
+
+async def test_two_processes_append_at_once_while_a_third_follows(log: EventLog, logs: Logs) -> None:
+    root = str(Path(__file__).parents[2])
+    children = [
+        await asyncio.create_subprocess_exec(sys.executable, "-c", APPENDER, logs.url, str(logs.partitions), name, cwd=root)
+        for name in ("one", "two")
+    ]
+    async with log.follow([EVENTS], "reader", Claims()) as follower:
+        followed = await poll_until(follower, 2 * 4 * 50 * 2)
+    assert [await child.wait() for child in children] == [0, 0]
+    expected = {f"{name}-{caller}": [b"%d" % n for n in range(50)] for name in ("one", "two") for caller in range(4)}
+    expected["shared"] = [b"x"] * 400
+    assert by_key(await read_all(log)) == expected
+    assert by_key(followed) == expected
