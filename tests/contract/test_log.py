@@ -174,13 +174,9 @@ async def test_a_resend_is_harmless_not_invisible(log: EventLog) -> None:
     ids=["empty", "NUL", "NULs inside", "every byte", "UTF-8", "UTF-16", "not UTF-8", "separators", "70 KB of NUL", "1 MiB"],
 )
 async def test_a_value_is_read_and_followed_byte_for_byte(log: EventLog, value: bytes) -> None:
-    around = [NewRecord(EVENTS, "k", b"before"), NewRecord(EVENTS, "k", value), NewRecord(EVENTS, "k", b"behind")]
-    positions = await log.append(around)
-    assert [record.value for record in await read_partition(log, EVENTS, positions[0].partition)] == [
-        b"before",
-        value,
-        b"behind",
-    ]
+    values = [b"before", value, b"behind"]
+    (position, *_) = await log.append([NewRecord(EVENTS, "k", each) for each in values])
+    assert [record.value for record in await read_partition(log, EVENTS, position.partition)] == values
     async with log.follow([EVENTS], "reader", Claims()) as follower:
         assert [record.value for record in await poll_until(follower, 3)] == values
 
