@@ -19,10 +19,12 @@ NULL_FLAVOR = TERMINOLOGY + "v3-NullFlavor"
 PARTICIPATION = TERMINOLOGY + "v3-ParticipationType"
 IDENTIFIER_TYPE = TERMINOLOGY + "v2-0203"
 PLACE_TYPE = TERMINOLOGY + "location-physical-type"
-RELATIONSHIP = TERMINOLOGY + "v2-0131"
+RELATIONSHIP = TERMINOLOGY + "v2-0063"
 TREATMENT_FUNCTION = "https://fhir.nhs.uk/CodeSystem/NHSDataModelAndDictionary-treatment-function"
 GMC_NUMBER = "https://fhir.hl7.org.uk/Id/gmc-number"
 GMP_NUMBER = "https://fhir.hl7.org.uk/Id/gmp-number"
+_CODE_LENGTH = 4
+"""Longest of what is taken for a code: some systems send the words in a code's place."""
 
 
 class CodeList:
@@ -39,8 +41,11 @@ class CodeList:
         return code in self._concepts
 
     def concept(self, code: str) -> Resource:
-        """The CodeableConcept of ``code``, shared by all who ask, so never to be changed. An unknown code is text only."""
-        return self._concepts.get(code) or {"text": code}
+        """The CodeableConcept of ``code``, shared by all who ask, so never to be changed.
+
+        A code that is not of the system is a code without one, or text if it looks like words.
+        """
+        return self._concepts.get(code) or ({"text": code} if len(code) > _CODE_LENGTH else {"coding": [{"code": code}]})
 
 
 def _concept(system: str, code: str, text: str) -> Resource:

@@ -17,6 +17,7 @@ from schemas.source import Source
 
 ADMISSION_METHOD_URL = "https://fhir.hl7.org.uk/StructureDefinition/Extension-UKCore-AdmissionMethod"
 DISCHARGE_METHOD_URL = "https://fhir.hl7.org.uk/StructureDefinition/Extension-UKCore-DischargeMethod"
+READY_SINCE = "urn:care-backbone:extension:ready-for-discharge-since"
 
 CLASSES: Mapping[str, Resource] = MappingProxyType(
     {
@@ -62,6 +63,11 @@ def participant(role: str, individual: Resource) -> Resource:
 def readiness_extension(words: str) -> Resource:
     """``medically fit``, ``ready for discharge``."""
     return {"url": READINESS, "valueString": words}
+
+
+def ready_since_extension(moment: str) -> Resource:
+    """``moment`` is a FHIR ``dateTime``: from it on a stay is a delay."""
+    return {"url": READY_SINCE, "valueDateTime": moment}
 
 
 def expected_discharge_extension(moment: str) -> Resource:

@@ -1,0 +1,152 @@
+"""The answer to a message: an ACK in original mode, with nothing of the person in it.
+
+Source: HL7 v2.4 §2.9.2 (original mode), §2.16.8 (MSA), §2.16.5 (ERR), table 0008 (AA, AE, AR), table 0357 (error codes);
+HSCIC ITK HL7 V2: MSH-15 and MSH-16 are not supported, so the answer is always of the original mode.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Mapping
+from datetime import datetime
+from types import MappingProxyType
+
+from adapters.hl7v2.header import DELIMITERS, Header, header
+from adapters.hl7v2.times import LONDON
+from schemas.errors import (
+    BackboneError,
+    InvalidValue,
+    MissingIdentifier,
+    TooLarge,
+    Unreadable,
+    Unsupported,
+)
+
+ACCEPT = "AA"
+"""Responsibility is taken: what came is durable. Given only after it is (promise P1)."""
+ERROR = "AE"
+"""The content cannot succeed as it is: sending it again unchanged is of no use. It is kept."""
+REJECT = "AR"
+"""The message is of a kind, version or sender that is not taken in."""
+
+CONDITIONS: Mapping[str, tuple[str, str]] = MappingProxyType(
+    {
+        Unreadable.code: ("100", "Segment sequence error"),
+        MissingIdentifier.code: ("101", "Required field missing"),
+        InvalidValue.code: ("102", "Data type error"),
+        TooLarge.code: ("102", "Data type error"),
+        Unsupported.code: ("201", "Unsupported event code"),
+    }
+)
+"""Code of one of our errors to table 0357; any other is an internal one."""
+_INTERNAL = ("207", "Application internal error")
+
+_TEXT_MOST = 80
+"""Length of MSA-3 in HL7 v2.4."""
+_CONTROL_LENGTH = 20
+"""Length of MSH-10."""
+_WHERE = re.compile(r"([A-Z][A-Z0-9]{2})(?:-(\d{1,3})(?:\.(\d{1,2}))?)?", re.ASCII)
+"""How our errors name a position: ``PID``, ``PID-3``, ``MSH-9.2``."""
+_FULL_TYPE_SINCE = (2, 4)
+"""The version whose MSH-9 of an ACK has the trigger and the structure: ``ACK^A01^ACK``."""
+_ERR_FIELDS_SINCE = (2, 5)
+"""The version whose ERR says where and why in fields of its own."""
+_PAST_MSH_18 = 19
+
+
+def acknowledge(raw: bytes, code: str, text: str = "", error: BackboneError | None = None, at: datetime | None = None) -> bytes:
+    """The ACK of the message ``raw``: ``code`` is `ACCEPT`, `ERROR` or `REJECT`.
+
+    Never fails: what has no readable MSH is answered with the standard's delimiters, and nobody is named. With ``error`` an ERR
+    says where and why, and ``text`` is its message unless given. The same arguments give the same bytes, the ACK's own control
+    id included. ``at`` (aware) is the time of the answer, MSH-7; without it that is empty.
+    """
+    sent = header(raw)
+    separator, delimiters = _delimiters(sent)
+    segments = [
+        _msh(sent, separator, delimiters, raw, code, at),
+        ["MSA", code, sent.control_id, _escaped(text or (error.message if error else ""), separator, delimiters)[:_TEXT_MOST]],
+    ]
+    if error is not None:
+        segments.append(_err(error, sent, separator, delimiters))
+    return "".join(separator.join(segment).rstrip(separator) + "\r" for segment in segments).encode("latin-1")
+
+
+def _delimiters(sent: Header) -> tuple[str, str]:
+    """The sender's own when all can be read, or the standard's."""
+    if not sent.fields:
+        return "|", DELIMITERS
+    separator, delimiters = sent.fields[1], sent.fields[2]
+    if len(delimiters) < 4 or len({separator, *delimiters}) != len(delimiters) + 1 or any(one.isalnum() for one in delimiters):
+        return separator, DELIMITERS
+    return separator, delimiters
+
+
+def _msh(sent: Header, separator: str, delimiters: str, raw: bytes, code: str, at: datetime | None) -> list[str]:
+    """Sender and receiver change places; MSH-11, MSH-12 and MSH-18 are those of the message."""
+    fields = sent.fields or ("",) * (_PAST_MSH_18 + 1)
+    version = fields[12] or "2.4"
+    component = delimiters[0]
+    full = f"ACK{component}{sent.trigger}{component}ACK" if sent.trigger else "ACK"
+    return [
+        "MSH",
+        delimiters,
+        fields[5],
+        fields[6],
+        fields[3],
+        fields[4],
+        at.astimezone(LONDON).strftime("%Y%m%d%H%M%S%z") if at else "",
+        "",
+        full if _version(sent.version) >= _FULL_TYPE_SINCE else "ACK",
+        _control(raw, code),
+        fields[11] or "P",
+        version,
+        *[""] * 5,
+        fields[18],
+    ]
+
+
+def _version(text: str) -> tuple[int, ...]:
+    """``2.3.1`` as (2, 3, 1); what is no version counts as 2.4, which is what the NHS writes."""
+    parts = text.split(".")
+    return tuple(int(part) for part in parts) if all(part.isascii() and part.isdigit() for part in parts) else _FULL_TYPE_SINCE
+
+
+def _control(raw: bytes, code: str) -> str:
+    """A control id of our own, the same for the same message, so that a repeated answer is the same answer."""
+    digest = hashlib.sha256(code.encode("ascii", "replace") + b"/" + raw)
+    return digest.hexdigest()[:_CONTROL_LENGTH].upper()
+
+
+def _err(error: BackboneError, sent: Header, separator: str, delimiters: str) -> list[str]:
+    """Up to v2.4 one field, ERR-1; from v2.5 ERR-2 where, ERR-3 why, ERR-4 how bad, ERR-8 in words for a person."""
+    number, words = CONDITIONS.get(error.code, _INTERNAL)
+    component, sub = delimiters[0], delimiters[3]
+    where = _WHERE.fullmatch(error.where)
+    place = [where[1], "1", where[2] or ""] if where else []
+    if _version(sent.version) < _ERR_FIELDS_SINCE:
+        place = place or ["", "", ""]
+        return ["ERR", component.join([*place, sub.join([number, words, "HL70357"])])]
+    if where and where[3]:
+        place += ["1", where[3]]
+    said = _escaped(str(error), separator, delimiters)
+    return [
+        "ERR",
+        "",
+        component.join(place).rstrip(component),
+        component.join([number, words, "HL70357"]),
+        "E",
+        "",
+        "",
+        "",
+        said,
+    ]
+
+
+def _escaped(text: str, separator: str, delimiters: str) -> str:
+    """Our own words as a field may hold them: ASCII, because MSH-18 is the sender's, and on one line."""
+    plain = " ".join(text.encode("ascii", "replace").decode().split())
+    component, repetition, escape, sub = tuple(delimiters[:4])
+    names = {escape: "E", separator: "F", component: "S", sub: "T", repetition: "R"}
+    return "".join(f"{escape}{names[one]}{escape}" if one in names else one for one in plain)

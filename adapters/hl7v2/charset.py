@@ -1,0 +1,85 @@
+"""Which characters a message's bytes are: what MSH-18 says if it is true, else what they can be.
+
+Every reading is one that gives the same bytes back, so that a message is never damaged by being read.
+
+Source: HL7 v2.4 §2.16.9.18 (MSH-18) and table 0211; WHATWG Encoding (what is called ISO 8859-1 is read as Windows-1252).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import NamedTuple
+
+from schemas.errors import Unreadable
+
+_LIKELY = ("utf-8", "cp1252", "latin-1")
+"""Tried in this order: only UTF-8 can be told from the others by its bytes, and the last reads any."""
+_LATIN_1 = ("cp1252", "latin-1")
+
+CHARSETS: Mapping[str, tuple[str, ...]] = MappingProxyType(
+    {
+        "": _LIKELY,
+        "ASCII": ("ascii",),
+        "UNICODE": ("utf-8",),
+        "UNICODE UTF-8": ("utf-8",),
+        "UTF-8": ("utf-8",),
+        "UTF8": ("utf-8",),
+        "8859/1": _LATIN_1,
+        "ISO-8859-1": _LATIN_1,
+        "ISO8859-1": _LATIN_1,
+        "WINDOWS-1252": _LATIN_1,
+    }
+    | {f"8859/{part}": (f"iso8859-{part}",) for part in (2, 3, 4, 5, 6, 7, 8, 9, 15)}
+)
+"""Value of MSH-18 to the codecs to try; the ITK's own samples write ``UNICODE`` for UTF-8."""
+
+_UTF_16 = (b"\xff\xfe", b"\xfe\xff", b"M\0S\0H\0", b"\0M\0S\0H")
+_HEAD_BYTES = 1024
+"""MSH-18 is looked for no further: MSH has 21 short fields."""
+
+
+class Reading(NamedTuple):
+    """The characters of a message."""
+
+    text: str
+    encoding: str
+    """The codec that gives the bytes back."""
+    flag: str = ""
+    """What was wrong with MSH-18."""
+
+
+def read(raw: bytes) -> Reading:
+    """The characters of ``raw``.
+
+    Raises `Unreadable` on UTF-16, whose bytes cannot be told apart by single-byte delimiters.
+    """
+    if raw.isascii():
+        return Reading(raw.decode("ascii"), "utf-8")
+    if raw.startswith(_UTF_16):
+        raise Unreadable("the message is in UTF-16", cure="Have the sender write UTF-8 (MSH-18 UNICODE UTF-8).", where="MSH-18")
+    declared = _declared(raw)
+    codecs = CHARSETS.get(declared)
+    for codec in codecs or ():
+        text = _decoded(raw, codec)
+        if text is not None:
+            return Reading(text, codec)
+    flag = "charset-unknown at MSH-18" if codecs is None else "charset-wrong at MSH-18"
+    return next(Reading(text, codec, flag) for codec in _LIKELY if (text := _decoded(raw, codec)) is not None)
+
+
+def _declared(raw: bytes) -> str:
+    """The first repetition of MSH-18 in capitals, read without knowing the character set."""
+    start = raw.find(b"MSH")
+    head = raw[max(start, 0) : max(start, 0) + _HEAD_BYTES].decode("latin-1").replace("\n", "\r").partition("\r")[0]
+    fields = head.split(head[3:4] or "|")
+    if len(fields) < 18:
+        return ""
+    return fields[17].partition(fields[1][1:2] or "~")[0].strip().upper()
+
+
+def _decoded(raw: bytes, codec: str) -> str | None:
+    try:
+        return raw.decode(codec)
+    except UnicodeDecodeError:
+        return None

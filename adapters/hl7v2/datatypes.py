@@ -1,0 +1,134 @@
+"""The composite data types of HL7 v2 as FHIR's: names, addresses, numbers to call, people and organisations.
+
+Source: HL7 v2.4 §2.8.51 (XPN), §2.8.48 (XAD), §2.8.52 (XTN), §2.8.49 (XCN), §2.8.50 (XON); the v2-to-FHIR maps of HL7.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import lru_cache
+from types import MappingProxyType
+
+from adapters.hl7v2.syntax import Syntax
+from schemas.codes import GMC_NUMBER, GMP_NUMBER
+from schemas.identifiers import ODS_ORGANIZATION, ods_code
+from schemas.resources.bundle import Resource
+from schemas.resources.person import address, contact_point, human_name
+
+_PADDING = [""] * 13
+"""The longest of these types, XTN, has 12 components."""
+
+NAME_USES: Mapping[str, str] = MappingProxyType(
+    {"L": "official", "D": "usual", "A": "nickname", "N": "nickname", "M": "maiden", "B": "old", "S": "anonymous"}
+)
+"""XPN-7; an alias is what somebody is also called. Any other type, or none, says no use."""
+ADDRESS_USES: Mapping[str, str] = MappingProxyType(
+    {"H": "home", "L": "home", "P": "home", "B": "work", "O": "work", "C": "temp", "BA": "old"}
+)
+"""XAD-7."""
+PHONE_USES: Mapping[str, str] = MappingProxyType({"PRN": "home", "ORN": "home", "VHN": "home", "WPN": "work", "BPN": "work"})
+"""XTN-2; without one it is what the field is for."""
+PHONE_SYSTEMS: Mapping[str, str] = MappingProxyType(
+    {"FX": "fax", "BP": "pager", "INTERNET": "email", "X.400": "email", "MD": "other"}
+)
+"""XTN-3 in capitals; a telephone unless said otherwise."""
+MOBILE = "CP"
+
+
+def components(syntax: Syntax, sent: str) -> list[str]:
+    """What each component says, at least thirteen of them; of one in sub-components the first says it all (FN, SAD, HD)."""
+    said = []
+    for part in syntax.components(sent):
+        if not part:
+            said.append("")
+        elif syntax.sub in part:
+            said.append(next(filter(None, syntax.subs(part)), ""))
+        else:
+            said.append(syntax.text(part))
+    return said + _PADDING
+
+
+def name(syntax: Syntax, sent: str) -> Resource | None:
+    """A name (XPN); middle names are given names too."""
+    said = components(syntax, sent)
+    given = [said[1], *said[2].split()] if said[1] else said[2].split()
+    return human_name(said[0], given, NAME_USES.get(said[6], ""), said[4], said[3])
+
+
+def postal_address(syntax: Syntax, sent: str) -> Resource | None:
+    """An address (XAD)."""
+    said = components(syntax, sent)
+    return address((said[0], said[1]), said[2], said[3] or said[8], said[4], said[5], ADDRESS_USES.get(said[6], ""))
+
+
+def telecom(syntax: Syntax, sent: str, use: str) -> Resource | None:
+    """A telephone number or an e-mail address (XTN); ``use`` is what its field is for."""
+    said = components(syntax, sent)
+    use = PHONE_USES.get(said[1], use)
+    number = said[3] or said[0] or said[11] or " ".join(filter(None, said[4:7]))
+    if not number:
+        return None
+    if "@" in number:
+        return contact_point("email", number, use)
+    return contact_point(PHONE_SYSTEMS.get(said[2].upper(), "phone"), number, "mobile" if said[2] == MOBILE else use)
+
+
+@lru_cache(maxsize=4096)
+def professional(syntax: Syntax, sent: str) -> Resource | None:
+    """A clinician (XCN) as a Reference: shared, never to be changed.
+
+    Remembered, because the same few hundred people stand in all messages of a hospital.
+    """
+    said = components(syntax, sent)
+    display = " ".join(filter(None, (said[5], said[2], said[1])))
+    reference: Resource = {"type": "Practitioner"}
+    if said[0]:
+        reference["identifier"] = _national(said[0])
+    if display:
+        reference["display"] = display
+    return reference if len(reference) > 1 else None
+
+
+def _national(code: str) -> Resource:
+    """A consultant's code is ``C`` and their GMC number, a GP's ``G`` and seven digits; some systems write lower case."""
+    upper = code.upper()
+    system = {"C": GMC_NUMBER, "G": GMP_NUMBER}.get(upper[0], "") if len(upper) == 8 and upper[1:].isdigit() else ""
+    return {"system": system, "value": upper} if system else {"value": code}
+
+
+@lru_cache(maxsize=4096)
+def general_practice(syntax: Syntax, practice: str, doctor: str) -> list[Resource]:
+    """Who the GP is: PD1-3 (XON) and PD1-4 (XCN) as References, shared, never to be changed.
+
+    A practice's code also comes in PD1-4, beside the doctor's: ``G9146958~W95295``.
+    """
+    found = [_practice(components(syntax, one)) for one in syntax.repetitions(practice)]
+    for one in syntax.repetitions(doctor):
+        code = components(syntax, one)[0]
+        found.append(_practice(["", "", code, *_PADDING]) if _is_practice(code) else professional(syntax, one))
+    unique: list[Resource] = []
+    for reference in found:
+        if reference and not any(_same(reference, known) for known in unique):
+            unique.append(reference)
+    return unique
+
+
+def _practice(said: list[str]) -> Resource | None:
+    """XON: the code is component 3, since v2.5 component 10."""
+    reference: Resource = {"type": "Organization"}
+    code = said[2] or said[9]
+    if code:
+        ods = ods_code(code)
+        reference["identifier"] = {"system": ODS_ORGANIZATION, "value": str(ods)} if ods else {"value": code}
+    if said[0]:
+        reference["display"] = said[0]
+    return reference if len(reference) > 1 else None
+
+
+def _is_practice(code: str) -> bool:
+    """A letter and five digits. Source: NHS Data Dictionary, GENERAL MEDICAL PRACTICE CODE (a doctor's has seven digits)."""
+    return len(code) == 6 and code[0].isalpha() and code[1:].isdigit()
+
+
+def _same(one: Resource, other: Resource) -> bool:
+    return "identifier" in one and one["identifier"] == other.get("identifier")

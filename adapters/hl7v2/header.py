@@ -1,0 +1,67 @@
+"""The MSH segment of whatever came, read without parsing the message: who sent it, and what it is to be answered to.
+
+Source: HL7 v2.4 §2.16.9 (MSH).
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+HEAD_BYTES = 4096
+"""MSH is looked for no further: its 21 fields are short."""
+DELIMITERS = "^~\\&"
+"""Those of the standard, when the sender's cannot be read."""
+_BEFORE = b"\x0b\xef\xbb\xbf \t\r\n"
+_NONE = [""] * 24
+
+
+class Header(NamedTuple):
+    """MSH as it was sent; a part that is missing or cannot be read is ``""``.
+
+    Texts are one character a byte (ISO 8859-1), so that what is sent back is what came, whatever its character set.
+    """
+
+    sending_application: str = ""
+    """MSH-3, first component: what a source's ``match`` names."""
+    sending_facility: str = ""
+    """MSH-4, first component."""
+    control_id: str = ""
+    """MSH-10, exactly as sent."""
+    kind: str = ""
+    """MSH-9, first component: ``ADT``."""
+    trigger: str = ""
+    """MSH-9, second component: ``A01``."""
+    version: str = ""
+    """MSH-12, first component: ``2.4``."""
+    fields: tuple[str, ...] = ()
+    """MSH as sent, field *n* at *n*; at least 24 of them; empty when there is no MSH."""
+    component: str = DELIMITERS[0]
+
+
+def header(raw: bytes) -> Header:
+    """The header of ``raw``, as much of it as there is. Never raises, and takes no longer for a longer message."""
+    head = raw[:HEAD_BYTES].lstrip(_BEFORE)
+    line = head.replace(b"\n", b"\r").partition(b"\r")[0].decode("latin-1")
+    separator = line[3:4]
+    if line[:3] != "MSH" or not separator or separator.isalnum() or separator.isspace():
+        return Header()
+    sent = line.rstrip(" ").split(separator)
+    fields = ["MSH", separator, *sent[1:], *_NONE]
+    component = fields[2][:1]
+    if not component or component.isalnum():
+        component = DELIMITERS[0]
+    kind, _, rest = fields[9].partition(component)
+    return Header(
+        sending_application=_first(fields[3], component),
+        sending_facility=_first(fields[4], component),
+        control_id=fields[10],
+        kind=kind.strip(),
+        trigger=_first(rest, component),
+        version=_first(fields[12], component),
+        fields=tuple(fields),
+        component=component,
+    )
+
+
+def _first(field: str, component: str) -> str:
+    return field.partition(component)[0].strip()

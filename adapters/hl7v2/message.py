@@ -1,0 +1,137 @@
+"""One HL7 v2 message: its segments, split only when they are read, and its bytes, given back as they came.
+
+Source: HL7 v2.4 §2.5 (message construction rules), §2.5.1 (segments), §2.5.4 (delimiters).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from itertools import chain
+
+from adapters.hl7v2.charset import read
+from adapters.hl7v2.syntax import NULL, Syntax, syntax
+from schemas.errors import Unreadable
+
+FIELDS = 60
+"""Fields a split segment has at least, empty where the sender's ended: PV1 has 52. Saves asking at every read."""
+_PADDING = [""] * FIELDS
+_BEFORE = "\x0b\ufeff \t\r\n"
+"""What may stand before MSH: the start of an MLLP frame, a byte order mark, blank lines."""
+_ENDS = re.compile("\r\n|\r|\n")
+_CR_ENDS = re.compile("\r\n|\r")
+
+
+class Segment:
+    """One segment. ``fields[n]`` is field *n* as sent, also of MSH, whose first field is the separator itself."""
+
+    __slots__ = ("fields", "syntax")
+
+    def __init__(self, line: str, of: Syntax) -> None:
+        fields = line.rstrip(" ").split(of.field)
+        if fields[0] == "MSH":
+            fields.insert(1, of.field)
+        self.fields = fields + _PADDING[len(fields) :]
+        self.syntax = of
+
+    def __bool__(self) -> bool:
+        """Whether the message has it."""
+        return self.fields[0] != ""
+
+    def text(self, field: int, component: int = 1) -> str:
+        """What a component of the first repetition says; ``""`` when it was omitted or deleted."""
+        sent = self.fields[field]
+        if not sent:
+            return ""
+        if component == 1:
+            return self.syntax.first(sent)
+        parts = self.syntax.components(sent.partition(self.syntax.repetition)[0])
+        return self.syntax.text(parts[component - 1]) if len(parts) >= component else ""
+
+    def repetitions(self, field: int) -> list[str]:
+        """The repetitions of a field as sent; none when it was omitted or deleted."""
+        sent = self.fields[field]
+        return [] if not sent or sent == NULL else self.syntax.repetitions(sent)
+
+    def deleted(self, field: int) -> bool:
+        """Whether the sender deletes the field: it holds ``""`` and nothing else."""
+        return self.fields[field].strip() == NULL
+
+
+class Message:
+    """One message. ``lines`` are its segments as sent, ``ends`` what stood after each."""
+
+    __slots__ = ("_absent", "_places", "_seen", "before", "encoding", "ends", "flags", "lines", "raw", "syntax")
+
+    def __init__(self, raw: bytes, encoding: str, before: str, lines: list[str], ends: list[str], of: Syntax) -> None:
+        self.raw = raw
+        self.encoding = encoding
+        self.before = before
+        self.lines = lines
+        self.ends = ends
+        self.syntax = of
+        self.flags: tuple[str, ...] = ()
+        self._absent = Segment("", of)
+        self._seen: dict[str, Segment] = {}
+        places: dict[str, list[int]] = {}
+        for place, line in enumerate(lines):
+            places.setdefault(line[:3], []).append(place)
+        self._places = places
+
+    def segment(self, name: str) -> Segment:
+        """The first segment of that name; an empty one, which is false, when there is none."""
+        seen = self._seen.get(name)
+        if seen is None:
+            places = self._places.get(name)
+            seen = self._seen[name] = Segment(self.lines[places[0]], self.syntax) if places else self._absent
+        return seen
+
+    def segments(self, name: str) -> list[Segment]:
+        """All segments of that name, in order."""
+        return [Segment(self.lines[place], self.syntax) for place in self._places.get(name, ())]
+
+    def alone(self, name: str) -> bool:
+        """Whether there is one segment of that name and no second."""
+        return len(self._places.get(name, ())) == 1
+
+    def in_order(self, *names: str) -> Iterator[Segment]:
+        """The segments of these names as they stand in the message."""
+        for place in sorted(chain.from_iterable(self._places.get(name, ()) for name in names)):
+            yield Segment(self.lines[place], self.syntax)
+
+
+def parse(raw: bytes) -> Message:
+    """The message in ``raw``.
+
+    Segments end with CR as the standard says, or with LF or CRLF as files do. Where they end with CR, a lone LF is text that a
+    person typed. What was odd but readable is in ``flags``.
+
+    Raises `Unreadable` when it does not begin with MSH and delimiters, naming the position and nothing of the content.
+    """
+    reading = read(raw)
+    text = reading.text.lstrip(_BEFORE)
+    before = reading.text[: len(reading.text) - len(text)]
+    if text[:3] != "MSH" or len(text) < 8:
+        raise Unreadable("an HL7 v2 message begins with MSH and its delimiters", where="MSH" if text else "the empty content")
+    lines, ends = _lines(text)
+    declared = lines[0][4:].partition(text[3])[0]
+    message = Message(raw, reading.encoding, before, lines, ends, syntax(text[3], declared.rstrip(" "), reading.encoding))
+    if reading.flag:
+        message.flags = (reading.flag,)
+    return message
+
+
+def write(message: Message) -> bytes:
+    """The bytes of ``message``: of a parsed one those that came, of one whose ``lines`` were changed the changed ones."""
+    text = message.before + "".join(chain.from_iterable(zip(message.lines, message.ends, strict=True)))
+    return text.encode(message.encoding)
+
+
+def _lines(text: str) -> tuple[list[str], list[str]]:
+    """The segments, and what ended each; the last has no end."""
+    if "\n" not in text:
+        lines = text.split("\r")
+        return lines, ["\r"] * (len(lines) - 1) + [""]
+    first = _ENDS.search(text)
+    pattern = _ENDS if first is None or first[0] == "\n" else _CR_ENDS
+    return pattern.split(text), [*pattern.findall(text), ""]

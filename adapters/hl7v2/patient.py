@@ -1,0 +1,212 @@
+"""The Patient of a message: what PID, PD1 and NK1 say of the person, and what they delete.
+
+An omitted field is left out, which means unchanged; a field of ``""`` is named as deleted. So the two stay apart.
+
+Religion (PID-17) and race (PID-10) have no place in UK Core's Patient, and birth place and nationality serve no purpose here
+that would justify keeping them: those fields are not read.
+
+Source: HL7 v2.4 §3.3.2 (PID), §3.3.9 (PD1), §3.3.5 (NK1), §2.5.3 (omitted and ``""``); UK Core Patient.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any, NamedTuple
+
+from adapters.hl7v2.datatypes import components, general_practice, name, postal_address, telecom
+from adapters.hl7v2.message import Segment
+from adapters.hl7v2.quirks import GENDERS, UNRELIABLE
+from adapters.hl7v2.reading import Reading
+from adapters.hl7v2.syntax import NULL
+from schemas.codes import ETHNIC_CATEGORY, MARITAL_STATUS, RELATIONSHIP, RELATIONSHIPS
+from schemas.resources import person
+from schemas.resources.bundle import Resource
+
+_Build = Callable[[Reading, str, str], Any]
+
+
+class _Row(NamedTuple):
+    """One field of PID."""
+
+    field: int
+    element: str
+    """Of Patient."""
+    build: _Build
+    """Of the field as sent and its name: the element's value, or ``None``."""
+    where: str
+
+
+def patient(pid: Segment, identifiers: list[Resource], reading: Reading) -> Resource:
+    """The Patient that the message shows."""
+    made: Resource = {"resourceType": "Patient", "identifier": identifiers}
+    gone: list[str] = []
+    unreliable = _unreliable(pid) if pid.fields[32] else ()
+    fields = pid.fields
+    for field, element, build, where in _PID:
+        sent = fields[field]
+        if not sent:
+            continue
+        if sent == NULL:
+            gone.append(element)
+        elif where not in unreliable and (value := build(reading, sent, where)):
+            made[element] = value
+    _add_telecoms(made, gone, pid, reading)
+    _add_death(made, gone, pid, reading)
+    _add_ethnicity(made, gone, pid, reading)
+    if reading.message.alone("PID"):  # of several people it is not said whose GP and contacts they are
+        _add_practice(made, gone, reading)
+        _add_contacts(made, gone, reading)
+    person.mark_deleted(made, gone)
+    return made
+
+
+def _unreliable(pid: Segment) -> set[str]:
+    """The fields that PID-32 says hold defaults."""
+    said = (pid.syntax.first(repetition).upper() for repetition in pid.repetitions(32))
+    return {UNRELIABLE[code] for code in said if code in UNRELIABLE}
+
+
+def _kept(values: Iterable[Resource | None]) -> list[Resource]:
+    return [value for value in values if value]
+
+
+def _names(reading: Reading, sent: str, _: str) -> list[Resource]:
+    syntax = reading.syntax
+    return _kept(name(syntax, one) for one in syntax.repetitions(sent))
+
+
+def _addresses(reading: Reading, sent: str, _: str) -> list[Resource]:
+    syntax = reading.syntax
+    return _kept(postal_address(syntax, one) for one in syntax.repetitions(sent))
+
+
+def _birth_date(reading: Reading, sent: str, where: str) -> str | None:
+    born = reading.time(sent, where)
+    return born.date if born else None
+
+
+def _gender(reading: Reading, sent: str, where: str) -> str | None:
+    code = reading.syntax.first(sent).upper()
+    if code and code not in GENDERS:
+        reading.flag("code-unknown", where)
+    return GENDERS.get(code, "unknown") if code else None
+
+
+def _languages(reading: Reading, sent: str, _: str) -> list[Resource]:
+    language = reading.syntax.first(sent)
+    return [person.spoken(language)] if language else []
+
+
+def _marital(reading: Reading, sent: str, where: str) -> Resource | None:
+    code = reading.syntax.first(sent)
+    if code.upper() in MARITAL_STATUS:
+        return MARITAL_STATUS.concept(code.upper())
+    if code:
+        reading.flag("code-unknown", where)
+    return MARITAL_STATUS.concept(code) if code else None
+
+
+_PID: tuple[_Row, ...] = (
+    _Row(5, "name", _names, "PID-5"),
+    _Row(7, "birthDate", _birth_date, "PID-7"),
+    _Row(8, "gender", _gender, "PID-8"),
+    _Row(11, "address", _addresses, "PID-11"),
+    _Row(15, "communication", _languages, "PID-15"),
+    _Row(16, "maritalStatus", _marital, "PID-16"),
+)
+
+
+def _add_telecoms(made: Resource, gone: list[str], pid: Segment, reading: Reading) -> None:
+    """PID-13 is home, PID-14 work. All telecoms are deleted when those that were sent are."""
+    sent = [(pid.fields[13], "home"), (pid.fields[14], "work")]
+    if not (sent[0][0] or sent[1][0]):
+        return
+    syntax = reading.syntax
+    found = _kept(telecom(syntax, one, use) for field, use in sent for one in syntax.repetitions(field))
+    if found:
+        made["telecom"] = found
+    elif any(field == NULL for field, _ in sent):
+        gone.append("telecom")
+
+
+def _add_death(made: Resource, gone: list[str], pid: Segment, reading: Reading) -> None:
+    """PID-29 says when, PID-30 that. A date of death beside "not dead" says neither: nobody is called dead in doubt."""
+    if not (pid.fields[29] or pid.fields[30]):
+        return
+    died = reading.time(pid.fields[29], "PID-29")
+    said = pid.text(30).upper()
+    if died and said == "N":
+        reading.flag("death-contradicted", "PID-30")
+    elif died:
+        made["deceasedDateTime"] = died.fhir
+    elif said in ("Y", "N"):
+        made["deceasedBoolean"] = said == "Y"
+    elif pid.text(29):
+        made["deceasedBoolean"] = True
+    elif pid.deleted(29) or pid.deleted(30):
+        gone.append("deceased")
+
+
+def _add_ethnicity(made: Resource, gone: list[str], pid: Segment, reading: Reading) -> None:
+    if not pid.fields[22]:
+        return
+    if pid.deleted(22):
+        gone.append("ethnicCategory")
+        return
+    code = pid.text(22).upper()
+    if code in ETHNIC_CATEGORY:
+        made["extension"] = [person.coded_extension(person.ETHNIC_CATEGORY, ETHNIC_CATEGORY, code)]
+    elif code:
+        reading.flag("code-unknown", "PID-22")
+
+
+def _add_practice(made: Resource, gone: list[str], reading: Reading) -> None:
+    pd1 = reading.message.segment("PD1")
+    practice, doctor = pd1.fields[3], pd1.fields[4]
+    if not (practice or doctor):
+        return
+    found = general_practice(reading.syntax, practice, doctor)
+    if found:
+        made["generalPractitioner"] = found
+    elif NULL in (practice, doctor):
+        gone.append("generalPractitioner")
+
+
+def _add_contacts(made: Resource, gone: list[str], reading: Reading) -> None:
+    """NK1: the people to call. One whose name is ``""`` is deleted; when all are, so is the element."""
+    segments = reading.message.segments("NK1")
+    found = _kept(_contact(segment) for segment in segments)
+    if found:
+        made["contact"] = found
+    elif any(segment.deleted(2) for segment in segments):
+        gone.append("contact")
+
+
+def _contact(nk1: Segment) -> Resource | None:
+    syntax = nk1.syntax
+    contact: Resource = {}
+    relationship = _relationship(components(syntax, nk1.fields[3])) if nk1.fields[3] else None
+    if relationship:
+        contact["relationship"] = [relationship]
+    called = _kept(name(syntax, one) for one in nk1.repetitions(2))
+    if called:
+        contact["name"] = called[0]
+    lines = [(one, use) for field, use in ((5, "home"), (6, "work")) for one in nk1.repetitions(field)]
+    telecoms = _kept(telecom(syntax, one, use) for one, use in lines)
+    if telecoms:
+        contact["telecom"] = telecoms
+    homes = _kept(postal_address(syntax, one) for one in nk1.repetitions(4))
+    if homes:
+        contact["address"] = homes[0]
+    return contact if called or telecoms or homes else None
+
+
+def _relationship(said: list[str]) -> Resource | None:
+    """NK1-3 (CE) in plain words; the code is HL7's only if it is of letters."""
+    code, text = said[0].upper(), said[1]
+    words = text or RELATIONSHIPS.get(code.lstrip("0"), said[0])
+    if not words:
+        return None
+    if code.isalpha() and code in RELATIONSHIPS:
+        return {"coding": [{"system": RELATIONSHIP, "code": code}], "text": words}
+    return {"text": words}

@@ -1,0 +1,102 @@
+"""One message being read: what it says, for which source, and what was odd about it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import timedelta
+from enum import Enum, auto
+from types import MappingProxyType
+from typing import NamedTuple
+
+from adapters.hl7v2.message import Message
+from adapters.hl7v2.site import Site
+from adapters.hl7v2.syntax import NULL, Syntax
+from adapters.hl7v2.times import Moment, moment
+from adapters.translator import Arrival
+from schemas.errors import InvalidValue
+
+AHEAD = timedelta(days=1)
+"""How far a sender's clock may be ahead before a time counts as in the future: a day covers every mistake of zones."""
+
+
+class Then(Enum):
+    """What follows from a time that cannot be right."""
+
+    REJECT = auto()
+    """The message is rejected and kept."""
+    LEAVE_OUT = auto()
+    """Flagged; the field counts as omitted."""
+    KEEP = auto()
+    """Flagged, and believed."""
+    FINE = auto()
+
+
+class TimeRule(NamedTuple):
+    """What follows from a date or time that cannot be."""
+
+    impossible: Then
+    """It is none: the 31st of February, the year 0000 or 9999, text."""
+    future: Then
+    """It is more than a day after the message came."""
+
+
+TIME_RULES: Mapping[str, TimeRule] = MappingProxyType(
+    {
+        "EVN-6": TimeRule(Then.REJECT, Then.KEEP),  # it says when: put elsewhere on a timeline, an event misleads
+        "EVN-2": TimeRule(Then.LEAVE_OUT, Then.KEEP),
+        "MSH-7": TimeRule(Then.LEAVE_OUT, Then.KEEP),
+        "PV1-44": TimeRule(Then.LEAVE_OUT, Then.KEEP),
+        "PV1-45": TimeRule(Then.LEAVE_OUT, Then.KEEP),
+        "EVN-3": TimeRule(Then.LEAVE_OUT, Then.FINE),
+        "PV2-8": TimeRule(Then.LEAVE_OUT, Then.FINE),
+        "PV2-9": TimeRule(Then.LEAVE_OUT, Then.FINE),
+        "ZU1-24": TimeRule(Then.LEAVE_OUT, Then.FINE),
+        "PID-7": TimeRule(Then.LEAVE_OUT, Then.LEAVE_OUT),  # nobody is matched on a date of birth that cannot be
+        "PID-29": TimeRule(Then.LEAVE_OUT, Then.LEAVE_OUT),  # the death stands, its date does not
+    }
+)
+"""By field. What says when something happened may be read past, never guessed."""
+
+
+class Reading:
+    """A message with what its reader needs: the source's words for things, and a place for flags."""
+
+    __slots__ = ("_latest", "arrival", "flags", "message", "site", "syntax")
+
+    def __init__(self, message: Message, arrival: Arrival, site: Site) -> None:
+        self.message = message
+        self.syntax: Syntax = message.syntax
+        self.arrival = arrival
+        self.site = site
+        self.flags = list(message.flags)
+        self._latest = arrival.received_at + AHEAD
+
+    def flag(self, code: str, where: str) -> None:
+        """Note once that something deserves a look."""
+        flag = f"{code} at {where}"
+        if flag not in self.flags:
+            self.flags.append(flag)
+
+    def time(self, sent: str, where: str) -> Moment | None:
+        """The time in the field ``where``; ``None`` when it is omitted, deleted or by `TIME_RULES` left out.
+
+        Raises `InvalidValue` where the table says so.
+        """
+        text = self.syntax.first(sent) if sent else ""
+        if not text or text == NULL:
+            return None
+        said = moment(text)
+        rule = TIME_RULES[where]
+        if said is None:
+            return self._wrong("time-invalid", where, rule.impossible, None)
+        if said.missing_hour:
+            self.flag("time-in-missing-hour", where)
+        if rule.future is not Then.FINE and said.at > self._latest:
+            return self._wrong("time-in-future", where, rule.future, said)
+        return said
+
+    def _wrong(self, code: str, where: str, then: Then, said: Moment | None) -> Moment | None:
+        if then is Then.REJECT:
+            raise InvalidValue("this is no date or time that can be meant", where=where)
+        self.flag(code, where)
+        return said if then is Then.KEEP else None

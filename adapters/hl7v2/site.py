@@ -1,0 +1,48 @@
+"""What all messages of one source have in common, made once: who it is, and what it calls its places."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+from adapters.hl7v2.datatypes import components
+from adapters.hl7v2.syntax import Syntax
+from schemas.resources.bundle import Resource
+from schemas.resources.encounter import location, service_provider
+from schemas.source import Source
+
+_REMEMBERED = 4096
+"""Beds of the largest hospitals."""
+_FACILITY, _DESCRIPTION = 3, 8
+"""Components of PL, counted from 0."""
+
+
+class Site:
+    """One source. What it hands out is shared and never changed."""
+
+    __slots__ = ("_locations", "provider", "source", "visits")
+
+    def __init__(self, source: Source) -> None:
+        self.source = source
+        self.provider: Resource = service_provider(source)
+        self.visits = f"{source.urn}:visit"
+        """System of its visit numbers."""
+        self._locations = lru_cache(maxsize=_REMEMBERED)(self._placed)
+
+    def locations(self, syntax: Syntax, sent: str) -> list[Resource]:
+        """The places of a stay (PL): the ward first, then the room and the bed, as far as they are said."""
+        return self._locations(syntax, sent)
+
+    def _placed(self, syntax: Syntax, sent: str) -> list[Resource]:
+        """The ward is the first component; where that only repeats the trust's or the site's code, it is the second."""
+        said = components(syntax, sent)
+        names = self.source.places
+        above = (self.source.organisation, said[_FACILITY])
+        second = said[0] not in names and said[1] and (not said[0] or said[0] in above or said[1] in names)
+        ward, *within = said[1:3] if second else said[0:3]
+        name = names.get(ward) or said[_DESCRIPTION] or ward
+        if not name:
+            return []
+        system, code = (f"{self.source.urn}:place", ward) if ward != name else ("", "")
+        kinds = ("bd",) if second else ("ro", "bd")
+        found = [location(name, "wa", system, code)]
+        return found + [location(names.get(code, code), kind) for code, kind in zip(within, kinds, strict=True) if code]

@@ -1,0 +1,66 @@
+"""What one message states: the fact its trigger tells of, and what else its snapshot says — a discharge plan, a death.
+
+Source: HL7 v2.4 chapter 3; HSCIC ITK HL7 V2 Message Specifications ("fully populated" messages).
+"""
+
+from __future__ import annotations
+
+from adapters.compose import Statement
+from adapters.hl7v2.death import death
+from adapters.hl7v2.merge import merges
+from adapters.hl7v2.movement import movement
+from adapters.hl7v2.plan import plan
+from adapters.hl7v2.reading import Reading
+from adapters.hl7v2.told import Told, told
+from adapters.hl7v2.triggers import MERGED, TRIGGERS, WITHOUT_VISIT, Trigger
+from schemas.errors import Unreadable, Unsupported
+
+MESSAGE = "ADT"
+
+
+def statements(reading: Reading) -> list[Statement]:
+    """What the message states, its trigger's own fact first.
+
+    Raises one of the `RejectedInput` family, naming the position and nothing of the content.
+    """
+    trigger = _trigger(reading)
+    if trigger.fact is MERGED:
+        return list(merges(trigger, reading))
+    pid = reading.message.segment("PID")
+    if not pid:
+        raise Unreadable("the message has no PID segment: it was cut short or its segments are not ended by CR", where="PID")
+    shared = told(trigger, pid, reading)
+    row, own = _own(trigger, shared, reading)
+    return [own, *plan(row, shared, reading), *death(row, shared, reading)]
+
+
+def _trigger(reading: Reading) -> Trigger:
+    """By MSH-9, else by EVN-1, where older versions have it.
+
+    Raises `Unsupported` when it is none that is known.
+    """
+    msh = reading.message.segment("MSH")
+    if msh.text(9).upper() != MESSAGE:
+        raise Unsupported("only ADT messages are translated", where="MSH-9.1")
+    event = reading.message.segment("EVN").text(1).upper()
+    code = msh.text(9, 2).upper() or event
+    if event and event != code:
+        reading.flag("trigger-differs", "EVN-1")
+    trigger = TRIGGERS.get(code)
+    if trigger is None:
+        raise Unsupported("no rule says what this trigger of ADT means", where="MSH-9.2")
+    return trigger
+
+
+def _own(trigger: Trigger, shared: Told, reading: Reading) -> tuple[Trigger, Statement]:
+    """The trigger's own fact, and the row it is of: an A08 without a visit is a change of the person.
+
+    Raises `Unreadable` when the trigger tells of a stay and the message has none.
+    """
+    stay = shared.visit
+    if trigger.status and stay is None:
+        raise Unreadable("a message of this trigger has a PV1 segment", where="PV1")
+    if trigger.makes.focus == "Encounter" and stay is not None and shared.stay:
+        return trigger, movement(trigger, shared, stay, reading)
+    row = trigger if trigger.makes.focus == "Patient" else WITHOUT_VISIT
+    return row, shared.statement(row.makes, row.fact, shared.of_person(row.fact), shared.patient)

@@ -1,0 +1,120 @@
+"""The delimiters of one message, and what a piece of text between them says.
+
+Source: HL7 v2.4 §2.5.4 (message delimiters), §2.5.3 (null and omitted fields), §2.10 (escape sequences in text).
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+from schemas.errors import Unreadable
+
+NULL = '""'
+"""A field that deletes its value, as against an empty one that leaves it unchanged. Source: HL7 v2.4 §2.5.3."""
+_ABSENT = "\r"
+"""Stands for a delimiter the sender did not declare: it ends segments, so no field can hold it."""
+
+
+class Syntax:
+    """Delimiters and the character set that ``\\X..\\`` escapes are in. One object per kind of sender: see `syntax`."""
+
+    __slots__ = ("component", "encoding", "escape", "field", "repetition", "sub")
+
+    def __init__(self, field: str, declared: str, encoding: str) -> None:
+        self.field = field
+        self.component, self.repetition, self.escape, self.sub = tuple(declared[:4].ljust(4, _ABSENT))
+        self.encoding = encoding
+
+    def text(self, part: str) -> str:
+        """What a component says: escapes resolved, blanks around it and control characters gone; ``""`` when it says nothing.
+
+        Blanks at the end of a field or segment are no part of the value (HL7 v2.4 §2.8.40, ST).
+        """
+        if self.escape in part:
+            part = self._unescaped(part)
+        part = part.strip()
+        if part == NULL:
+            return ""
+        return part if part.isprintable() else _printable(part)
+
+    def components(self, repetition: str) -> list[str]:
+        """The components as sent."""
+        return repetition.split(self.component)
+
+    def repetitions(self, field: str) -> list[str]:
+        """The repetitions as sent, without the empty ones."""
+        if self.repetition not in field:
+            return [field] if field else []
+        return [repetition for repetition in field.split(self.repetition) if repetition]
+
+    def first(self, field: str) -> str:
+        """The text of the first component of the first repetition."""
+        return self.text(field.partition(self.repetition)[0].partition(self.component)[0])
+
+    def subs(self, component: str) -> list[str]:
+        """The texts of the sub-components."""
+        return [self.text(sub) for sub in component.split(self.sub)]
+
+    def escaped(self, text: str) -> str:
+        """``text`` as a field may hold it."""
+        for name in "ESTRF":
+            delimiter = getattr(self, _LETTERS[name])
+            text = text.replace(delimiter, f"{self.escape}{name}{self.escape}") if delimiter != _ABSENT else text
+        return text
+
+    def _unescaped(self, part: str) -> str:
+        """Sequences that are not known, or not closed, stay as sent: nothing a person wrote is lost."""
+        pieces = part.split(self.escape)
+        whole = len(pieces) % 2 == 1
+        said = [
+            piece if place % 2 == 0 else self._sequence(piece) for place, piece in enumerate(pieces[: None if whole else -1])
+        ]
+        return "".join(said) if whole else "".join(said) + self.escape + pieces[-1]
+
+    def _sequence(self, sequence: str) -> str:
+        if sequence in _LETTERS:
+            return str(getattr(self, _LETTERS[sequence]))
+        if sequence in _FIXED:
+            return _FIXED[sequence]
+        said = self._hexadecimal(sequence[1:]) if sequence[:1] == "X" else None
+        return self.escape + sequence + self.escape if said is None else said
+
+    def _hexadecimal(self, digits: str) -> str | None:
+        try:
+            content = bytes.fromhex(digits)
+        except ValueError:
+            return None
+        try:
+            return content.decode(self.encoding)
+        except UnicodeDecodeError:
+            return content.decode("latin-1")
+
+
+_LETTERS = {"F": "field", "S": "component", "T": "sub", "R": "repetition", "E": "escape"}
+_FIXED = {"H": "", "N": "", ".br": "\n", ".BR": "\n"}
+"""Highlighting carries no words; ``.br`` begins a new line."""
+
+_KEPT = "\n\t"
+_CONTROLS = {code: None for code in (*range(32), *range(127, 160)) if chr(code) not in _KEPT}
+"""Control characters say nothing and cannot be stored everywhere (PostgreSQL refuses U+0000)."""
+
+
+def _printable(text: str) -> str:
+    return text.translate(_CONTROLS).strip()
+
+
+@lru_cache(maxsize=256)
+def syntax(field: str, declared: str, encoding: str) -> Syntax:
+    """The syntax that MSH-1 (``field``) and MSH-2 (``declared``) say.
+
+    The same object for the same delimiters, so that what was read by it can be remembered by it. A fifth character of MSH-2
+    (truncation, HL7 v2.7) does not separate anything.
+
+    Raises `Unreadable` when they cannot separate anything.
+    """
+    used = field + declared[:4]
+    if not declared or len(declared) > 5 or len(set(used)) != len(used):
+        raise Unreadable("the encoding characters are missing, too many or not distinct", where="MSH-2")
+    if any(character.isalnum() or character.isspace() or not character.isprintable() for character in used):
+        raise Unreadable("a delimiter is a letter, a digit, a blank or a control character", where="MSH-1")
+    return Syntax(field, declared, encoding)

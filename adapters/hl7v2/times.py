@@ -1,0 +1,135 @@
+"""HL7 v2 dates and times, of every precision, in every spelling the NHS's systems have.
+
+A time without an offset is local time in Europe/London. Twice a year that is not enough:
+
+* the hour that comes twice in October is read as the first one (summer time), unless an offset says otherwise;
+* the hour that does not exist in March is read as if the clocks had not gone forward: 01:30 is the instant that is shown
+  as 02:30. It is flagged, because somebody's clock was wrong.
+
+Source: HL7 v2.4 §2.8.46 (TS); The Summer Time Order 2002.
+"""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime, timedelta
+from functools import lru_cache
+from typing import NamedTuple
+from zoneinfo import ZoneInfo
+
+from schemas.event import Precision
+
+LONDON = ZoneInfo("Europe/London")
+EARLIEST_YEAR = 1850
+LATEST_YEAR = 2199
+"""No living or lately dead person has a date outside these years: in many systems 0000, 0001 and 9999 stand for "unknown"."""
+
+_USUAL = {8: Precision.DAY, 12: Precision.MINUTE, 14: Precision.SECOND}
+"""Digits in almost every date and time there is, and what they are precise to."""
+_WRITTEN = re.compile(
+    r"(\d{4})(?:-?(\d{2})(?:-?(\d{2})(?:[T ]?(\d{2})(?::?(\d{2})(?::?(\d{2})(?:[.,](\d{1,9}))?)?)?)?)?)?"
+    r"\+?\s*(Z|[+-](?:0\d|1[0-4]):?[0-5]\d)?",
+    re.ASCII,
+)
+"""``YYYY[MM[DD[HH[MM[SS[.S…]]]]]][+/-ZZZZ]``; with the hyphens, blanks and colons of ISO 8601, which some systems write
+(``2025-05-05 23:23:28``), and with a ``+`` that no offset follows (``19760121+``). Linear: every piece is of fixed length."""
+_PRECISION = (Precision.YEAR, Precision.MONTH, Precision.DAY, Precision.MINUTE, Precision.MINUTE, Precision.SECOND)
+"""When only the year is written, the month too, and so on. FHIR has no time without minutes."""
+_STARTS = (1, 1, 1, 0, 0, 0)
+"""Where a year, month, day, hour, minute and second begin that is not written."""
+_WIDTH = {Precision.YEAR: 4, Precision.MONTH: 7, Precision.DAY: 10}
+_GOES_FORWARD = range(2, 6)
+"""Months in which London's clocks have ever gone forward, always before four in the morning."""
+
+
+class Moment(NamedTuple):
+    """One time as sent."""
+
+    said: datetime
+    """The clock in London, without a zone; the first instant of a day, month or year."""
+    ahead: timedelta
+    """Of UTC by that clock."""
+    precision: Precision
+    missing_hour: bool = False
+    """It was written as a time in the hour that does not exist."""
+
+    @property
+    def at(self) -> datetime:
+        """Aware, in UTC."""
+        return (self.said - self.ahead).replace(tzinfo=UTC)
+
+    @property
+    def utc(self) -> str:
+        """RFC 3339 in UTC with milliseconds: text order is time order."""
+        text = (self.said - self.ahead).isoformat()
+        return f"{text[:23]}Z" if len(text) > 19 else f"{text}.000Z"
+
+    @property
+    def date(self) -> str:
+        """As a FHIR ``date``: a year, a month or a day."""
+        return self.said.isoformat()[: _WIDTH.get(self.precision, 10)]
+
+    @property
+    def fhir(self) -> str:
+        """As a FHIR ``dateTime``: of its precision, with the offset London had."""
+        text = self.said.isoformat()
+        if self.precision in _WIDTH:
+            return text[: _WIDTH[self.precision]]
+        return f"{text[:23]}+{self.ahead.seconds // 3600:02d}:00"
+
+
+@lru_cache(maxsize=4096)
+def moment(text: str) -> Moment | None:
+    """The time in ``text``, or ``None`` when it is none, or in a year that cannot be meant.
+
+    Remembered, because the same few times stand all over one message.
+    """
+    precision = _USUAL.get(len(text))
+    try:
+        if precision and text.isdigit():
+            said = datetime.fromisoformat(f"{text[:8]}T{text[8:]}" if len(text) > 8 else text)
+            return _placed(said, precision, None)
+        return _unusual(text)
+    except ValueError:
+        return None
+
+
+def _unusual(text: str) -> Moment | None:
+    """Raises ``ValueError`` on the thirty-first of February and its like."""
+    written = _WRITTEN.fullmatch(text)
+    if written is None:
+        return None
+    *parts, fraction, offset = written.groups()
+    year, month, day, hour, minute, second = (int(part or start) for part, start in zip(parts, _STARTS, strict=True))
+    said = datetime(year, month, day, hour, minute, second, int((fraction or "")[:6].ljust(6, "0")))
+    return _placed(said, _PRECISION[5 - parts.count(None)], offset)
+
+
+def _placed(said: datetime, precision: Precision, offset: str | None) -> Moment | None:
+    if not EARLIEST_YEAR <= said.year <= LATEST_YEAR:
+        return None
+    if offset is not None and precision not in _WIDTH:
+        return _in_london(said - _ahead(offset), precision)
+    ahead = _london(said)
+    if said.hour < 4 and said.month in _GOES_FORWARD:
+        there = _in_london(said - ahead, precision)
+        return there._replace(missing_hour=there.said != said)
+    return Moment(said, ahead, precision)
+
+
+def _london(said: datetime) -> timedelta:
+    """Of two possible answers the first, which is summer time; in the missing hour winter time, as if nothing had happened."""
+    return said.replace(tzinfo=LONDON).utcoffset() or timedelta()
+
+
+def _in_london(utc: datetime, precision: Precision) -> Moment:
+    there = utc.replace(tzinfo=UTC).astimezone(LONDON)
+    return Moment(there.replace(tzinfo=None, fold=0), there.utcoffset() or timedelta(), precision)
+
+
+def _ahead(offset: str) -> timedelta:
+    if offset == "Z":
+        return timedelta()
+    digits = offset.replace(":", "")
+    ahead = timedelta(hours=int(digits[1:3]), minutes=int(digits[3:5]))
+    return -ahead if digits[0] == "-" else ahead

@@ -1,0 +1,80 @@
+"""The translator of HL7 v2: messages in, events out.
+
+Source: HSCIC ITK HL7 V2 Message Specifications 1.0.15; HL7 v2.4 chapters 2 and 3.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from io import BytesIO
+from typing import BinaryIO
+
+from adapters.compose import Origin, compose, content_hash
+from adapters.hl7v2.batch import messages
+from adapters.hl7v2.fields import fields_of
+from adapters.hl7v2.message import parse
+from adapters.hl7v2.reading import Reading
+from adapters.hl7v2.site import Site
+from adapters.hl7v2.state import statements
+from adapters.translator import Arrival, Field, Item, Rejection
+from schemas.errors import RejectedInput
+from schemas.source import Source
+
+VERSION = "hl7v2-1"
+"""Raised when the same message would make another event: see `adapters.translator.Translator.version`."""
+
+
+class Hl7v2Translator:
+    """The translator of every source that sends HL7 v2 (`adapters.translator.Translator`).
+
+    One message is one item. Of a file of many (`adapters.hl7v2.batch`) each message is; a batch that is not whole is refused.
+    """
+
+    version = VERSION
+
+    def __init__(self) -> None:
+        self._sites: dict[str, Site] = {}
+
+    def translate(self, content: BinaryIO, arrival: Arrival) -> Iterator[Item]:
+        """The items of ``content``, in order. Never raises on input."""
+        site = self._site(arrival.source)
+        found = messages(content)
+        try:
+            first = next(found, None)
+        except RejectedInput as error:
+            yield Item("batch", rejection=Rejection(error, b"", whole=True))
+            return
+        if first is None:
+            return
+        second = next(found, None)
+        yield self._item(first, "message" if second is None else "message 1", arrival, site)
+        if second is None:
+            return
+        yield self._item(second, "message 2", arrival, site)
+        for number, raw in enumerate(found, 3):
+            yield self._item(raw, f"message {number}", arrival, site)
+
+    def fields(self, content: bytes) -> Iterator[Field]:
+        """The fields and components of the first message; empty when it cannot be read."""
+        try:
+            message = parse(next(messages(BytesIO(content)), b""))
+        except RejectedInput:
+            return
+        yield from fields_of(message)
+
+    def _item(self, raw: bytes, position: str, arrival: Arrival, site: Site) -> Item:
+        """One message, understood whole or rejected whole."""
+        try:
+            reading = Reading(parse(raw), arrival, site)
+            stated = statements(reading)
+            origin = Origin(arrival, content_hash(raw), self.version)
+            return Item(position, tuple([compose(statement, origin) for statement in stated]), flags=tuple(reading.flags))
+        except RejectedInput as error:
+            return Item(position, rejection=Rejection(error, raw))
+
+    def _site(self, source: Source) -> Site:
+        """What the source's messages share, made at its first one and again when its settings changed."""
+        site = self._sites.get(source.id)
+        if site is None or (site.source is not source and site.source != source):
+            site = self._sites[source.id] = Site(source)
+        return site

@@ -1,0 +1,61 @@
+"""When the thing that a message tells of happened, and its place among the versions of a fact: EVN-6, not MSH-7.
+
+Source: HL7 v2.4 §3.3.1.2 (EVN-2 recorded), §3.3.1.6 (EVN-6 occurred); HSCIC ITK HL7 V2: both are required.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from adapters.hl7v2.message import Segment
+from adapters.hl7v2.reading import Reading
+from adapters.hl7v2.times import Moment
+from schemas.errors import InvalidValue
+
+_NUMBER_WIDTH = 15
+"""Digits MSH-13 may have (HL7 v2.4 §2.16.9.13), so that text order is number order."""
+
+
+class When(NamedTuple):
+    """The times of one message."""
+
+    occurred: Moment | None
+    """EVN-6."""
+    happened: Moment
+    """EVN-6, else the movement's own time (PV1-44, PV1-45), else EVN-2, else MSH-7."""
+    recorded: Moment
+    """EVN-2, else MSH-7, else when it happened."""
+    number: str
+    """MSH-13 when it is a number: the last that decides."""
+
+    def sequence(self, snapshot: bool) -> str:
+        """Order among the versions of a fact, of fixed-width parts.
+
+        A movement is ordered by when it was recorded: a correction recorded later holds, whatever time it gives, and so does a
+        cancellation, whose EVN-6 is the time of what it cancels. A snapshot is ordered by when it was so: an old one sent
+        again late does not undo a new one.
+        """
+        occurred = (self.occurred or self.happened).utc
+        first, second = (occurred, self.recorded.utc) if snapshot else (self.recorded.utc, occurred)
+        return f"{first}/{second}/{self.number}" if self.number else f"{first}/{second}"
+
+
+def when(own: Moment | None, reading: Reading) -> When:
+    """The times of the message; ``own`` is the movement's own time.
+
+    Raises `InvalidValue` when EVN-6 is no time, or when nothing says when.
+    """
+    message = reading.message
+    evn, msh = message.segment("EVN"), message.segment("MSH")
+    occurred = reading.time(evn.fields[6], "EVN-6")
+    recorded = reading.time(evn.fields[2], "EVN-2") or reading.time(msh.fields[7], "MSH-7")
+    happened = occurred or own or recorded
+    if happened is None:
+        raise InvalidValue("neither EVN-6, EVN-2 nor MSH-7 says when it happened", where="EVN-6")
+    return When(occurred, happened, recorded or happened, _number(msh))
+
+
+def _number(msh: Segment) -> str:
+    """HL7's own values 0 and -1 ask for a number and are none."""
+    text = msh.text(13)
+    return text.zfill(_NUMBER_WIDTH) if text.isascii() and text.isdigit() and 0 < len(text) <= _NUMBER_WIDTH else ""
