@@ -28,7 +28,7 @@ class Statement(NamedTuple):
     type: EventType
     record: RecordKey
     natural_key: tuple[str, ...]
-    """What names the fact at the source, for example the visit and the kind of movement. Other content under it is a version."""
+    """What names the fact at the source: the visit and the kind of movement. Other content under it is another version."""
     happened_at: datetime
     """Aware. For a day its first instant in Europe/London."""
     focus: Resource
@@ -40,6 +40,8 @@ class Statement(NamedTuple):
     thread: str = ""
     """The source's name of what belongs together: visit number, referral id. Hashed here."""
     sensitivity: Sensitivity = Sensitivity.NORMAL
+    urls: tuple[str, ...] = ()
+    """The entries' ``fullUrl`` as received (`schemas.resources.bundle.collection`)."""
 
 
 class Origin(NamedTuple):
@@ -63,32 +65,48 @@ _GUARD = (Sensitivity.NORMAL, Sensitivity.RESTRICTED, Sensitivity.VERY_RESTRICTE
 def compose(statement: Statement, origin: Origin) -> Event:
     """The event that says ``statement``.
 
-    The same statement from the same content gives the same id. The classification is the stricter of the type's and the statement's.
+    The same statement from the same content gives the same id. The classification is the stricter of the type's and the
+    statement's.
 
-    Raises `InvalidValue` when the payload is not valid FHIR R4; the message names the element, never its content.
+    Raises `InvalidValue` when the payload is not valid FHIR R4, nested too deeply to be written, or from outside the years 1 to
+    9999; the message names the element, never its content.
     """
     row, arrival = statement.type, origin.arrival
     source, pseudonyms = arrival.source, arrival.pseudonyms
     fact = pseudonyms.fact(source.id, *statement.natural_key)
-    bundle = collection(statement.focus, fact, statement.patient, statement.record, statement.others)
-    faults = faults_in(bundle)
-    if faults:
-        raise InvalidValue(f"the payload would not be valid FHIR R4: {faults[0].reason}", where=faults[0].element)
+    bundle = collection(statement.focus, fact, statement.patient, statement.record, statement.others, statement.urls)
     return Event(
         id=event_id(source.id, fact, row.name, origin.content_hash, origin.version),
         source=source.urn,
         specversion="1.0",
         type=row.name,
         subject=fact,
-        time=instant(statement.happened_at),
+        time=_time(statement.happened_at),
         recordedtime=instant(arrival.received_at),
         partitionkey=statement.record,
         dataschema=SCHEMA_URN + row.name,
         datacontenttype=PAYLOAD_TYPE,
-        data=msgspec.Raw(orjson.dumps(bundle)),
+        data=msgspec.Raw(_payload(bundle)),
         dataclassification=max(row.sensitivity, statement.sensitivity, key=_GUARD.index),
         timeprecision=statement.precision,
         sequence=statement.sequence,
         correlationid=pseudonyms.conversation(source.id, statement.thread) if statement.thread else "",
         traceparent=arrival.traceparent,
     )
+
+
+def _payload(bundle: Resource) -> bytes:
+    faults = faults_in(bundle)
+    if faults:
+        raise InvalidValue(f"the payload would not be valid FHIR R4: it {faults[0].reason}", where=faults[0].element)
+    try:
+        return orjson.dumps(bundle)
+    except orjson.JSONEncodeError as error:
+        raise InvalidValue("the payload is nested more than 250 deep or holds a number of more than 64 bits") from error
+
+
+def _time(moment: datetime) -> str:
+    try:
+        return instant(moment)
+    except OverflowError as error:
+        raise InvalidValue("the time is outside the years 1 to 9999 in UTC") from error

@@ -4,7 +4,8 @@ A translator is pure: no clock, no socket, no file of its own, the same output f
 what cannot be translated is a `Rejection` with the item's raw bytes, and the items around it are not held up by it.
 
 It works in a stream, so that a million rows need no more memory than one. A whole that must not be taken in part (a file cut
-short, a sheet with duplicate columns) is refused by one `Item` whose rejection has ``whole=True``, given out **before** any other.
+short, a sheet with duplicate columns) is refused by one `Item` whose rejection has ``whole=True``, given out **before** any
+other.
 """
 
 from __future__ import annotations

@@ -74,17 +74,21 @@ _P, _E, _R, _N, _S = Kind.PERSON, Kind.ENCOUNTER, Kind.REFERRAL, Kind.NOTICE, Ki
 _CRISIS, _SUPPORT, _PLAN, _ADMIN = Character.CRISIS, Character.SUPPORT, Character.PLAN, Character.ADMINISTRATIVE
 _SNAPSHOT, _WITHDRAWS = Movement.SNAPSHOT, Movement.WITHDRAWS
 
+_LEAVING = "Leaving hospital planned[: {readiness}][, expected {expected}][, from {place}]"
+_DISCHARGED = "Discharged[ from {place}, to {destination}| from {place}| to {destination}]"
+_WHAT_SUMMARY = "[: {what}, {summary}|: {what}|: {summary}]"
+
 _ROWS = (
     EventType("person-registered-1", "Patient", _P, _ADMIN, "Registered with {source}", _SNAPSHOT),
     EventType("person-changed-1", "Patient", _P, _ADMIN, "Personal details updated by {source}", _SNAPSHOT),
     EventType("person-died-1", "Patient", _P, _CRISIS, "Died"),
     EventType("records-merged-1", "Patient", _P, _ADMIN, "Two records joined into one at {source}"),
-    EventType("encounter-planned-1", "Encounter", _E, _PLAN, "Stay planned[ at {place}]"),
+    EventType("encounter-planned-1", "Encounter", _E, _PLAN, "[{kind}|Stay] planned[ at {place}]"),
     EventType("encounter-admitted-1", "Encounter", _E, _CRISIS, "Admitted[ to {place}]"),
     EventType("encounter-transferred-1", "Encounter", _E, _ADMIN, "Moved[ to {place}]"),
     EventType("encounter-changed-1", "Encounter", _E, _ADMIN, "[{movement}: ]details of stay updated[ at {place}]", _SNAPSHOT),
-    EventType("encounter-discharge-planned-1", "Encounter", _E, _PLAN, "Leaving hospital planned[: {readiness}][, expected {expected}][, from {place}]"),
-    EventType("encounter-discharged-1", "Encounter", _E, _SUPPORT, "Discharged[ from {place}][, to {destination}]"),
+    EventType("encounter-discharge-planned-1", "Encounter", _E, _PLAN, _LEAVING),
+    EventType("encounter-discharged-1", "Encounter", _E, _SUPPORT, _DISCHARGED),
     EventType("encounter-attended-1", "Encounter", _E, _SUPPORT, "Seen[ at {place}][: {reason}]"),
     EventType("encounter-cancelled-1", "Encounter", _E, _ADMIN, "[{movement} ]cancelled[ at {place}]", _WITHDRAWS),
     EventType("referral-requested-1", "ServiceRequest", _R, _SUPPORT, "Referred[ for {service}][ to {performer}]"),
@@ -96,21 +100,35 @@ _ROWS = (
     EventType("notice-given-1", "ServiceRequest", _N, _PLAN, "Notice given to the council[: {service}]"),
     EventType("notice-answered-1", "ServiceRequest", _N, _SUPPORT, "Council answered the notice[: {service}]"),
     EventType("notice-withdrawn-1", "ServiceRequest", _N, _ADMIN, "Notice to the council withdrawn[: {reason}]"),
-    EventType("assessment-completed-1", "ClinicalImpression", Kind.ASSESSMENT, _SUPPORT, "Assessment completed[: {what}][, {summary}]"),
+    EventType(
+        "assessment-completed-1", "ClinicalImpression", Kind.ASSESSMENT, _SUPPORT, "Assessment completed" + _WHAT_SUMMARY
+    ),
     EventType("service-started-1", "EpisodeOfCare", _S, _SUPPORT, "Service started[: {service}][, from {provider}]"),
     EventType("service-changed-1", "EpisodeOfCare", _S, _SUPPORT, "Service changed[: {service}][, from {provider}]"),
     EventType("service-ended-1", "EpisodeOfCare", _S, _ADMIN, "Service ended[: {service}][, from {provider}]"),
-    EventType("contact-made-1", "Encounter", Kind.CONTACT, _SUPPORT, "[{kind} by ]{source}[: {reason}]"),
-    EventType("contact-missed-1", "Encounter", Kind.CONTACT, _CRISIS, "Missed[ {kind}] with {source}[: {reason}]"),
-    EventType("alarm-raised-1", "Communication", Kind.ALERT, _CRISIS, "Alarm raised[: {what}][, {reason}]"),
+    EventType("contact-made-1", "Encounter", Kind.CONTACT, _SUPPORT, "[{kind}|Contact] by {source}[: {reason}]"),
+    EventType("contact-missed-1", "Encounter", Kind.CONTACT, _CRISIS, "Missed: [{kind}|contact] by {source}[: {reason}]"),
+    EventType("alarm-raised-1", "Communication", Kind.ALERT, _CRISIS, "Alarm raised[: {what}, {reason}|: {what}|: {reason}]"),
     EventType("alert-raised-1", "Flag", Kind.ALERT, _CRISIS, "Alert[: {what}]"),
     EventType("alert-cleared-1", "Flag", Kind.ALERT, _SUPPORT, "Alert no longer needed[: {what}]"),
     EventType("plan-agreed-1", "CarePlan", Kind.PLAN, _PLAN, "Plan agreed[: {summary}]"),
     EventType("plan-reviewed-1", "CarePlan", Kind.PLAN, _PLAN, "Plan reviewed[: {summary}]"),
     EventType("goal-set-1", "Goal", Kind.PLAN, _PLAN, "Goal set[: {summary}]"),
-    EventType("goal-progressed-1", "Goal", Kind.PLAN, _SUPPORT, "Progress towards a goal[: {summary}][, {outcome}]"),
+    EventType(
+        "goal-progressed-1",
+        "Goal",
+        Kind.PLAN,
+        _SUPPORT,
+        "Progress towards a goal[: {summary}, {outcome}|: {summary}|: {outcome}]",
+    ),
     EventType("about-me-written-1", "QuestionnaireResponse", Kind.PLAN, _PLAN, "Wrote down what matters to them"),
-    EventType("carer-named-1", "RelatedPerson", Kind.CARER, _SUPPORT, "Carer named[: {name}][, {relationship}]"),
+    EventType(
+        "carer-named-1",
+        "RelatedPerson",
+        Kind.CARER,
+        _SUPPORT,
+        "Carer named[: {name}, {relationship}|: {name}|: {relationship}]",
+    ),
     EventType("carer-ended-1", "RelatedPerson", Kind.CARER, _ADMIN, "Carer no longer named[: {name}]"),
     EventType("document-received-1", "DocumentReference", Kind.DOCUMENT, _ADMIN, "Document from {source}[: {what}]"),
     EventType("choice-recorded-1", "Consent", Kind.CHOICE, _PLAN, "Choice recorded[: {what}]"),

@@ -55,7 +55,7 @@ class BackboneError(Exception):
 
     def __str__(self) -> str:
         place = f" at {self.where}" if self.where else ""
-        return f"{self.message}{place}. {self.cure}"
+        return f"{self.message.rstrip('.')}{place}. {self.cure}"
 
 
 class RejectedInput(BackboneError):

@@ -54,7 +54,7 @@ class OdsCode(str):
     __slots__ = ()
 
 
-_ODS = re.compile(r"[A-Z0-9]{3,12}")
+_ODS = re.compile(r"[A-Za-z0-9]{3,12}")
 
 
 def ods_code(text: str) -> OdsCode | None:
@@ -62,8 +62,8 @@ def ods_code(text: str) -> OdsCode | None:
 
     Source: NHS Data Dictionary, ORGANISATION CODE.
     """
-    code = text.strip().upper()
-    return OdsCode(code) if _ODS.fullmatch(code) else None
+    code = text.strip()
+    return OdsCode(code.upper()) if _ODS.fullmatch(code) else None
 
 
 class LocalId(str):

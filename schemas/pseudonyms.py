@@ -14,8 +14,6 @@ from schemas.identifiers import FactId, LocalId, NhsNumber, PersonId, RecordKey
 
 _LENGTH = 32
 """Hexadecimal digits kept: 128 bits, so that two of 10^9 keys meet with a chance below 10^-20."""
-_BETWEEN = "\x1f"
-"""ASCII unit separator between the parts, so that ``a`` + ``bc`` and ``ab`` + ``c`` differ."""
 
 
 class Pseudonyms:
@@ -32,7 +30,9 @@ class Pseudonyms:
         self._secret = secret
 
     def _make(self, *parts: str) -> str:
-        return hmac.digest(self._secret, _BETWEEN.join(parts).encode(), "sha256").hex()[:_LENGTH]
+        """Each part stands behind its length: ``a`` + ``bc`` and ``ab`` + ``c`` differ, whatever characters a sender uses."""
+        named = "".join(f"{len(part)}:{part}" for part in parts).encode("utf-8", "surrogatepass")
+        return hmac.digest(self._secret, named, "sha256").hex()[:_LENGTH]
 
     def record(self, source: str, local_id: LocalId) -> RecordKey:
         """Key of the record that ``source`` knows by ``local_id``."""

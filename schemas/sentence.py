@@ -1,8 +1,9 @@
 """The title of a timeline entry: one plain sentence that a daughter could read.
 
-A template is text with ``{words}``; a part in ``[brackets]`` is left out when one of its words is missing::
+A template is text with ``{words}``. Of a part in ``[brackets]`` the first of its alternatives stands whose words are all
+known, or none::
 
-    Discharged[ from {place}][, to {destination}]
+    Discharged[ from {place}, to {destination}| from {place}| to {destination}]
 
 The words come from the event's focus resource, by its type.
 """
@@ -23,21 +24,28 @@ MOVEMENT = "urn:care-backbone:extension:movement"
 """Extension of an Encounter, ``valueString``: what happened within the stay (``leave of absence``), or what was cancelled."""
 
 _WORD = re.compile(r"\{(\w+)\}")
-_OPTIONAL = re.compile(r"\[([^\[\]]*)\]")
-_MONTHS = "January February March April May June July August September October November December".split()
+_PART = re.compile(r"\[([^\[\]]*)\]|\{(\w+)\}")
+_WORD_MOST = 120
+"""Characters of one word in a title: a care plan's summary may run to pages, and the resource has it whole."""
+_MONTHS = (
+    *("January", "February", "March", "April", "May", "June"),
+    *("July", "August", "September", "October", "November", "December"),
+)
 
 
 def render(template: str, words: Mapping[str, str]) -> str:
-    """``template`` with its words filled in; starts with a capital letter."""
+    """``template`` with its words filled in; starts with a capital letter. Braces and brackets in a word stay as they are."""
 
-    def optional(match: re.Match[str]) -> str:
-        part = match[1]
-        return fill(part) if all(words.get(word) for word in _WORD.findall(part)) else ""
+    def fill(text: str) -> str:
+        return _WORD.sub(lambda match: words.get(match[1], ""), text)
 
-    def fill(part: str) -> str:
-        return _WORD.sub(lambda match: words.get(match[1], ""), part)
+    def part(match: re.Match[str]) -> str:
+        if match[2]:
+            return words.get(match[2], "")
+        known = (text for text in match[1].split("|") if all(words.get(word) for word in _WORD.findall(text)))
+        return fill(next(known, ""))
 
-    sentence = fill(_OPTIONAL.sub(optional, template)).strip()
+    sentence = _PART.sub(part, template).strip()
     return sentence[:1].upper() + sentence[1:]
 
 
@@ -45,7 +53,16 @@ def title(template: str, focus: Resource, source_name: str) -> str:
     """The sentence about ``focus`` as the source called ``source_name`` stated it."""
     find = _WORDS_OF.get(focus["resourceType"])
     words = {"source": source_name} | (find(focus) if find else {})
-    return render(template, {name: word for name, word in words.items() if word})
+    return render(template, {name: _short(word) for name, word in words.items()})
+
+
+def _short(word: str) -> str:
+    """On one line, and cut at a blank when it is long."""
+    line = " ".join(word.split())
+    if len(line) <= _WORD_MOST:
+        return line
+    start = line[: _WORD_MOST - 1]
+    return (start.rpartition(" ")[0] or start) + "…"
 
 
 def plain_date(text: str) -> str:
@@ -56,18 +73,18 @@ def plain_date(text: str) -> str:
 
 
 def concept(element: Any) -> str:
-    """The words of a CodeableConcept, or of the first of a list of them: its text, else a coding's display."""
+    """The words of a CodeableConcept, or of the first of a list that has some: its text, else a coding's display."""
     if isinstance(element, list):
-        return concept(element[0]) if element else ""
+        return next(filter(None, map(concept, element)), "")
     if not isinstance(element, dict):
         return ""
     displays = (coding.get("display", "") for coding in element.get("coding", ()))
-    return str(element.get("text") or next((display for display in displays if display), ""))
+    return str(element.get("text") or next(filter(None, displays), ""))
 
 
 def _display(reference: Any) -> str:
     if isinstance(reference, list):
-        return _display(reference[0]) if reference else ""
+        return next(filter(None, map(_display, reference)), "")
     return str(reference.get("display", "")) if isinstance(reference, dict) else ""
 
 
@@ -125,9 +142,15 @@ def _goal(focus: Resource) -> dict[str, str]:
 
 
 def _related(focus: Resource) -> dict[str, str]:
-    names = focus.get("name", [{}])
-    name = names[0].get("text") or _joined([" ".join([*names[0].get("given", ()), names[0].get("family", "")]).strip()])
-    return {"name": name, "relationship": concept(focus.get("relationship"))}
+    return {
+        "name": next(filter(None, map(_full_name, focus.get("name", ()))), ""),
+        "relationship": concept(focus.get("relationship")),
+    }
+
+
+def _full_name(name: Resource) -> str:
+    """A HumanName as text; the list of given names may hold ``null`` for one that is withheld."""
+    return str(name.get("text") or " ".join(filter(None, (*name.get("given", ()), name.get("family", "")))))
 
 
 _WORDS_OF: Mapping[str, Callable[[Resource], dict[str, str]]] = {

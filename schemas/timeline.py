@@ -54,6 +54,12 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True):
     """What belongs together at the source: a visit, a referral thread."""
 
 
+LIMIT = 50
+"""Entries on a page unless asked."""
+LIMIT_MOST = 500
+"""Entries on a page at most: about 200 KB of JSON."""
+
+
 class Order(StrEnum):
     """Direction of a page."""
 
@@ -76,16 +82,10 @@ class Question(msgspec.Struct, frozen=True, kw_only=True):
     as_of: datetime | None = None
     """Aware; the timeline as it was known then."""
     order: Order = Order.NEWEST
-    limit: int = 50
+    limit: int = LIMIT
     after: str | None = None
     """Cursor from the page before."""
     resources: bool = False
     """Include each entry's FHIR Bundle."""
     withdrawn: bool = False
     """Include entries that were withdrawn."""
-
-
-LIMIT = 50
-"""Entries on a page unless asked."""
-LIMIT_MOST = 500
-"""Entries on a page at most: about 200 KB of JSON."""

@@ -1,10 +1,11 @@
-"""The payload of every event: a FHIR R4 Bundle of type ``collection``, focus first, the Patient as this source knows them among the rest.
+"""The payload of every event: a FHIR R4 ``collection`` Bundle, focus first, the Patient as this source knows them in it.
 
 Source: FHIR R4 Bundle, https://hl7.org/fhir/R4/bundle.html.
 """
 
 from __future__ import annotations
 
+from itertools import chain, repeat
 from typing import Any
 
 from schemas.identifiers import FactId, RecordKey
@@ -22,14 +23,27 @@ def patient_reference(record: RecordKey) -> Resource:
     return {"reference": RECORD_URN + record}
 
 
-def collection(focus: Resource, fact: FactId, patient: Resource, record: RecordKey, others: tuple[Resource, ...] = ()) -> Resource:
-    """The Bundle about ``focus``. When the focus is the Patient itself it stands there once."""
-    record_url = RECORD_URN + record
+def collection(
+    focus: Resource,
+    fact: FactId,
+    patient: Resource,
+    record: RecordKey,
+    others: tuple[Resource, ...] = (),
+    urls: tuple[str, ...] = (),
+) -> Resource:
+    """The Bundle about ``focus``. When the focus is the Patient itself it stands there once.
+
+    ``urls`` are the ``fullUrl`` of the entries in their order where resources came with some: references among them are kept
+    as received, and lead somewhere only under these. An empty one is made here.
+    """
+    ours = {FACT_URN + fact: focus, RECORD_URN + record: patient}
     if focus is patient:
-        entries = [{"fullUrl": record_url, "resource": patient}]
-    else:
-        entries = [{"fullUrl": FACT_URN + fact, "resource": focus}, {"fullUrl": record_url, "resource": patient}]
-    entries.extend({"fullUrl": f"{FACT_URN}{fact}:{place}", "resource": other} for place, other in enumerate(others, 2))
+        del ours[FACT_URN + fact]
+    ours |= {f"{FACT_URN}{fact}:{place}": other for place, other in enumerate(others, 2)}
+    received = chain(urls, repeat(""))
+    entries = [
+        {"fullUrl": url or made, "resource": resource} for (made, resource), url in zip(ours.items(), received, strict=False)
+    ]
     return {"resourceType": "Bundle", "type": "collection", "entry": entries}
 
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from schemas.codes import CodeList
-from schemas.identifiers import NHS_NUMBER, NHS_NUMBER_UNCHECKED, SOURCE_URN, LocalId, NhsNumber
+from schemas.identifiers import NHS_NUMBER, NHS_NUMBER_UNCHECKED, SOURCE_URN, LocalId, NhsNumber, nhs_number
 from schemas.resources.bundle import Resource
 from schemas.source import NumbersAre, Source
 
@@ -34,7 +34,7 @@ def nhs_number_identifier(number: NhsNumber, status: str, source: Source) -> Res
             {"url": VERIFICATION_STATUS, "valueCodeableConcept": {"coding": [{"system": VERIFICATION_CODES, "code": code}]}}
         ],
         "system": NHS_NUMBER,
-        "value": number,
+        "value": str(number),
     }
 
 
@@ -45,28 +45,31 @@ def unchecked_number_identifier(text: str) -> Resource:
 
 def local_identifier(source: Source, local_id: LocalId) -> Resource:
     """The source's own identifier."""
-    return {"system": source.urn, "value": local_id}
+    return {"system": source.urn, "value": str(local_id)}
 
 
 def verified_number(patient: Resource) -> NhsNumber | None:
-    """The first NHS number of ``patient`` that is stated to be verified."""
+    """The first NHS number of ``patient`` that is stated to be verified and can be one."""
     for identifier in patient.get("identifier", ()):
         if identifier.get("system") == NHS_NUMBER and VERIFIED in _statuses(identifier):
-            return NhsNumber(identifier["value"])
+            number = nhs_number(identifier.get("value", ""))
+            if number:
+                return number
     return None
 
 
 def _statuses(identifier: Resource) -> Iterable[str]:
     for extension in identifier.get("extension", ()):
         if extension["url"] == VERIFICATION_STATUS:
-            yield from (coding["code"] for coding in extension["valueCodeableConcept"]["coding"])
+            concept = extension.get("valueCodeableConcept", {})
+            yield from (coding.get("code", "") for coding in concept.get("coding", ()))
 
 
 def local_ids(patient: Resource) -> Iterable[tuple[str, LocalId]]:
     """The (source id, local identifier) pairs of ``patient``."""
     for identifier in patient.get("identifier", ()):
         system = identifier.get("system", "")
-        if system.startswith(SOURCE_URN):
+        if system.startswith(SOURCE_URN) and "value" in identifier:
             yield system[len(SOURCE_URN) :], LocalId(identifier["value"])
 
 
@@ -77,7 +80,7 @@ def merged_from(identifier: Resource) -> Resource:
 
 def merged_identifiers(patient: Resource) -> list[Resource]:
     """The identifiers of the records that ``patient`` replaces."""
-    links = (link for link in patient.get("link", ()) if link["type"] == "replaces")
+    links = (link for link in patient.get("link", ()) if link.get("type") == "replaces")
     return [link["other"]["identifier"] for link in links if "identifier" in link["other"]]
 
 
@@ -154,4 +157,5 @@ def mark_deleted(resource: Resource, elements: Iterable[str]) -> None:
 
 def deleted_elements(resource: Resource) -> list[str]:
     """The elements of ``resource`` that the source deleted, as `mark_deleted` noted them."""
-    return [extension["valueString"] for extension in resource.get("extension", ()) if extension["url"] == DELETED]
+    marks = (mark for mark in resource.get("extension", ()) if mark["url"] == DELETED)
+    return [mark["valueString"] for mark in marks if "valueString" in mark]
