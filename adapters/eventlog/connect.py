@@ -1,6 +1,7 @@
 """Which log an address means: a table from URL scheme to the implementation that is opened.
 
-``sqlite:///relative/log.db`` and ``sqlite:////absolute/log.db`` are a file, as SQLAlchemy writes them too.
+``sqlite:///relative/log.db`` and ``sqlite:////absolute/log.db`` are a file, as SQLAlchemy writes them too; `kafka_address` says
+what stands behind ``kafka://``.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from pathlib import Path
 from types import MappingProxyType
 
 from adapters.eventlog.embedded import EmbeddedLog
+from adapters.eventlog.kafka_address import parse, tls_context
 from schemas.errors import SettingsError
 from schemas.log import PARTITIONS, EventLog
 
@@ -41,4 +43,21 @@ async def _sqlite(rest: str, partitions: int) -> EventLog:
     return await asyncio.to_thread(EmbeddedLog, Path(path), partitions)
 
 
-_SCHEMES: Mapping[str, _Open] = MappingProxyType({"sqlite": _sqlite})
+async def _kafka(rest: str, partitions: int) -> EventLog:
+    from adapters.eventlog.kafka import KafkaLog, KafkaOptions  # 0.15 s to import, for those who have it
+
+    address = parse(rest)
+    options = KafkaOptions(
+        bootstrap=address.bootstrap,
+        prefix=address.prefix,
+        partitions=partitions,
+        replication=address.replication,
+        member=address.member,
+        username=address.username,
+        password=address.password,
+        tls=tls_context(address.tls),
+    )
+    return await KafkaLog.open(options)
+
+
+_SCHEMES: Mapping[str, _Open] = MappingProxyType({"sqlite": _sqlite, "kafka": _kafka})

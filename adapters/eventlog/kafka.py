@@ -35,6 +35,10 @@ from schemas.log import EVENTS, PARTITIONS, RECORD_BYTES, TOPICS, Claim, Followe
 
 _BATCH_BYTES = 256 * 1024
 """Per partition and request. The client's 16 KB costs two thirds of the throughput."""
+_START_S = 15.0
+"""Longest wait for a client's first answer."""
+_SETTLED_S = 15.0
+"""Longest wait for the leaders of a topic's partitions: a cluster that has lost a broker needs up to ten seconds."""
 _EVENT_HEADERS = [("content-type", CONTENT_TYPE.encode())]
 """Says "structured mode" to a foreign reader."""
 
@@ -100,8 +104,7 @@ class KafkaLog:
         return cls(options)
 
     async def append(self, records: Sequence[NewRecord]) -> Sequence[Position]:
-        if self._closed:
-            raise LogUnavailable("the log is closed")
+        self._require_open()
         if any(len(record.value) > RECORD_BYTES for record in records):
             raise TooLarge(f"a record is over the log's limit of {RECORD_BYTES} bytes")
         try:
@@ -191,6 +194,7 @@ class KafkaLog:
     @contextlib.asynccontextmanager
     async def _trouble(self) -> AsyncIterator[None]:
         """Turns the client's errors into ours and drops the client that met one."""
+        self._require_open()
         try:
             async with asyncio.timeout(self._options.append_within.total_seconds()):
                 yield
@@ -211,6 +215,10 @@ class KafkaLog:
             yield follower
         finally:
             await _stopped(consumer)
+
+    def _require_open(self) -> None:
+        if self._closed:
+            raise LogUnavailable("the log is closed")
 
     async def close(self) -> None:
         self._closed = True
@@ -332,17 +340,23 @@ def _group_options(options: KafkaOptions, group: str) -> dict[str, Any]:
     }
 
 
-async def _started(client: AIOKafkaProducer | AIOKafkaConsumer | AIOKafkaAdminClient) -> None:
+async def _started(client: AIOKafkaProducer | AIOKafkaConsumer) -> None:
+    """Start a client; one that does not come to it, for whatever reason, is let go of."""
+    started = False
     try:
-        async with asyncio.timeout(15):
+        async with asyncio.timeout(_START_S):
             await client.start()
+        started = True
     except (KafkaError, TimeoutError) as error:
-        if not isinstance(client, AIOKafkaAdminClient):
+        raise _no_answer(error) from error
+    finally:
+        if not started:
             await _stopped(client)
-        raise LogUnavailable(
-            f"Kafka does not answer: {type(error).__name__}",
-            cure="Check BACKBONE_LOG, the brokers, user and certificate.",
-        ) from error
+
+
+def _no_answer(error: Exception) -> LogUnavailable:
+    cure = "Check BACKBONE_LOG, the brokers, user and certificate."
+    return LogUnavailable(f"Kafka does not answer: {type(error).__name__}", cure=cure)
 
 
 async def _stopped(client: AIOKafkaProducer | AIOKafkaConsumer) -> None:
@@ -356,12 +370,17 @@ async def _prepare_topics(options: KafkaOptions) -> None:
     """Make the topics that are missing and check those that are there."""
     wanted = TopicShape(options.partitions, options.replication)
     admin = AIOKafkaAdminClient(**options.client())
-    await _started(admin)
+    try:
+        async with asyncio.timeout(_START_S):
+            await admin.start()
+    except (KafkaError, TimeoutError) as error:
+        await admin.close()
+        raise _no_answer(error) from error
     try:
         await _make_missing(admin, [options.prefix + topic for topic in TOPICS], wanted)
         for topic in TOPICS:
             await _check_topic(admin, options.prefix + topic, wanted)
-    except KafkaError as error:
+    except (KafkaError, TimeoutError) as error:
         raise LogUnavailable(f"Kafka did not answer about its topics: {type(error).__name__}") from error
     finally:
         await admin.close()
@@ -388,9 +407,19 @@ async def _make_missing(admin: AIOKafkaAdminClient, topics: Sequence[str], wante
 
 
 async def _check_topic(admin: AIOKafkaAdminClient, topic: str, wanted: TopicShape) -> None:
-    [description] = await admin.describe_topics([topic])
-    partitions = description["partitions"]
-    replication = min((len(one["replicas"]) for one in partitions), default=0)
+    partitions = await _partitions(admin, topic)
+    replication = min(len(one["replicas"]) for one in partitions)
     [answer] = await admin.describe_configs([ConfigResource(ConfigResourceType.TOPIC, topic)])
     config = {entry[0]: entry[1] for resource in answer.resources for entry in resource[4]}
     check(topic, TopicShape(len(partitions), replication), config, wanted)
+
+
+async def _partitions(admin: AIOKafkaAdminClient, topic: str) -> list[dict[str, Any]]:
+    """The topic's partitions, once each has a leader: a topic just made is not known to every broker at once."""
+    async with asyncio.timeout(_SETTLED_S):
+        while True:
+            [description] = await admin.describe_topics([topic])
+            partitions: list[dict[str, Any]] = description["partitions"]
+            if partitions and all(one["leader"] >= 0 for one in partitions):
+                return partitions
+            await asyncio.sleep(0.05)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
-from pathlib import Path
 
 import pytest
 import pytest_asyncio
@@ -14,10 +13,11 @@ from tests.contract.logs import IMPLEMENTATIONS, Logs
 
 
 @pytest_asyncio.fixture(params=IMPLEMENTATIONS)
-async def logs(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Logs]:
+async def logs(request: pytest.FixtureRequest) -> AsyncIterator[Logs]:
     """An empty log of each implementation."""
+    needed, address = IMPLEMENTATIONS[request.param]
     async with AsyncExitStack() as opened:
-        yield Logs(IMPLEMENTATIONS[request.param](tmp_path), opened)
+        yield Logs(address(request.getfixturevalue(needed)), opened)
 
 
 @pytest_asyncio.fixture

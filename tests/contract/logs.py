@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Callable
 from contextlib import AsyncExitStack
 from pathlib import Path
+from typing import Any
 
 from adapters.eventlog.connect import connect
 from schemas.log import EventLog
@@ -31,5 +33,12 @@ def _embedded(folder: Path) -> str:
     return f"sqlite:///{folder / 'log.db'}"
 
 
-IMPLEMENTATIONS: dict[str, Callable[[Path], str]] = {"embedded": _embedded}
-"""Name → address of a new, empty log; the folder is an empty one."""
+def _kafka(bootstrap: str) -> str:
+    return f"kafka://{bootstrap}/{uuid.uuid4().hex}?replication=1"
+
+
+IMPLEMENTATIONS: dict[str, tuple[str, Callable[[Any], str]]] = {
+    "embedded": ("tmp_path", _embedded),
+    "kafka": ("kafka_bootstrap", _kafka),
+}
+"""Name → the fixture it needs, and from that the address of a new, empty log."""

@@ -1,0 +1,74 @@
+"""What ``kafka://…`` says: where the cluster is, and as whom to speak to it.
+
+::
+
+    kafka://[user:password@]host:9092,host:9092[/prefix][?replication=1&member=intake-1&tls=ca.pem]
+
+``prefix`` stands before every topic's name. ``replication`` is 3 unless said. ``member`` names this process for ever, so that a
+quick restart moves no partitions. ``tls`` is a file with the authority of the brokers' certificates, or ``system``.
+"""
+
+from __future__ import annotations
+
+import ssl
+from typing import NamedTuple
+from urllib.parse import parse_qsl, unquote
+
+from schemas.errors import SettingsError
+
+_CURE = "Write kafka://host:9092,host:9092; docs/settings.md has what may follow."
+_KNOWN = frozenset({"replication", "member", "tls"})
+
+
+class KafkaAddress(NamedTuple):
+    """A ``kafka://`` URL taken apart."""
+
+    bootstrap: str
+    prefix: str = ""
+    username: str = ""
+    password: str = ""
+    replication: int = 3
+    member: str = ""
+    tls: str = ""
+
+
+def parse(rest: str) -> KafkaAddress:
+    """The address behind ``kafka://``. Raises `SettingsError`, which never repeats it: it may hold a password."""
+    place, _, query = rest.partition("?")
+    before, at, after = place.rpartition("@")
+    bootstrap, _, prefix = after.partition("/")
+    said = dict(parse_qsl(query, keep_blank_values=True))
+    username, _, password = before.partition(":")
+    replication = said.get("replication", "3")
+    _require(bool(bootstrap) and all(":" in one for one in bootstrap.split(",")), "the address names no host:port")
+    _require(not at or bool(username and password), "the address names a user without a password, or the other way round")
+    _require(said.keys() <= _KNOWN, f"the address may only say {', '.join(sorted(_KNOWN))}")
+    _require(replication.isdecimal() and int(replication) > 0, "replication is not a number of copies")
+    return KafkaAddress(
+        bootstrap=bootstrap,
+        prefix=f"{prefix}." if prefix else "",
+        username=unquote(username),
+        password=unquote(password),
+        replication=int(replication),
+        member=said.get("member", ""),
+        tls=said.get("tls", ""),
+    )
+
+
+def tls_context(authority: str) -> ssl.SSLContext | None:
+    """The context that checks the brokers' certificates by ``authority``; ``None`` for plain text.
+
+    Raises `SettingsError` when the file cannot be read.
+    """
+    if not authority:
+        return None
+    try:
+        return ssl.create_default_context(cafile=None if authority == "system" else authority)
+    except (OSError, ssl.SSLError) as error:
+        message = f"the certificate authority cannot be read: {type(error).__name__}"
+        raise SettingsError(message, where="BACKBONE_LOG", cure="Name a PEM file after tls=.") from None
+
+
+def _require(holds: bool, message: str) -> None:
+    if not holds:
+        raise SettingsError(message, where="BACKBONE_LOG", cure=_CURE)
