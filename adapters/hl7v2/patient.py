@@ -130,7 +130,7 @@ def _add_telecoms(made: Resource, gone: list[str], pid: Segment, reading: Readin
 
 
 def _add_death(made: Resource, gone: list[str], pid: Segment, reading: Reading) -> None:
-    """PID-29 says when, PID-30 that. A date of death beside "not dead" says neither: nobody is called dead in doubt."""
+    """PID-29 says when, PID-30 that. Nobody is called dead in doubt: not by a date that is none, nor by one beside "not dead"."""
     if not (pid.fields[29] or pid.fields[30]):
         return
     died = reading.time(pid.fields[29], "PID-29")
@@ -141,8 +141,6 @@ def _add_death(made: Resource, gone: list[str], pid: Segment, reading: Reading) 
         made["deceasedDateTime"] = died.fhir
     elif said in ("Y", "N"):
         made["deceasedBoolean"] = said == "Y"
-    elif pid.text(29):
-        made["deceasedBoolean"] = True
     elif pid.deleted(29) or pid.deleted(30):
         gone.append("deceased")
 

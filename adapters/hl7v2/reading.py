@@ -52,7 +52,7 @@ TIME_RULES: Mapping[str, TimeRule] = MappingProxyType(
         "PV2-9": TimeRule(Then.LEAVE_OUT, Then.FINE),
         "ZU1-24": TimeRule(Then.LEAVE_OUT, Then.FINE),
         "PID-7": TimeRule(Then.LEAVE_OUT, Then.LEAVE_OUT),  # nobody is matched on a date of birth that cannot be
-        "PID-29": TimeRule(Then.LEAVE_OUT, Then.LEAVE_OUT),  # the death stands, its date does not
+        "PID-29": TimeRule(Then.LEAVE_OUT, Then.LEAVE_OUT),  # nobody is called dead by a mistake
     }
 )
 """By field. What says when something happened may be read past, never guessed."""

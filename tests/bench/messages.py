@@ -48,7 +48,7 @@ def _message(person: int, number: str, step: int, trigger: str, structure: str, 
         f"PID|1||NF{person:07d}^^^{facility}^MR~{number}^^^NHS^NH||{family}^{given}^^^Mx^^L"
         f"||19{30 + person % 60}0{1 + person % 9}1{person % 9}|{1 + person % 2}"
         f"|||{1 + person % 200} Orchard Rise^^Northfield^^NF4 2QZ^^H||01632960{person % 1000:03d}^PRN^PH"
-        "|||W|||||||||||||N||NSTS01\r"
+        "|||W||||||||||||||N||NSTS01\r"
         f"PD1|||Orchard Surgery^^C81999|G9999981^Okafor^Ada^^^Dr\r"
         f"PV1|1|I|{ward}^{facility}|21|||C9999971^Lindqvist^Maja^^^Dr|||||||19||N"
         f"|||NF-V-{person:07d}{leaving}{admitted}" + (f"|{at}" if trigger == "A03" else "") + "\rPV2|||^Fall at home\r"
