@@ -8,12 +8,10 @@ Source: RFC 2104 (HMAC), FIPS 180-4 (SHA-256).
 
 from __future__ import annotations
 
-import hashlib
+import hmac
 
 from schemas.identifiers import FactId, LocalId, NhsNumber, PersonId, RecordKey
 
-_BLOCK_BYTES = 64
-"""Of SHA-256. Source: FIPS 180-4 §1."""
 _LENGTH = 32
 """Hexadecimal digits kept: 128 bits, so that two of 10^9 keys meet with a chance below 10^-20."""
 
@@ -24,25 +22,19 @@ class Pseudonyms:
     ``secret`` has at least 32 bytes; it is read from the settings and never logged.
     """
 
-    __slots__ = ("_inner", "_outer")
+    __slots__ = ("_begun",)
 
     def __init__(self, secret: bytes) -> None:
         if len(secret) < 32:
             raise ValueError("the pseudonym secret needs at least 32 bytes")
-        key = (secret if len(secret) <= _BLOCK_BYTES else hashlib.sha256(secret).digest()).ljust(_BLOCK_BYTES, b"\0")
-        self._inner = hashlib.sha256(bytes(byte ^ 0x36 for byte in key))
-        self._outer = hashlib.sha256(bytes(byte ^ 0x5C for byte in key))
+        self._begun = hmac.new(secret, digestmod="sha256")
 
     def _make(self, *parts: str) -> str:
-        """Each part stands behind its length: ``a`` + ``bc`` and ``ab`` + ``c`` differ, whatever characters a sender uses.
-
-        HMAC by its definition (RFC 2104 §2) with both hashes begun once: a third of the time of ``hmac.digest``.
-        """
+        """Each part stands behind its length: ``a`` + ``bc`` and ``ab`` + ``c`` differ, whatever characters a sender uses."""
         named = "".join(f"{len(part)}:{part}" for part in parts).encode("utf-8", "surrogatepass")
-        inner, outer = self._inner.copy(), self._outer.copy()
-        inner.update(named)
-        outer.update(inner.digest())
-        return outer.hexdigest()[:_LENGTH]
+        mac = self._begun.copy()  # half the time of beginning anew with the secret
+        mac.update(named)
+        return mac.hexdigest()[:_LENGTH]
 
     def record(self, source: str, local_id: LocalId) -> RecordKey:
         """Key of the record that ``source`` knows by ``local_id``."""
