@@ -43,12 +43,13 @@ class Tried(msgspec.Struct, frozen=True, kw_only=True, tag="tried"):
 
 
 QuarantineRecord = Kept | Tried
+_ENCODER = msgspec.json.Encoder()
 _DECODER: msgspec.json.Decoder[QuarantineRecord] = msgspec.json.Decoder(QuarantineRecord)
 
 
 def encode(record: QuarantineRecord) -> bytes:
     """The record as it stands in the log."""
-    return msgspec.json.encode(record)
+    return _ENCODER.encode(record)
 
 
 def decode(content: bytes) -> QuarantineRecord:

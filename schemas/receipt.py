@@ -57,12 +57,15 @@ class Receipt(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 LISTED = 1000
 """Event ids, refusals and flags in one receipt record; what is more goes into parts. Keeps a record far below 1 MiB."""
 
+_ENCODER = msgspec.json.Encoder()
+_DECODER = msgspec.json.Decoder(Receipt)
+
 
 def encode(receipt: Receipt) -> bytes:
     """The receipt as it stands in the log and is served."""
-    return msgspec.json.encode(receipt)
+    return _ENCODER.encode(receipt)
 
 
 def decode(content: bytes) -> Receipt:
     """The receipt in ``content``. Raises ``msgspec.ValidationError``."""
-    return msgspec.json.decode(content, type=Receipt)
+    return _DECODER.decode(content)
