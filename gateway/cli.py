@@ -33,8 +33,14 @@ class Command(NamedTuple):
 
 COMMANDS = (
     Command("demo", "serve.demo", "Send the bundled samples through every door and show the timeline they make."),
+    Command("serve", "serve.serve", "Take in over HTTP, MLLP and drop folders, project, and answer, until Ctrl-C."),
+    Command("ingest", "ingest.ingest", "Take files in as a source's, and print the receipts."),
+    Command("translate", "translate.translate", "Show what would be made of a file, and from which field each thing came."),
     Command("source list", "source.list_sources", "List the sources that are declared."),
     Command("source add", "source.add_source", "Declare a source in the settings file, which is made if there is none."),
+    Command("source scaffold", "source.scaffold", "Write a first mapping file from a sample of what a source sends."),
+    Command("source check", "source.check", "Run the tests inside the mapping files."),
+    Command("log verify", "log.verify", "Read the whole log: counts, gaps, checksums."),
 )
 """Every command, in the order of the help."""
 

@@ -13,7 +13,8 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import timedelta
 from enum import StrEnum
 
@@ -52,24 +53,29 @@ Announce = Callable[[Sequence[Shown]], None]
 
 
 async def serve(parts: Sequence[Part], within: timedelta, announce: Announce) -> None:
-    """Start ``parts`` in order, ``announce`` what is open, and run until a signal; ``within`` is each part's time to stop.
+    """Start ``parts``, ``announce`` what is open, and run until a signal; ``within`` is each part's time to stop.
 
     Raises what a part raised, or `PartEndedError`; the others were stopped then.
     """
     stop = asyncio.Event()
-    _on_signals(stop, within)
-    started: list[Part] = []
     running: dict[asyncio.Task[None], Part] = {}
-    try:
-        shown: list[Shown] = []
-        for part in parts:
-            started.append(part)
-            shown += await part.start()
-        announce(shown)
-        running.update((asyncio.create_task(part.run(), name=part.name), part) for part in parts)
-        await _until_stopped(running, stop)
-    finally:
-        await _stop_all(started, running, within)
+    with _on_signals(stop, within):
+        try:
+            announce(await _start_all(parts))
+            running.update((asyncio.create_task(part.run(), name=part.name), part) for part in parts)
+            await _until_stopped(running, stop)
+        finally:
+            await _stop_all(parts, running, within)
+
+
+async def _start_all(parts: Sequence[Part]) -> list[Shown]:
+    """Start ``parts`` side by side; what to print, in their order. Raises what the first of them raised."""
+    shown: list[Shown] = []
+    for outcome in await asyncio.gather(*(part.start() for part in parts), return_exceptions=True):
+        if isinstance(outcome, BaseException):
+            raise outcome
+        shown += outcome
+    return shown
 
 
 async def _until_stopped(running: Mapping[asyncio.Task[None], Part], stop: asyncio.Event) -> None:
@@ -85,10 +91,10 @@ async def _until_stopped(running: Mapping[asyncio.Task[None], Part], stop: async
             raise PartEndedError(where=part.name)
 
 
-async def _stop_all(started: Sequence[Part], running: Mapping[asyncio.Task[None], Part], within: timedelta) -> None:
+async def _stop_all(parts: Sequence[Part], running: Mapping[asyncio.Task[None], Part], within: timedelta) -> None:
     """Stop every part, whatever becomes of the others; what does not end in its time is cut off."""
-    outcomes = await asyncio.gather(*(part.stop(within) for part in started), return_exceptions=True)
-    for part, outcome in zip(started, outcomes, strict=True):
+    outcomes = await asyncio.gather(*(part.stop(within) for part in parts), return_exceptions=True)
+    for part, outcome in zip(parts, outcomes, strict=True):
         if isinstance(outcome, Exception):
             LOGGER.error("%s did not stop cleanly", part.name, exc_info=outcome)
     for task in running:
@@ -96,18 +102,30 @@ async def _stop_all(started: Sequence[Part], running: Mapping[asyncio.Task[None]
     await asyncio.gather(*running, return_exceptions=True)
 
 
-def _on_signals(stop: asyncio.Event, within: timedelta) -> None:
+@contextmanager
+def _on_signals(stop: asyncio.Event, within: timedelta) -> Iterator[None]:
+    """Inside it, the first signal sets ``stop`` and the next one ends the process."""
+    loop = asyncio.get_running_loop()
+    overdue = threading.Timer((within + OVERTIME).total_seconds(), _give_up)
+    overdue.daemon = True
+
     def first() -> None:
         stop.set()
-        for number in (signal.SIGINT, signal.SIGTERM):
-            loop.add_signal_handler(number, os._exit, 128 + number)
-        overdue = threading.Timer((within + OVERTIME).total_seconds(), _give_up)
-        overdue.daemon = True
         overdue.start()
+        for number in _SIGNALS:
+            loop.add_signal_handler(number, os._exit, 128 + number)
 
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGINT, signal.SIGTERM):
+    for number in _SIGNALS:
         loop.add_signal_handler(number, first)
+    try:
+        yield
+    finally:
+        for number in _SIGNALS:
+            loop.remove_signal_handler(number)
+        overdue.cancel()
+
+
+_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 def _give_up() -> None:

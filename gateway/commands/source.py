@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from gateway.commands.frame import Call
+from gateway.commands.frame import DONE, WRONG_USE, Call
 from gateway.commands.show import json_line, table
 from gateway.settings.keys import SOURCE_KEYS, SourceKey
 from schemas.errors import SettingsError
@@ -18,6 +18,8 @@ from schemas.errors import SettingsError
 if TYPE_CHECKING:
     from gateway.settings.shapes import SourceSettings
 
+SAMPLE_BYTES = 1024 * 1024
+"""Read of a sample: its header and first rows are enough."""
 TABLES = {"match": "sending_application=PAS", "places": "KM='Kingsmill Ward'"}
 """Keys of a source that are tables, with an example of how they are given in the arguments."""
 
@@ -119,6 +121,60 @@ def _replace(file: Path, text: str) -> None:
     except BaseException:
         Path(draft).unlink(missing_ok=True)
         raise
+
+
+def scaffold(
+    call: Call,
+    source: Annotated[str, typer.Argument(metavar="SOURCE", help="Id of the source the mapping is for.")],
+    sample: Annotated[Path, typer.Argument(metavar="FILE", help="A sample of what it sends; its header matters most.")],
+) -> None:
+    """Write SOURCE.yaml beside the settings file, or into the working folder, from a sample."""
+    from adapters.tabular.scaffold import scaffold as first_mapping
+    from gateway.settings.read import settings_file
+
+    settings = settings_file(call.config)
+    file = (settings.parent if settings else Path.cwd()) / f"{source}.yaml"
+    with sample.open("rb") as stream:
+        text = first_mapping(stream.read(SAMPLE_BYTES), sample.name, source)
+    if file.exists():
+        raise SettingsError("this mapping file is there already", where=str(file), cure="Move it away first: it may hold work.")
+    _replace(file, text)
+    if call.json:
+        json_line({"source": source, "mapping": str(file)})
+    else:
+        print(f"{file} is a first guess: correct it, then run `backbone source check {source}`.")
+
+
+def check(
+    call: Call, sources: Annotated[list[str] | None, typer.Argument(metavar="SOURCE…", help="Ids; all by default.")] = None
+) -> int:
+    """Run the tests inside the mapping files; a failed one is wrong use (2)."""
+    from adapters.tabular.check import check as outcomes_of
+    from adapters.tabular.mapping import load_mapping
+
+    failed, told = 0, []
+    for settings in chosen(call, sources):
+        if settings.mapping is None:
+            continue
+        mapping = load_mapping(settings.mapping.read_text("utf-8"), str(settings.mapping))
+        for outcome in outcomes_of(mapping, settings.source):
+            failed += not outcome.passed
+            told.append({"source": settings.source.id, "mapping": str(settings.mapping), **outcome._asdict()})
+    if call.json:
+        json_line({"failed": failed, "tests": told})
+    else:
+        _print_checked(told)
+    return WRONG_USE if failed else DONE
+
+
+def _print_checked(told: list[dict[str, Any]]) -> None:
+    for test in told:
+        about = f" ({test['about']})" if test["about"] else ""
+        print(f"{'failed' if test['differences'] else 'passed'}  {test['mapping']} line {test['line']}{about}")
+        for difference in test["differences"]:
+            print(f"        {difference}")
+    failed = sum(1 for test in told if test["differences"])
+    print(f"{len(told)} tests, {failed} failed." if told else "No mapping holds a test.")
 
 
 def chosen(call: Call, ids: list[str] | None) -> list[SourceSettings]:

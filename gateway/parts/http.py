@@ -15,6 +15,7 @@ from gateway.freshness import Freshness
 from gateway.listen import BACKLOG, address_of
 from gateway.parts.part import Shown
 from gateway.settings.shapes import Limits
+from gateway.slow_headers import HttpProtocol
 
 KEEP_ALIVE_S = 75
 """An idle connection is kept longer than clients and proxies keep theirs (60 s), so that the client closes first and never
@@ -54,7 +55,7 @@ class HttpPart:
             access_log=False,  # a path holds a person's id; the metrics count requests by their route
             lifespan="off",
             ws="none",
-            http="httptools",
+            http=HttpProtocol,
             proxy_headers=False,  # nobody but this machine can connect: a forwarded address would be a claim
             server_header=False,
             backlog=BACKLOG,

@@ -79,18 +79,24 @@ class ProjectionsPart:
 
     async def _project(self) -> None:
         self._loop, self._stop = asyncio.get_running_loop(), asyncio.Event()
-        self._opened.set_result(None)
         wait_s = FIRST_WAIT_S
         while not self._stop.is_set():
             try:
                 async with self._open() as runners:
+                    self._tried()
                     wait_s = FIRST_WAIT_S
                     await self._run_all(runners)
             except* EngineUnavailable as failures:
                 codes = sorted({failure.code for failure in _leaves(failures)})
                 LOGGER.error("the projections wait %.1f s: %s", wait_s, ", ".join(codes))
+                self._tried()
                 await _pause(self._stop, wait_s)
                 wait_s = min(wait_s * 2, LONGEST_WAIT_S)
+
+    def _tried(self) -> None:
+        """The engines were opened, or do not answer yet: either way the server may call itself ready."""
+        if not self._opened.done():
+            self._opened.set_result(None)
 
     async def _run_all(self, runners: Sequence[Runner]) -> None:
         async with asyncio.TaskGroup() as group:

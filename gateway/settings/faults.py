@@ -18,9 +18,9 @@ class Faults:
         self._beside: dict[KeyPath, KeyPath] = {}
         self.found: list[SettingsError] = []
 
-    def comes_from(self, path: KeyPath, variable: str) -> None:
-        """Note that the value of ``path`` was given by an environment variable: later faults name that."""
-        self._from[path] = variable
+    def comes_from(self, path: KeyPath, where: str) -> None:
+        """Note that the value of ``path`` was given outside the file, by a variable or an option: later faults name that."""
+        self._from[path] = where
 
     def stands_at(self, path: KeyPath, written: KeyPath) -> None:
         """Note that the value of ``path`` was given by the key ``written`` (``key_secret_file``): later faults name that."""
@@ -34,7 +34,7 @@ class Faults:
         """Key, file and line; or the variable; or the key alone for a default."""
         path = self._beside.get(path, path)
         if path in self._from:
-            return f"environment variable {self._from[path]}"
+            return self._from[path]
         key = ".".join(str(part) for part in path if isinstance(part, str))
         line = line_of(path, self._lines)
         if self._file is None or line is None:

@@ -59,7 +59,6 @@ KEYS = (
     Key(("limits", "mllp_connections"), whole(1, 10_000), 512, "MLLP connections of one peer at a time."),
     Key(("limits", "first_byte"), duration, "60 seconds", "How long a sender may stay silent after it connected."),
     Key(("limits", "next_byte"), duration, "10 seconds", "How long the sender of half a message or body may pause."),
-    Key(("limits", "append"), duration, "10 seconds", "How long the log may take before the sender is told to try again."),
     Key(("limits", "stop"), duration, "8 seconds", "How long a stop waits for work under way."),
     Key(("folders", "interval"), duration, "1 second", "How often drop folders are looked into."),
     Key(("folders", "settle"), duration, "2 seconds", "How long a file must be unchanged before it is taken."),

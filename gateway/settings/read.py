@@ -51,9 +51,14 @@ def settings_file(config: Path | None = None, environment: Mapping[str, str] | N
 
 
 def read_settings(
-    config: Path | None = None, environment: Mapping[str, str] | None = None, text: str | None = None
+    config: Path | None = None,
+    environment: Mapping[str, str] | None = None,
+    options: Mapping[str, str] | None = None,
+    text: str | None = None,
 ) -> Settings:
     """The settings, complete and checked; with ``text`` as they would be if the file held that.
+
+    ``options`` are keys given in the arguments: they override the environment.
 
     Raises an ``ExceptionGroup`` of `SettingsError`, one for each thing that is missing, unknown or contradictory.
     """
@@ -62,6 +67,10 @@ def read_settings(
     table, faults = _read_file(file, text)
     base = file.parent if file else Path.cwd()
     given, secret_files = _given(table, environment, base, faults)
+    for name, value in (options or {}).items():
+        faults.stands_at((name,), (name,))
+        faults.comes_from((name,), f"--{name}")
+        given[name] = _Given(value, Path.cwd())
     values = _values(given, base, faults)
     sources = read_sources(table.get("source", []), base, SHIPPED_MAPPINGS, faults)
     faults.stop()
@@ -134,7 +143,7 @@ def _given(
             written = (*key.path[:-1], name + suffix)
             faults.stands_at(key.path, written)
             if variable:
-                faults.comes_from(written, variable + suffix.upper())
+                faults.comes_from(written, f"environment variable {variable}{suffix.upper()}")
             if suffix:
                 value = _from_file(written, value, place, files, faults)
             given[key.name] = _Given(value, place)
@@ -197,7 +206,7 @@ def _refuse_unknown(table: Mapping[str, Any], environment: Mapping[str, str], fa
     variables = [PREFIX + "_".join(path).upper() for path in paths]
     for variable in sorted(environment):
         if variable.startswith(PREFIX) and variable not in variables and not variable.startswith(NOT_SETTINGS):
-            faults.comes_from((variable,), variable)
+            faults.comes_from((variable,), f"environment variable {variable}")
             faults.add((variable,), f"there is no setting {variable}{nearest(variable, variables)}", _UNKNOWN)
 
 

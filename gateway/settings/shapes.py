@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from datetime import timedelta
 from enum import StrEnum
 from pathlib import Path
-from types import MappingProxyType
 from typing import NamedTuple
 from urllib.parse import SplitResult, urlsplit
 
@@ -94,8 +93,6 @@ class SourceSettings(msgspec.Struct, frozen=True, kw_only=True):
     doors: frozenset[Door] = frozenset({Door.HTTP})
     match: Match | None = None
     folder: Path | None = None
-    places: Mapping[str, str] = MappingProxyType({})
-    """What the source's codes of wards and sites are called."""
     expect_every: timedelta | None = None
     """Silent for longer than this, the source is named under ``missing``."""
     tls_client: str = ""
@@ -110,7 +107,6 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     mllp_connections: int
     first_byte: timedelta
     next_byte: timedelta
-    append: timedelta
     stop: timedelta
 
 

@@ -97,7 +97,6 @@ def _source(values: dict[str, Any], place: int, base: Path, shipped: Path, fault
         doors=frozenset(Door(door) for door in values.get("doors", (Door.HTTP,))),
         match=Match(**values["match"]) if "match" in values else None,
         folder=values.get("folder"),
-        places=values.get("places", {}),
         expect_every=values.get("expect_every"),
         tls_client=values.get("tls_client", ""),
     )

@@ -108,7 +108,7 @@ expect_every = "1 day"
     assert source.doors == {Door.MLLP, Door.FOLDER}
     assert source.match == Match(sending_application="PAS")
     assert source.folder == tmp_path / "inbox" / "northfield"
-    assert source.places == {"KM": "Kingsmill Ward"}
+    assert source.source.places == {"KM": "Kingsmill Ward"}
     assert source.expect_every == timedelta(days=1)
 
 

@@ -1,0 +1,108 @@
+"""``backbone ingest``: files through the same intake as every door, beside a running server or without one."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, BinaryIO, cast
+
+import msgspec
+import typer
+
+from gateway.commands.frame import DONE, REJECTED, Call
+from gateway.commands.show import json_line, receipt_lines
+from gateway.factory import Factory
+
+if TYPE_CHECKING:
+    from adapters.intake import Intake
+    from schemas.receipt import Receipt
+    from schemas.source import Source
+
+DOOR = "cli"
+STANDARD_INPUT = "-"
+IN_MEMORY_BYTES = 1024 * 1024
+"""Standard input beyond this goes into a temporary file: the intake reads content twice."""
+TOLD_EVERY = 100_000
+"""Items between two lines of progress where no bar can be drawn."""
+
+SourceId = Annotated[str, typer.Argument(metavar="SOURCE", help="Id of a declared source.")]
+Files = Annotated[list[Path], typer.Argument(metavar="FILE…", help="What it sends; - is standard input.")]
+MediaType = Annotated[str, typer.Option(help="Of the files; by default what their suffix says, else what the source reads.")]
+
+
+async def ingest(call: Call, source: SourceId, files: Files, media_type: MediaType = "") -> int:
+    """Take ``files`` in as ``source``'s and print the receipts."""
+    async with Factory(call.settings()) as make:
+        declared = make.source(source).source
+        intake = await make.intake()
+        receipts = [await _take_in(intake, declared, file, media_type, call) for file in files]
+    return REJECTED if any(receipt.rejected for receipt in receipts) else DONE
+
+
+async def _take_in(intake: Intake, source: Source, file: Path, media_type: str, call: Call) -> Receipt:
+    from adapters.intake import Delivery
+
+    with opened(file) as content, progress(content, quiet=call.json) as tell:
+        delivery = Delivery(source, DOOR, content, media_type or media_type_of(file), file.name)
+        receipt = await intake.receive(delivery, tell)
+    shown = msgspec.to_builtins(receipt)
+    if call.json:
+        json_line(shown)
+    else:
+        receipt_lines(shown)
+    return receipt
+
+
+def media_type_of(file: Path) -> str:
+    """What the file's suffix says."""
+    from adapters.sources.folder import ANY_TYPE, MEDIA_TYPES
+
+    return MEDIA_TYPES.get(file.suffix.lower(), ANY_TYPE)
+
+
+@contextmanager
+def opened(file: Path) -> Iterator[BinaryIO]:
+    """The content of ``file``, seekable."""
+    if str(file) != STANDARD_INPUT:
+        with file.open("rb") as content:
+            yield content
+        return
+    with tempfile.SpooledTemporaryFile(max_size=IN_MEMORY_BYTES) as spool:
+        shutil.copyfileobj(sys.stdin.buffer, spool)
+        spool.seek(0)
+        yield cast(BinaryIO, spool)
+
+
+@contextmanager
+def progress(content: BinaryIO, *, quiet: bool) -> Iterator[Callable[[int], None]]:
+    """A function to tell the number of items so far: a bar on a terminal, else a line now and then, on standard error."""
+    if quiet:
+        yield lambda items: None
+    elif not sys.stderr.isatty():
+        yield _lines()
+    else:
+        from rich.console import Console
+        from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+        size = content.seek(0, 2)
+        content.seek(0)
+        columns = (BarColumn(), TextColumn("{task.percentage:>3.0f} %"), TextColumn("{task.fields[items]:,} items"))
+        with Progress(*columns, TimeRemainingColumn(), console=Console(stderr=True), transient=True) as bar:
+            task = bar.add_task("", total=size, items=0)
+            yield lambda items: bar.update(task, completed=content.tell(), items=items)
+
+
+def _lines() -> Callable[[int], None]:
+    told = 0
+
+    def tell(items: int) -> None:
+        nonlocal told
+        if items - told >= TOLD_EVERY:
+            told = items
+            print(f"{items:,} items so far", file=sys.stderr)
+
+    return tell

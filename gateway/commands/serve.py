@@ -1,0 +1,89 @@
+"""``backbone serve`` and ``backbone demo``."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from gateway.commands.frame import Call
+from gateway.commands.show import json_line
+from gateway.settings.parse import nearest
+from schemas.errors import SettingsError
+
+if TYPE_CHECKING:
+    from gateway.parts.part import Shown
+    from gateway.serve import Role
+    from gateway.settings.shapes import Settings
+
+Http = Annotated[str, typer.Option(metavar="HOST:PORT", help="Where HTTP is answered; over the settings.")]
+Mllp = Annotated[str, typer.Option(metavar="HOST:PORT", help="Where HL7 v2 messages are taken in; over the settings.")]
+Only = Annotated[str, typer.Option(metavar="ROLES", help="Some of gateway,intake,projections,delivery; all by default.")]
+
+
+def serve(call: Call, http: Http = "", mllp: Mllp = "", only: Only = "") -> None:
+    """Take in, project and answer until a signal."""
+    import uvloop
+
+    from gateway.settings.read import read_settings
+    from gateway.telemetry import log_json_lines
+
+    started = time.perf_counter() - time.process_time()
+    options = {name: value for name, value in (("http", http), ("mllp", mllp)) if value}
+    settings = read_settings(call.config, options=options)
+    roles = chosen(only)
+    log_json_lines(settings.logging)
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(_serve(settings, roles, call, started))
+
+
+async def _serve(settings: Settings, roles: frozenset[Role], call: Call, started: float) -> None:
+    from gateway.factory import Factory
+    from gateway.locks import hold_roles
+    from gateway.serve import serve as serve_parts
+
+    def announce(shown: Sequence[Shown]) -> None:
+        seconds = time.perf_counter() - started
+        if call.json:
+            json_line({"ready_seconds": round(seconds, 2), "open": [one._asdict() for one in shown]})
+            return
+        for one in shown:
+            print(f"{one.door:<12}{one.where}", flush=True)
+        if not settings.sources:
+            print("No source is declared yet: `backbone source add --help`.")
+        print(f"Ready in {seconds:.1f} s. Ctrl-C stops.", flush=True)
+
+    files = (settings.log.file, settings.store.file)
+    folders = {file.parent for file in files if file is not None}
+    with hold_roles(folders, roles):
+        async with Factory(settings) as make:
+            await serve_parts(await make.parts(roles), settings.limits.stop, announce)
+
+
+def chosen(only: str) -> frozenset[Role]:
+    """The roles that ``--only`` names. Raises `SettingsError`."""
+    from gateway.serve import Role
+
+    if not only:
+        return frozenset(Role)
+    names = [name.strip() for name in only.split(",")]
+    for name in names:
+        if name not in list(Role):
+            cure = f"Write some of {','.join(Role)}{nearest(name, Role)}."
+            raise SettingsError("there is no such role", where="--only", cure=cure)
+    return frozenset(Role(name) for name in names)
+
+
+async def demo(
+    call: Call,
+    folder: Annotated[Path, typer.Option(help="Where the demo keeps what it makes.")] = Path("backbone-demo"),
+    once: Annotated[bool, typer.Option("--once", help="Stop after printing the timeline.")] = False,
+) -> None:
+    """Run the samples through a server of their own."""
+    from gateway.commands.demo import demo as run_demo
+
+    await run_demo(folder.resolve(), once=once)

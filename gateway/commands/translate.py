@@ -1,0 +1,124 @@
+"""``backbone translate``: what a translator makes of content, and from which field each thing came. Writes nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
+
+import orjson
+import typer
+
+from gateway.commands.frame import DONE, REJECTED, Call
+from gateway.commands.ingest import MediaType, SourceId, media_type_of, opened
+from gateway.commands.show import json_line, table
+from gateway.factory import Factory, now
+from schemas.errors import TooLarge
+from schemas.event import payload
+
+if TYPE_CHECKING:
+    from adapters.explain import Explanation
+    from adapters.translator import Item
+    from schemas.event import Event
+
+SAMPLE_BYTES = 16 * 1024 * 1024
+"""Largest content looked at: the largest message there is, or some ten thousand rows. It is translated once for each field."""
+
+File = Annotated[Path, typer.Argument(metavar="FILE", help="What it sends; - is standard input.")]
+
+
+async def translate(call: Call, source: SourceId, file: File, media_type: MediaType = "") -> int:
+    """Explain ``file`` as ``source``'s."""
+    from adapters.explain import explain
+    from adapters.translator import Arrival
+
+    with opened(file) as stream:
+        content = stream.read(SAMPLE_BYTES + 1)
+    if len(content) > SAMPLE_BYTES:
+        raise TooLarge("this is more than a sample", where="FILE", cure="Give it one message, or some rows with their header.")
+    async with Factory(call.settings(), writes=False) as make:
+        declared = make.source(source).source
+        translator = make.registry.translator(declared, media_type or media_type_of(file))
+        explanation = explain(translator, content, Arrival(declared, now(), make.trial_pseudonyms))
+    _print_json(explanation) if call.json else _print(explanation)
+    return REJECTED if any(item.rejection for item in explanation.items) else DONE
+
+
+def _print_json(explanation: Explanation) -> None:
+    json_line(
+        {
+            "items": [_item(item) for item in explanation.items],
+            "provenance": [
+                {"event": target.event, "field": target.path, "from": list(fields)}
+                for target, fields in explanation.provenance.items()
+            ],
+            "required": dict(explanation.required),
+            "unread": list(explanation.unread),
+        }
+    )
+
+
+def _item(item: Item) -> dict[str, Any]:
+    refused = item.rejection.error if item.rejection else None
+    return {
+        "position": item.position,
+        "events": [_event(event) for event in item.events],
+        "rejection": {"code": refused.code, "reason": str(refused), "where": refused.where} if refused else None,
+        "flags": list(item.flags),
+    }
+
+
+def _event(event: Event) -> dict[str, Any]:
+    import msgspec
+
+    envelope: dict[str, Any] = orjson.loads(msgspec.json.encode(event))
+    return envelope
+
+
+def _print(explanation: Explanation) -> None:
+    for item in explanation.items:
+        print(f"{item.position}: {_outcome(item)}")
+        for flag in item.flags:
+            print(f"  look at {flag}")
+    first = explanation.items[0] if explanation.items else None
+    for place, event in enumerate(first.events if first else ()):
+        print(f"\n{event.type} of {first.position if first else ''}, field by field")
+        values = _values(event)
+        rows = [
+            (target.path, values.get(target.path, ""), ", ".join(fields) or "always so")
+            for target, fields in explanation.provenance.items()
+            if target.event == place
+        ]
+        table(("Field", "Value", "Comes from"), rows)
+    if explanation.required:
+        print("\nWithout these it would be rejected: " + ", ".join(explanation.required))
+    if explanation.unread:
+        print("\nNobody reads: " + ", ".join(explanation.unread))
+
+
+def _outcome(item: Item) -> str:
+    if item.rejection is not None:
+        return f"rejected: {item.rejection.error}"
+    return ", ".join(f"{event.type} at {event.time}" for event in item.events) or "nothing to record"
+
+
+class _Leaf(NamedTuple):
+    path: str
+    value: str
+
+
+def _values(event: Event) -> dict[str, str]:
+    """Every field of the event by its path, as `adapters.explain` names them."""
+    envelope = {name: getattr(event, name) for name in event.__struct_fields__ if name != "data"}
+    return dict(_leaves(envelope | payload(event), ""))
+
+
+def _leaves(value: Any, at: str) -> Iterator[_Leaf]:
+    if isinstance(value, dict):
+        for name, each in value.items():
+            yield from _leaves(each, f"{at}.{name}" if at else name)
+    elif isinstance(value, list):
+        for place, each in enumerate(value):
+            yield from _leaves(each, f"{at}[{place}]")
+    else:
+        yield _Leaf(at, str(value))

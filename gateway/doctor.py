@@ -1,0 +1,179 @@
+"""``backbone doctor``: looks at everything the backbone needs, and says the cure of each thing that is wrong. Changes nothing.
+
+Each check is one function in `CHECKS`; it finds nothing wrong, or several things, and never keeps the others from looking.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import stat
+from collections.abc import AsyncIterator, Callable
+from datetime import UTC, datetime, timedelta
+from enum import StrEnum
+from pathlib import Path
+from typing import NamedTuple
+
+from gateway.factory import Factory, now
+from gateway.settings.secret import secret_file
+from schemas.errors import BackboneError, EngineUnavailable
+from schemas.log import EVENTS, TOPICS
+
+ROOM_NEEDED_BYTES = 100 * 1024 * 1024
+"""Below this the next large file may not fit: a failure."""
+ROOM_WISHED_BYTES = 5 * 1024 * 1024 * 1024
+"""Below this somebody should make room: about a million events with what is read from them."""
+CLOCK_AHEAD = timedelta(seconds=5)
+"""How far the log's newest record may lie ahead of this clock: records are ordered by the source, not by it, but a clock that
+was set back makes every arrival look older than it is."""
+BUILT_AT = datetime(2026, 1, 1, tzinfo=UTC)
+"""No clock that is right shows an earlier time."""
+
+
+class Level(StrEnum):
+    """How a check came out."""
+
+    OK = "ok"
+    WARN = "warn"
+    """Works, but will not for long, or not safely."""
+    FAIL = "fail"
+    UNREACHABLE = "unreachable"
+    """An engine does not answer."""
+
+
+class Finding(NamedTuple):
+    """One line of the doctor."""
+
+    level: Level
+    about: str
+    says: str
+    cure: str = ""
+
+
+Check = Callable[[Factory], AsyncIterator[Finding]]
+
+
+async def examine(make: Factory) -> AsyncIterator[Finding]:
+    """The findings of every check, as they come."""
+    for check in CHECKS:
+        about = check.__name__.strip("_").replace("_", " ")
+        try:
+            async for finding in check(make):
+                yield finding
+        except EngineUnavailable as error:
+            yield _failed(about, error, Level.UNREACHABLE)
+        except BackboneError as error:
+            yield _failed(about, error, Level.FAIL)
+        except OSError as error:
+            yield Finding(Level.FAIL, about, f"{error.filename}: {error.strerror}", "Correct the path or its permissions.")
+
+
+def _failed(about: str, error: BackboneError, level: Level) -> Finding:
+    where = f"{error.where}: " if error.where else ""
+    return Finding(level, about, f"{where}{error.message}", error.cure)
+
+
+async def _settings(make: Factory) -> AsyncIterator[Finding]:
+    settings = make.settings
+    yield Finding(Level.OK, "settings", f"from {settings.file or 'the defaults'}, {len(settings.sources)} sources")
+    if not settings.sources:
+        yield Finding(Level.WARN, "settings", "no source is declared, so nothing is taken in", "`backbone source add --help`")
+
+
+async def _data_folder(make: Factory) -> AsyncIterator[Finding]:
+    settings = make.settings
+    folders = {file.parent for file in (settings.log.file, settings.store.file) if file is not None}
+    for folder in sorted(folders):
+        standing = next(each for each in (folder, *folder.parents) if each.exists())
+        if not standing.is_dir() or not os.access(standing, os.W_OK | os.X_OK):
+            cure = "Let the user that runs the backbone write to it, or set BACKBONE_DATA to another folder."
+            yield Finding(Level.FAIL, "data folder", f"{standing} cannot be written to", cure)
+            continue
+        free = shutil.disk_usage(standing).free
+        level = Level.FAIL if free < ROOM_NEEDED_BYTES else Level.WARN if free < ROOM_WISHED_BYTES else Level.OK
+        cure = "" if level is Level.OK else "Make room: when the disk is full nothing is acknowledged any more."
+        yield Finding(level, "data folder", f"{folder}, {free / 2**30:.1f} GiB free", cure)
+
+
+async def _secrets(make: Factory) -> AsyncIterator[Finding]:
+    settings = make.settings
+    kept = secret_file(settings)
+    for file in (*settings.secret_files, *([kept] if kept.is_file() else [])):
+        mode = stat.S_IMODE(file.stat().st_mode)
+        if mode & (stat.S_IRWXG | stat.S_IRWXO):
+            cure = f"chmod 600 {file}"
+            yield Finding(Level.WARN, "secrets", f"others may read {file} (mode {mode:04o})", cure)
+        else:
+            yield Finding(Level.OK, "secrets", f"only its owner may read {file}")
+    if settings.key_secret is None and not kept.is_file():
+        yield Finding(Level.OK, "secrets", "the key secret is made at the first start; back it up with the log")
+
+
+async def _log(make: Factory) -> AsyncIterator[Finding]:
+    if _is_not_there(make.settings.log.file):
+        yield Finding(Level.OK, "log", f"{make.settings.log.shown} is made at the first start")
+        return
+    log = await make.log()
+    counts = [sum((await log.ends(topic)).values()) for topic in TOPICS]
+    partitions = len(await log.ends(EVENTS))
+    says = ", ".join(f"{count:,} in {topic}" for topic, count in zip(TOPICS, counts, strict=True))
+    yield Finding(Level.OK, "log", f"{make.settings.log.shown}: {says}; {partitions} partitions")
+
+
+async def _clock(make: Factory) -> AsyncIterator[Finding]:
+    time = now()
+    cure = "Set the clock, and keep it set (NTP)."
+    if time < BUILT_AT:
+        yield Finding(Level.FAIL, "clock", f"this machine's clock shows {time:%Y-%m-%d}", cure)
+        return
+    newest = None if _is_not_there(make.settings.log.file) else await _newest(make)
+    if newest is not None and newest > time + CLOCK_AHEAD:
+        says = f"the log's newest record is {(newest - time).total_seconds():.0f} s ahead of this clock"
+        yield Finding(Level.FAIL, "clock", says, cure)
+    else:
+        yield Finding(Level.OK, "clock", f"{time:%Y-%m-%dT%H:%M:%SZ}")
+
+
+async def _newest(make: Factory) -> datetime | None:
+    log = await make.log()
+    ends = await log.ends(EVENTS)
+    last = [await log.read(EVENTS, partition, end - 1, 1) for partition, end in ends.items() if end]
+    times = [records[-1].appended_at for records in last if records]
+    return datetime.fromtimestamp(max(times), UTC) if times else None
+
+
+async def _mappings(make: Factory) -> AsyncIterator[Finding]:
+    from adapters.tabular.check import check
+    from adapters.tabular.mapping import load_mapping
+
+    for source in make.settings.sources.values():
+        if source.mapping is None:
+            continue
+        outcomes = check(load_mapping(source.mapping.read_text("utf-8"), str(source.mapping)), source.source)
+        failed = sum(not outcome.passed for outcome in outcomes)
+        level = Level.FAIL if failed else Level.OK
+        cure = f"`backbone source check {source.source.id}` says what differs." if failed else ""
+        yield Finding(level, "mappings", f"{source.mapping}: {len(outcomes)} tests, {failed} failed", cure)
+
+
+async def _drop_folders(make: Factory) -> AsyncIterator[Finding]:
+    for source in make.settings.sources.values():
+        folder = source.folder
+        if folder is None:
+            continue
+        if not folder.is_dir():
+            yield Finding(
+                Level.WARN, "drop folders", f"{folder} is not there", "Is its share mounted? It is made at the start."
+            )
+        elif not os.access(folder, os.R_OK | os.W_OK | os.X_OK):
+            cure = "Let the user that runs the backbone read and write it: files taken in are moved to done/."
+            yield Finding(Level.FAIL, "drop folders", f"{folder} cannot be read and written", cure)
+        else:
+            yield Finding(Level.OK, "drop folders", f"{folder} ({source.source.id})")
+
+
+def _is_not_there(file: Path | None) -> bool:
+    return file is not None and not file.exists()
+
+
+CHECKS: tuple[Check, ...] = (_settings, _data_folder, _secrets, _log, _clock, _mappings, _drop_folders)
