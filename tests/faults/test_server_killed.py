@@ -1,0 +1,101 @@
+"""The server is killed under load, again and again: what was acknowledged is on the timeline, once, in order (P1, P2)."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import signal
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from tests.bench.messages import messages
+from tests.journeys.harness import Backbone, eventually
+
+SENDERS = 16
+
+
+class _Sender:
+    """One source's interface engine: one message in flight, sent again until it is acknowledged."""
+
+    def __init__(self, port: int, share: list[bytes]) -> None:
+        self._port, self._left = port, share
+        self.acknowledged = 0
+
+    async def run(self) -> None:
+        while self._left:
+            try:
+                await self._over_one_connection()
+            except (OSError, asyncio.IncompleteReadError):
+                await asyncio.sleep(0.05)
+
+    async def _over_one_connection(self) -> None:
+        reader, writer = await asyncio.open_connection("127.0.0.1", self._port)
+        try:
+            while self._left:
+                writer.write(b"\x0b" + self._left[0] + b"\x1c\r")
+                answer = await reader.readuntil(b"\x1c\r")
+                assert b"MSA|AA|" in answer, answer
+                self._left.pop(0)
+                self.acknowledged += 1
+        finally:
+            writer.close()
+
+
+async def _kill_under_load(backbone: Backbone, kills: int, count: int, seed: int) -> int:
+    chance = random.Random(seed)
+    sent = list(messages(count))
+    # One person's messages keep their order, as a hospital's do: they all go through one sender.
+    shares: list[list[bytes]] = [[] for _ in range(SENDERS)]
+    for place, message in enumerate(sent):
+        shares[place // 4 % SENDERS].append(message)
+    senders = [_Sender(backbone.mllp_port, share) for share in shares]
+    running = [asyncio.create_task(sender.run()) for sender in senders]
+    for _ in range(kills):
+        await asyncio.sleep(chance.uniform(0.05, 0.6))
+        backbone.end(signal.SIGKILL)
+        await asyncio.to_thread(backbone.start)
+    await asyncio.gather(*running)
+    return sum(sender.acknowledged for sender in senders)
+
+
+def _kills(tmp_path: Path, kills: int, count: int, seed: int) -> None:
+    backbone = Backbone(tmp_path).start()
+    try:
+        acknowledged = asyncio.run(_kill_under_load(backbone, kills, count, seed))
+        assert acknowledged == count
+        eventually(lambda: _behind(backbone) == 0)
+        _check_timelines(backbone, count)
+    finally:
+        backbone.http.close()
+        if backbone.process is not None and backbone.process.poll() is None:
+            backbone.end()
+
+
+def _behind(backbone: Backbone) -> int:
+    person = backbone.person("9990000018")
+    page = backbone.http.get(f"/people/{person}/timeline").json()
+    return int(page["behind"]["events"])
+
+
+def _check_timelines(backbone: Backbone, count: int) -> None:
+    from tests.bench.messages import numbers
+
+    for number, _ in zip(numbers(), range(0, count, 4), strict=False):
+        entries = backbone.timeline(number)
+        kinds = Counter(entry["type"] for entry in entries)
+        assert kinds["encounter-admitted-1"] == 1, "lost or doubled"
+        assert kinds["encounter-discharged-1"] == 1, "lost or doubled"
+        assert all(times == 1 for times in kinds.values()), "doubled"
+        assert [entry["version"] for entry in entries] == [1] * len(entries), "a second version of what came once"
+
+
+def test_ten_kills_under_load_lose_nothing_and_double_nothing(tmp_path: Path) -> None:
+    _kills(tmp_path, kills=10, count=2_000, seed=1)
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("seed", [1, 2, 3, 4])
+def test_fifty_kills_under_load_lose_nothing_and_double_nothing(tmp_path: Path, seed: int) -> None:
+    _kills(tmp_path, kills=50, count=25_000, seed=seed)
