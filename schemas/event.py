@@ -12,6 +12,7 @@ import hashlib
 import uuid
 from datetime import UTC, datetime
 from enum import StrEnum
+from functools import lru_cache
 from typing import Any, Literal
 
 import msgspec
@@ -123,4 +124,10 @@ def event_id(source: str, fact: str, part: str, content_hash: bytes, translation
 
 def instant(moment: datetime) -> str:
     """RFC 3339 in UTC, ``Z``, milliseconds: fixed width, so that text order is time order."""
-    return moment.astimezone(UTC).isoformat(timespec="milliseconds")[:23] + "Z"
+    return _written(moment if moment.tzinfo is UTC else moment.astimezone(UTC))
+
+
+@lru_cache(maxsize=4096)
+def _written(utc: datetime) -> str:
+    """Kept: a file's events share their days, and the time they arrived. UTC only: elsewhere two hours of October are equal."""
+    return utc.isoformat(timespec="milliseconds")[:23] + "Z"
