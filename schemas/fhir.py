@@ -37,15 +37,25 @@ class Fault(NamedTuple):
 def faults_in(resource: Resource) -> list[Fault]:
     """Where ``resource`` is not FHIR R4, at most `FAULTS_MOST` places; empty when it is. Never raises.
 
-    What JSON cannot hold (a date object, half a surrogate pair) is a fault of the whole.
+    What is no JSON value but is written as one (a subclass of ``str``, a date) is judged as it is written, which takes longer.
+    What JSON cannot hold (bytes, half a surrogate pair) is a fault of the whole.
     """
-    validator = _validator()
     try:
-        if validator.is_valid(resource):
-            return []
-        errors = list(islice(validator.iter_errors(resource), FAULTS_MOST))
+        return _faults(resource)
     except ValueError:
+        pass
+    try:
+        return _faults(orjson.loads(orjson.dumps(resource)))
+    except (orjson.JSONEncodeError, orjson.JSONDecodeError):
         return [Fault(_kind(resource), "holds what JSON cannot")]
+
+
+def _faults(resource: Any) -> list[Fault]:
+    """Raises ``ValueError`` on what is no JSON value."""
+    validator = _validator()
+    if validator.is_valid(resource):
+        return []
+    errors = islice(validator.iter_errors(resource), FAULTS_MOST)
     return list(dict.fromkeys(Fault(_element(resource, error), _reason(error)) for error in errors))
 
 

@@ -7,6 +7,7 @@ nowhere else, and whatever else the two disagree on fails `test_a_changed_resour
 from __future__ import annotations
 
 import copy
+import datetime
 import json
 import re
 import subprocess
@@ -23,6 +24,7 @@ from pydantic import ValidationError
 
 from schemas.fhir import FAULTS_MOST, Fault, definitions, faults_in
 from schemas.fhir_r4 import PRIMITIVES, RESOURCES
+from schemas.identifiers import NhsNumber
 
 EXAMPLES: dict[str, dict[str, Any]] = json.loads(Path(__file__).with_name("fhir_examples.json").read_text(encoding="utf-8"))
 PUBLISHED = Path(__file__).parents[3] / "shared" / "data"
@@ -214,6 +216,12 @@ ODD: list[Any] = ["\ud800", b"x", {1: "x"}, object(), float("nan"), float("inf")
 @pytest.mark.parametrize("value", ODD, ids=lambda value: type(value).__name__)
 def test_what_json_cannot_hold_is_a_fault_and_no_exception(value: Any) -> None:
     assert faults_in({"resourceType": "Patient", "name": [{"family": value}]}) != []
+
+
+def test_what_is_written_as_json_is_judged_as_it_is_written() -> None:
+    number, born = NhsNumber("9990000018"), datetime.date(1941, 3, 9)
+    assert faults_in(patient(identifier=[{"value": number}], birthDate=born)) == []
+    assert faults_in(patient(identifier=[{"value": number}], gender=born)) == [Fault("Patient.gender", NO_CODE)]
 
 
 def test_a_resource_nested_as_deeply_as_json_may_be_is_checked_to_the_bottom() -> None:
