@@ -22,7 +22,10 @@ from schemas.fhir_r4 import RESOURCES
 from schemas.resources.bundle import Resource
 
 FAULTS_MOST = 100
-"""Faults named at most: who has as many needs no further one, and a hostile Bundle may hold a million."""
+"""Faults named at most: who has as many needs no further one."""
+ALL_NAMED_BYTES = 16 * 1024
+"""JSON of up to this size has all its faults looked for; of a larger one the first is named. Finding each takes 50 µs, three
+bytes are enough for one, and a hostile Bundle may hold a million."""
 
 
 class Fault(NamedTuple):
@@ -35,7 +38,7 @@ class Fault(NamedTuple):
 
 
 def faults_in(resource: Resource) -> list[Fault]:
-    """Where ``resource`` is not FHIR R4, at most `FAULTS_MOST` places; empty when it is. Never raises.
+    """Where ``resource`` is not FHIR R4: at most `FAULTS_MOST` places, the first of a large one; empty when it is. Never raises.
 
     What is no JSON value but is written as one (a subclass of ``str``, a date) is judged as it is written, which takes longer.
     What JSON cannot hold (bytes, half a surrogate pair) is a fault of the whole.
@@ -55,8 +58,21 @@ def _faults(resource: Any) -> list[Fault]:
     validator = _validator()
     if validator.is_valid(resource):
         return []
-    errors = islice(validator.iter_errors(resource), FAULTS_MOST)
-    return list(dict.fromkeys(Fault(_element(resource, error), _reason(error)) for error in errors))
+    if _is_small(resource):
+        errors = islice(validator.iter_errors(resource), FAULTS_MOST)
+        return list(dict.fromkeys(Fault(_element(resource, error), _reason(error)) for error in errors))
+    try:
+        validator.validate(resource)
+    except ValidationError as error:
+        return [Fault(_element(resource, error), _reason(error))]
+    return []
+
+
+def _is_small(resource: Any) -> bool:
+    try:
+        return len(orjson.dumps(resource)) <= ALL_NAMED_BYTES
+    except orjson.JSONEncodeError:
+        return False
 
 
 @cache
