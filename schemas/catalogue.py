@@ -68,6 +68,9 @@ class EventType(NamedTuple):
     movement: Movement = Movement.STATES
     sensitivity: Sensitivity = Sensitivity.NORMAL
     """The least an event of this type has; a record's own restriction raises it."""
+    in_passing: bool = False
+    """Some systems say it again in messages about something else, at their time: an equal statement repeats it, whatever its
+    time, and tells nothing else that the message's own event does not."""
 
 
 _P, _E, _R, _N, _S = Kind.PERSON, Kind.ENCOUNTER, Kind.REFERRAL, Kind.NOTICE, Kind.SERVICE
@@ -81,13 +84,13 @@ _WHAT_SUMMARY = "[: {what}, {summary}|: {what}|: {summary}]"
 _ROWS = (
     EventType("person-registered-1", "Patient", _P, _ADMIN, "Registered with {source}", _SNAPSHOT),
     EventType("person-changed-1", "Patient", _P, _ADMIN, "Personal details updated by {source}", _SNAPSHOT),
-    EventType("person-died-1", "Patient", _P, _CRISIS, "Died"),
+    EventType("person-died-1", "Patient", _P, _CRISIS, "Died", in_passing=True),
     EventType("records-merged-1", "Patient", _P, _ADMIN, "Two records joined into one at {source}"),
     EventType("encounter-planned-1", "Encounter", _E, _PLAN, "[{kind}|Stay] planned[ at {place}]"),
     EventType("encounter-admitted-1", "Encounter", _E, _CRISIS, "Admitted[ to {place}]"),
     EventType("encounter-transferred-1", "Encounter", _E, _ADMIN, "Moved[ to {place}]"),
     EventType("encounter-changed-1", "Encounter", _E, _ADMIN, "[{movement}: ]details of stay updated[ at {place}]", _SNAPSHOT),
-    EventType("encounter-discharge-planned-1", "Encounter", _E, _PLAN, _LEAVING),
+    EventType("encounter-discharge-planned-1", "Encounter", _E, _PLAN, _LEAVING, in_passing=True),
     EventType("encounter-discharged-1", "Encounter", _E, _SUPPORT, _DISCHARGED),
     EventType("encounter-attended-1", "Encounter", _E, _SUPPORT, "Seen[ at {place}][: {reason}]"),
     EventType("encounter-cancelled-1", "Encounter", _E, _ADMIN, "[{movement} ]cancelled[ at {place}]", _WITHDRAWS),
