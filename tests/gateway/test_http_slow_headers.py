@@ -1,0 +1,45 @@
+"""A connection that does not say what it wants is closed; one that does is served, however often."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import httpx2
+import pytest
+from starlette.types import Receive, Scope, Send
+
+from tests.gateway.served import connect, everything_from, served
+
+WITHIN_S = 0.3
+
+
+async def hello(scope: Scope, receive: Receive, send: Send) -> None:
+    await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"2")]})
+    await send({"type": "http.response.body", "body": b"hi"})
+
+
+@pytest.fixture(scope="module")
+def url() -> Iterator[str]:
+    with served(hello, WITHIN_S) as base:
+        yield base
+
+
+@pytest.mark.parametrize("sent", [b"", b"GET", b"GET / HTTP/1.1\r\nHost: x\r\n", b"POST / HTTP/1.1\r\nX: " + b"y" * 100])
+def test_headers_that_do_not_end_are_cut_off(url: str, sent: bytes) -> None:
+    with connect(url) as connection:
+        connection.sendall(sent)
+        assert everything_from(connection) == b""
+
+
+def test_a_second_request_has_its_own_time(url: str) -> None:
+    with connect(url) as connection:
+        connection.sendall(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+        assert connection.recv(4096).endswith(b"hi")
+        connection.sendall(b"GET / HTTP/1.1\r\n")
+        assert everything_from(connection) == b""
+
+
+def test_an_open_connection_is_served_again_and_again(url: str) -> None:
+    with httpx2.Client(base_url=url) as client:
+        for _ in range(50):
+            assert client.get("/").text == "hi"
