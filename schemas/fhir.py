@@ -38,7 +38,7 @@ class Fault(NamedTuple):
 
 
 def faults_in(resource: Resource) -> list[Fault]:
-    """Where ``resource`` is not FHIR R4: at most `FAULTS_MOST` places, the first of a large one; empty when it is. Never raises.
+    """Where ``resource`` is not FHIR R4: at most `FAULTS_MOST` places, the first of a large one; none when it is.
 
     What is no JSON value but is written as one (a subclass of ``str``, a date) is judged as it is written, which takes longer.
     What JSON cannot hold (bytes, half a surrogate pair) is a fault of the whole.
