@@ -54,8 +54,13 @@ class EmbeddedLog:
         self._followers: set[EmbeddedFollower] = set()
         self._writer = GroupWriter(path, partitions, self._patience, self._wake)
         self._reading = ThreadPoolExecutor(1, "log-reader")
-        self._reader: EmbeddedReader | None = None
         self._closed = False
+        try:
+            self._reader: EmbeddedReader | None = self._open_reader()
+            """Opened at once: while it is open, the write-ahead file stays, and a full disk cannot keep readers from it."""
+        except LogUnavailable:
+            self._writer.finish()
+            raise
 
     async def append(self, records: Sequence[NewRecord]) -> Sequence[Position]:
         return await self._writer.submit(entries_of(records, self._partitions)) if records else ()

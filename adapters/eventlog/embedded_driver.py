@@ -72,8 +72,10 @@ def open_to_append(path: Path, partitions: int, wait: float, *, make: bool) -> s
         connection = _open(path, "rwc" if make else "rw", wait)
         try:
             prepare(connection, partitions)
-        except BaseException:
+        except BaseException as error:
             connection.close()
+            if isinstance(error, SettingsError):
+                error.where = str(path)
             raise
         return connection
 

@@ -122,7 +122,8 @@ class GroupWriter:
             _tell([(job, self._fault(error)) for job in group])
             return
         while group:
-            self._write([job for job in group if not job.future.done()])  # who gave up is about to send again
+            if live := [job for job in group if not job.future.done()]:  # who gave up is about to send again
+                self._write(live)
             group = self._next_group(wait=False) if time.monotonic() < until else []
         if self._appender and self._since_checkpoint >= CHECKPOINT_BYTES:
             self._checkpoint(self._appender)
