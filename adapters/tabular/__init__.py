@@ -1,0 +1,1 @@
+"""Tables, lists of objects and forms of any system, read by that system's mapping file."""

@@ -1,0 +1,53 @@
+"""What a reader must know of a mapping to find the rows in some content, and what a row is."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any, NamedTuple
+
+from schemas.errors import RejectedInput
+
+KINDS = ("csv", "xlsx", "json", "ndjson", "form")
+"""What a mapping may read."""
+FLAT = frozenset({"csv", "xlsx", "form"})
+"""Kinds whose cells are texts."""
+
+
+BLANK: tuple[Any, ...] = (None, "", [], {})
+"""Cells that say nothing."""
+
+
+def trim(cell: Any) -> Any:
+    """A cell without the white space around it."""
+    return cell.strip() if isinstance(cell, str) else cell
+
+
+class Layout(NamedTuple):
+    """What the content of one source looks like."""
+
+    kind: str
+    """One of `KINDS`. A table is read as what it is, CSV or spreadsheet, whichever of the two is said."""
+    required: tuple[str, ...]
+    """Columns without which a table is refused."""
+    wanted: frozenset[str] | None
+    """Columns the mapping reads; ``None`` for all of them."""
+    delimiter: str = ""
+    sheet: str = ""
+
+
+class Row(NamedTuple):
+    """One unit of success or rejection."""
+
+    position: str
+    """``line 12``, ``row 12``, ``entry 3``."""
+    cells: dict[str, Any]
+    """What the mapping reads, by column: trimmed, blank ones left out."""
+    blank: bool
+    """No cell holds anything, wanted or not."""
+    content: Callable[[], bytes]
+    """The row as content of its own, header included: reading it gives the same row."""
+    fault: RejectedInput | None = None
+    """Why it cannot be used."""
+
+
+Rows = Iterator[Row]

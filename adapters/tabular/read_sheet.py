@@ -1,0 +1,187 @@
+"""Spreadsheets (xlsx, xls, ods), as tables of texts: a cell is what it shows, a formula its last result.
+
+The first row that holds anything is the header. Of a workbook with several filled sheets the mapping names one: the others
+would be lost without a word.
+
+Source: ECMA-376 part 1; [MS-XLS]; ODF 1.3.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import subprocess  # nosec B404
+import sys
+from collections.abc import Iterator, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any, BinaryIO, NamedTuple
+
+import orjson
+
+from adapters.tabular.archive import Archive, check_archive
+from adapters.tabular.columns import Columns, cells_of, columns, refuse_unnamed, unnamed
+from adapters.tabular.failed import Cells, failed_cells
+from adapters.tabular.layout import Layout, Row, Rows
+from adapters.tabular.limits import (
+    SHEET_BYTES_MOST,
+    SHEET_CELLS_MOST,
+    SHEET_MEMORY_MOST,
+    SHEET_ROWS_FULL,
+    SHEET_SECONDS_MOST,
+)
+from schemas.errors import InvalidValue, RejectedInput, TooLarge, Unreadable
+
+ZIP = b"PK\x03\x04"
+"""How xlsx and ods begin."""
+COMPOUND = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
+"""How xls begins, and an encrypted xlsx ([MS-CFB] §2.2)."""
+_ENCRYPTED_PACKAGE = "EncryptedPackage".encode("utf-16-le")
+"""Name of the stream that an encrypted xlsx consists of ([MS-OFFCRYPTO] §2.3.4.4)."""
+_OPENER = Path(__file__).with_name("open_sheet.py")
+
+_DAMAGED = Unreadable(
+    "the spreadsheet is damaged, or spread over more cells than can be held", cure="Save it anew, or send it as CSV."
+)
+_REFUSALS: dict[str, RejectedInput] = {
+    "encrypted": Unreadable(
+        "the spreadsheet is encrypted", cure="Send it without a password, through a door that is encrypted itself."
+    ),
+    "damaged": _DAMAGED,
+    "no such sheet": Unreadable(
+        "the workbook has no sheet of the name the mapping gives", cure="Mend `sheet` in the mapping, or the workbook."
+    ),
+    "several sheets": Unreadable(
+        "the workbook has more than one filled sheet",
+        cure="Name the one to read in the mapping (`sheet: …`), or hide or delete the others.",
+    ),
+    "empty": Unreadable("the workbook is empty", cure="Check how the file was made and sent, then send it again whole."),
+    "too many cells": TooLarge(
+        f"the sheet has more than {SHEET_CELLS_MOST:,} cells", cure="Send it as CSV, which has no such limit."
+    ),
+    "too much text": TooLarge("the sheet holds too much text", cure="Send it as CSV, which has no such limit."),
+}
+
+
+class _Sheet(NamedTuple):
+    """A sheet that was opened."""
+
+    name: str
+    rows: int
+    column: int
+    """Of the first column used, from 0."""
+    lines: bytes
+    """Each row as a line of JSON."""
+
+
+def is_sheet(start: bytes) -> bool:
+    """Whether content that starts like this is a spreadsheet."""
+    return start.startswith((ZIP, COMPOUND))
+
+
+def read_sheet(content: BinaryIO, layout: Layout) -> Rows:
+    """The rows of ``content``. Raises `Unreadable` or `TooLarge` before the first when the whole is refused."""
+    if content.seek(0, 2) > SHEET_BYTES_MOST:
+        raise TooLarge(
+            f"the spreadsheet has more than {SHEET_BYTES_MOST:,} bytes", cure="Send it as CSV, which has no such limit."
+        )
+    content.seek(0)
+    archive = check_archive(content) if content.read(4) == ZIP else None
+    content.seek(0)
+    whole = content.read()
+    if archive is None and _ENCRYPTED_PACKAGE in whole:
+        raise _again(_REFUSALS["encrypted"])
+    sheet = _open(whole, layout.sheet)
+    if sheet.rows >= SHEET_ROWS_FULL[_format(archive)]:
+        raise TooLarge(
+            "the sheet is full to the last row of its format, so what came after it is lost",
+            cure="Send it as CSV, or in several sheets.",
+        )
+    return _table(sheet, failed_cells(archive, sheet.name) if archive else set(), layout)
+
+
+def _format(archive: Archive | None) -> str:
+    if archive is None:
+        return "xls"
+    return "ods" if "content.xml" in archive.parts else "xlsx"
+
+
+def _again(refusal: RejectedInput) -> RejectedInput:
+    """A new one of the same words: an exception that is raised keeps what raised it."""
+    return type(refusal)(refusal.message, cure=refusal.cure)
+
+
+def _open(whole: bytes, sheet: str) -> _Sheet:
+    asked = {"sheet": sheet, "memory": SHEET_MEMORY_MOST, "seconds": SHEET_SECONDS_MOST, "cells": SHEET_CELLS_MOST}
+    try:
+        # This package's own program, by its full path, without a shell; no word of the arguments comes from outside.
+        done = subprocess.run(  # noqa: S603  # nosec B603
+            [sys.executable, "-I", str(_OPENER)],
+            input=orjson.dumps(asked) + b"\n" + whole,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            timeout=SHEET_SECONDS_MOST * 2,
+            check=False,
+        )
+    except subprocess.TimeoutExpired:
+        raise _again(_DAMAGED) from None
+    told, _, lines = done.stdout.partition(b"\n")
+    if done.returncode or not told:
+        raise _again(_DAMAGED)
+    found: dict[str, Any] = orjson.loads(told)
+    if "refused" in found:
+        raise _again(_REFUSALS[found["refused"]])
+    return _Sheet(found["sheet"], found["rows"], found["column"], lines)
+
+
+def _table(sheet: _Sheet, failed: Cells, layout: Layout) -> Rows:
+    rows = _numbered(sheet.lines)
+    number, header = next(rows, (0, []))
+    found = columns(header, layout, f"row {number}")
+    nameless = unnamed(found.names)
+    filled = False
+    for at, row in rows:
+        filled = True
+        for place in nameless:
+            if row[place].strip():
+                raise refuse_unnamed(place, f"row {at}")
+    if not filled:
+        raise Unreadable("the sheet has a header row and nothing under it", cure="Check how it was made, then send it again.")
+    return _rows(sheet, number, header, found, failed, layout)
+
+
+def _numbered(lines: bytes) -> Iterator[tuple[int, list[str]]]:
+    """The rows that hold anything, with their number as the spreadsheet shows it."""
+    for number, line in enumerate(io.BytesIO(lines), 1):
+        row: list[str] = orjson.loads(line)
+        if any(map(str.strip, row)):
+            yield number, row
+
+
+def _rows(sheet: _Sheet, header_at: int, header: Sequence[str], found: Columns, failed: Cells, layout: Layout) -> Rows:
+    places = {name: place for place, name in enumerate(found.names) if name in found.picked}
+    failed_rows = {row for row, _ in failed}
+    for at, line in enumerate(io.BytesIO(sheet.lines), 1):
+        if at <= header_at:
+            continue
+        row: list[str] = orjson.loads(line)
+        where = f"row {at}"
+        fault = _failed(places, failed, at - 1, sheet.column, where) if at - 1 in failed_rows else None
+        cells = {} if fault else cells_of(found, row)
+        blank = not cells and not fault and not any(map(str.strip, row))
+        yield Row(where, cells, blank, partial(as_csv, header, row, layout.delimiter), fault)
+
+
+def _failed(places: dict[str, int], failed: Cells, row: int, first: int, where: str) -> RejectedInput | None:
+    """The fault of a row with a failed formula in a column the mapping reads."""
+    named = [f'"{name}"' for name, place in places.items() if (row, place + first) in failed]
+    if not named:
+        return None
+    return InvalidValue("a formula failed, so that the cell holds no value", where=f"{where}, column {' and '.join(named)}")
+
+
+def as_csv(header: Sequence[str], row: Sequence[str], delimiter: str) -> bytes:
+    """Header and row as CSV, which reads as the same row."""
+    text = io.StringIO(newline="")
+    csv.writer(text, delimiter=delimiter or ",").writerows((header, row))
+    return text.getvalue().encode()

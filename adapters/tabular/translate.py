@@ -1,0 +1,303 @@
+"""Translates the rows of one system by its mapping file.
+
+A row is one unit of success or rejection. What makes its events' ids is the row's own cells that the mapping reads, by column:
+the same row in next week's extract, among other rows, in another order, as xlsx or as CSV, is the same event.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator
+from datetime import timedelta
+from typing import Any, BinaryIO
+
+import orjson
+
+from adapters.compose import Origin, Statement, compose, content_hash
+from adapters.tabular import dates
+from adapters.tabular.complete import complete
+from adapters.tabular.dates import ImpossibleError
+from adapters.tabular.entry import Entry, Value
+from adapters.tabular.explain import fields_of
+from adapters.tabular.functions import text_of
+from adapters.tabular.layout import FLAT, Row
+from adapters.tabular.leaf import Part, Scope
+from adapters.tabular.mapping import Mapping
+from adapters.tabular.read import read
+from adapters.translator import Arrival, Field, Item, Rejection
+from schemas.errors import InvalidValue, MissingIdentifier, RejectedInput
+from schemas.event import Event, Precision, Sensitivity
+from schemas.identifiers import LocalId, NhsNumber, RecordKey, nhs_number
+from schemas.resources.bundle import Resource, patient_reference
+from schemas.resources.person import local_identifier, nhs_number_identifier, unchecked_number_identifier
+
+AHEAD = timedelta(days=1)
+"""A sender's clock, or its time zone, may be wrong by so much before a time counts as one in the future."""
+MAY_LIE_AHEAD = frozenset({"encounter-planned-1", "encounter-discharge-planned-1"})
+"""Event types that say what is to come."""
+KEPT = 500
+"""People whose details are kept while a file is read: those of the rows just before, in about 1 MB."""
+_BETWEEN = "|"
+"""Between the parts of a record identifier made of several columns."""
+
+
+class TabularTranslator:
+    """The translator of one mapping."""
+
+    def __init__(self, mapping: Mapping) -> None:
+        self._mapping = mapping
+        self.version = mapping.version
+
+    def translate(self, content: BinaryIO, arrival: Arrival) -> Iterator[Item]:
+        """The items of ``content``, one a row, in order; a single one with ``whole`` when it is refused as a whole."""
+        try:
+            rows = read(content, self._mapping.layout)
+        except RejectedInput as refusal:
+            yield Item("file", rejection=Rejection(refusal, b"", whole=True))
+            return
+        speaker = _Speaker(self._mapping, arrival)
+        for row in rows:
+            yield speaker.item(row)
+
+    def item(self, row: Row, arrival: Arrival) -> Item:
+        """What becomes of one row that was read, or made up for a test."""
+        return _Speaker(self._mapping, arrival).item(row)
+
+    def fields(self, content: bytes) -> Iterator[Field]:
+        """The fields of the first row in ``content``; none when it cannot be read."""
+        try:
+            rows = read(io.BytesIO(content), self._mapping.layout._replace(wanted=None))
+            first = next((row for row in rows if not row.blank and not row.fault), None)
+        except RejectedInput:
+            return
+        if first:
+            yield from fields_of(first, self._mapping.layout)
+
+
+def _person_columns(mapping: Mapping) -> tuple[str, ...] | None:
+    """The columns that decide whose a row is and what it says of them; ``None`` when that cannot be told, or held."""
+    read = mapping.person.columns
+    if read is None or mapping.layout.kind not in FLAT:
+        return None
+    return tuple(sorted({*read, *mapping.record, mapping.nhs_number} - {""}))
+
+
+class _Person:
+    """Whose a row is."""
+
+    __slots__ = ("flags", "identifiers", "key")
+
+    def __init__(self, key: RecordKey, identifiers: list[Resource], flags: tuple[str, ...] = ()) -> None:
+        self.key = key
+        self.identifiers = identifiers
+        self.flags = flags
+
+
+class _Speaker:
+    """Says what rows state, for one arrival."""
+
+    def __init__(self, mapping: Mapping, arrival: Arrival) -> None:
+        self._mapping = mapping
+        self._arrival = arrival
+        self._latest = arrival.received_at + AHEAD
+        self._kept: dict[tuple[Any, ...], tuple[_Person, Resource]] = {}
+        self._person_columns = _person_columns(mapping)
+        self._sorted = mapping.layout.kind in FLAT
+        self._today = arrival.received_at.astimezone(dates.LONDON).date().isoformat()
+
+    def item(self, row: Row) -> Item:
+        """What becomes of ``row``."""
+        if row.fault:
+            return Item(row.position, rejection=Rejection(row.fault, row.content()))
+        if row.blank:
+            return Item(row.position)
+        try:
+            events, flags = self._events(row)
+        except RejectedInput as rejection:
+            return Item(row.position, rejection=Rejection(rejection, row.content()))
+        return Item(row.position, events, flags=flags)
+
+    def _events(self, row: Row) -> tuple[tuple[Event, ...], tuple[str, ...]]:
+        wanted = self._wanted(row)
+        if not wanted:
+            return (), ()
+        person, patient = self._whose(row)
+        digest = content_hash(orjson.dumps(row.cells, option=None if self._sorted else orjson.OPT_SORT_KEYS))
+        origin = Origin(self._arrival, digest, self._mapping.version)
+        events = []
+        for entry in wanted:
+            statement = self._statement(entry, row, person, patient)
+            if statement:
+                events.append(self._compose(statement, origin, row.position))
+        return tuple(events), person.flags
+
+    def _wanted(self, row: Row) -> list[Entry]:
+        """The entries whose condition holds."""
+        mapping = self._mapping
+        try:
+            scope = mapping.conditions.scope(row.cells)
+            wanted = [entry for entry in mapping.each if entry.when is None or entry.when(scope)]
+        except (InvalidValue, ImpossibleError) as error:
+            raise mapping.conditions.blame(row.cells, error, row.position) from None
+        if not wanted and mapping.rejects_unmatched:
+            columns = sorted(frozenset[str]().union(*(leaf.columns for leaf in mapping.conditions.leaves)))
+            named = " and ".join(f'"{column}"' for column in columns)
+            raise InvalidValue("the row is of no kind that the mapping knows", where=f"{row.position}, column {named}")
+        return wanted
+
+    def _whose(self, row: Row) -> tuple[_Person, Resource]:
+        """The person and their Patient. An extract repeats a person's details on each of their rows: the last ones are kept."""
+        if self._person_columns is None:
+            person = self._person(row)
+            return person, self._patient(row, person)
+        said = tuple(map(row.cells.get, self._person_columns))
+        found = self._kept.get(said)
+        if found is None:
+            person = self._person(row)
+            found = person, self._patient(row, person)
+            if len(self._kept) >= KEPT:
+                self._kept.clear()
+            self._kept[said] = found
+        return found
+
+    def _person(self, row: Row) -> _Person:
+        local = _joined(row, self._mapping.record)
+        number, identifiers, flags = self._number(row)
+        source, pseudonyms = self._arrival.source, self._arrival.pseudonyms
+        if local:
+            identifiers.insert(0, local_identifier(source, local))
+            return _Person(pseudonyms.record(source.id, local), identifiers, flags)
+        if number:
+            return _Person(pseudonyms.record_by_number(source.id, number), identifiers, flags)
+        columns = [*self._mapping.record, *([self._mapping.nhs_number] if self._mapping.nhs_number else [])]
+        named = " and ".join(f'"{column}"' for column in columns)
+        raise MissingIdentifier("nothing says whose record the row is", where=f"{row.position}, column {named}")
+
+    def _number(self, row: Row) -> tuple[NhsNumber | None, list[Resource], tuple[str, ...]]:
+        """A number that cannot be one is kept as it was sent, flagged, and never linked on."""
+        column = self._mapping.nhs_number
+        text = _text(row, column) if column else ""
+        if not text:
+            return None, [], ()
+        number = nhs_number(text)
+        if number is None:
+            return None, [unchecked_number_identifier(text)], (f'nhs-number-invalid at column "{column}"',)
+        return number, [nhs_number_identifier(number, "", self._arrival.source)], ()
+
+    def _patient(self, row: Row, person: _Person) -> Resource:
+        mapping = self._mapping
+        try:
+            patient = mapping.patient(mapping.person.scope(row.cells))
+        except (InvalidValue, ImpossibleError) as error:
+            raise mapping.person.blame(row.cells, error, row.position) from None
+        patient["identifier"] = [*person.identifiers, *patient.get("identifier", ())]
+        for leaf in mapping.birth:
+            said = patient.get(leaf.target.removeprefix("patient."))
+            if isinstance(said, str) and said[:10] > self._today:
+                raise leaf.fault("is a date in the future", row.position)
+        return patient
+
+    def _statement(self, entry: Entry, row: Row, person: _Person, patient: Resource) -> Statement | None:
+        if entry.record:
+            local = _joined(row, entry.record)
+            if not local:
+                return None
+            person, patient = self._other(local)
+        part = entry.part
+        try:
+            scope = part.scope(row.cells)
+            return self._stated(entry, scope, row, person, patient)
+        except (InvalidValue, ImpossibleError) as error:
+            raise _placed(error, part, row) from None
+
+    def _other(self, local: LocalId) -> tuple[_Person, Resource]:
+        """Another person that the row names by the source's identifier and says nothing else of."""
+        source = self._arrival.source
+        identifiers = [local_identifier(source, local)]
+        key = self._arrival.pseudonyms.record(source.id, local)
+        return _Person(key, identifiers), {"resourceType": "Patient", "identifier": identifiers}
+
+    def _stated(self, entry: Entry, scope: Scope, row: Row, person: _Person, patient: Resource) -> Statement:
+        kind = entry.type
+        said, precision = self._occurred(entry, scope, row)
+        focus = patient
+        if entry.focus:
+            focus = entry.focus(scope)
+            complete(focus, kind.name, said, patient_reference(person.key))
+        return Statement(
+            type=kind,
+            record=person.key,
+            natural_key=(entry.fact, *_natural_key(entry, scope, row)),
+            happened_at=dates.happened_at(said),
+            focus=focus,
+            patient=patient,
+            others=tuple(build(scope) for build in entry.others),
+            precision=precision,
+            sequence=_said(entry.sequence, scope),
+            thread=_said(entry.thread, scope),
+            sensitivity=_sensitivity(entry, scope, row),
+        )
+
+    def _occurred(self, entry: Entry, scope: Scope, row: Row) -> tuple[str, Precision]:
+        said = entry.occurred_at.run(scope)
+        if not isinstance(said, str) or not said:
+            raise entry.occurred_at.fault("does not say when it happened", row.position)
+        try:
+            happened_at = dates.happened_at(said)
+        except (ValueError, KeyError):
+            raise entry.occurred_at.fault("is not made a date by the expression", row.position) from None
+        if happened_at > self._latest and entry.type.name not in MAY_LIE_AHEAD:
+            raise entry.occurred_at.fault("is a date in the future", row.position)
+        return said, dates.precision(said)
+
+    @staticmethod
+    def _compose(statement: Statement, origin: Origin, position: str) -> Event:
+        try:
+            return compose(statement, origin)
+        except InvalidValue as fault:
+            where = f"{position}, {fault.where} of {statement.type.name}"
+            raise InvalidValue(fault.message, where=where, cure=fault.cure) from None
+
+
+def _placed(error: InvalidValue | ImpossibleError, part: Part, row: Row) -> InvalidValue:
+    """``error`` with its place: one that has a place already knows better."""
+    return error if isinstance(error, InvalidValue) and error.where else part.blame(row.cells, error, row.position)
+
+
+def _text(row: Row, column: str) -> str:
+    """A cell that identifies, as text."""
+    try:
+        return text_of(row.cells.get(column))
+    except ImpossibleError as impossible:
+        raise InvalidValue(f"the value {impossible}", where=f'{row.position}, column "{column}"') from None
+
+
+def _joined(row: Row, columns: tuple[str, ...]) -> LocalId | None:
+    """The identifier made of these columns; ``None`` unless every one of them says something."""
+    texts = [_text(row, column) for column in columns]
+    return LocalId(_BETWEEN.join(texts)) if texts and all(texts) else None
+
+
+def _natural_key(entry: Entry, scope: Scope, row: Row) -> list[str]:
+    texts = [text if isinstance(text, str) else text_of(text) for text in [part.value(scope) for part in entry.key]]
+    if not any(texts):
+        columns = " and ".join(f'"{part.column}"' for part in entry.key if part.column)
+        raise InvalidValue(
+            f"nothing names the fact of {entry.type.name}", where=f"{row.position}, column {columns or 'of the key'}"
+        )
+    return texts
+
+
+def _said(value: Value | None, scope: Scope) -> str:
+    if value is None:
+        return ""
+    said = value(scope)
+    return said if isinstance(said, str) else text_of(said)
+
+
+def _sensitivity(entry: Entry, scope: Scope, row: Row) -> Sensitivity:
+    text = _said(entry.sensitivity, scope)
+    try:
+        return Sensitivity(text) if text else Sensitivity.NORMAL
+    except ValueError:
+        raise InvalidValue(f"the sensitivity of {entry.type.name} is none of N, R and V", where=row.position) from None
