@@ -19,6 +19,7 @@ MESSAGE_MOST_BYTES = 16 * 1024 * 1024
 """The longest message, as over MLLP. It is held whole, which a file of rubbish without an end must not be."""
 _BEGINS = re.compile(rb"(?<=[\r\n])(?=\x0b?(?:MSH|BHS|BTS|FHS|FTS)[^A-Za-z0-9\r\n])")
 _ENVELOPES = {b"FHS": b"FTS", b"BHS": b"BTS"}
+_MSH = b"MSH"
 _BLANK = b" \t\r\n\x0b\x1c"
 _MARK = b"\xef\xbb\xbf"
 
@@ -29,6 +30,9 @@ def messages(content: BinaryIO) -> Iterator[bytes]:
     Raises before the first is given out: `Unreadable` when a batch is not whole, `TooLarge` when a message is.
     """
     first = content.read(CHUNK_BYTES)
+    if len(first) < CHUNK_BYTES and first.startswith(_MSH) and first.find(_MSH, 1) < 0:
+        yield first
+        return
     if len(first) < CHUNK_BYTES:
         pieces = _BEGINS.split(first)
         if len(pieces) > 1 or _kind(first):

@@ -37,15 +37,9 @@ MOBILE = "CP"
 
 def components(syntax: Syntax, sent: str) -> list[str]:
     """What each component says, at least thirteen of them; of one in sub-components the first says it all (FN, SAD, HD)."""
-    said = []
-    for part in syntax.components(sent):
-        if not part:
-            said.append("")
-        elif syntax.sub in part:
-            said.append(next(filter(None, syntax.subs(part)), ""))
-        else:
-            said.append(syntax.text(part))
-    return said + _PADDING
+    if syntax.sub in sent:
+        return [next(filter(None, syntax.subs(part)), "") for part in syntax.components(sent)] + _PADDING
+    return [*map(syntax.text, sent.split(syntax.component)), *_PADDING]
 
 
 def name(syntax: Syntax, sent: str) -> Resource | None:

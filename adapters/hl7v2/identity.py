@@ -8,9 +8,9 @@ Source: HL7 v2.4 §2.8.6 (CX), §3.3.2.3 (PID-3); HSCIC ITK HL7 V2 (CX-4, PID-32
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
+from adapters.hl7v2.datatypes import components
 from adapters.hl7v2.message import Segment
 from adapters.hl7v2.quirks import LOCAL_TYPES, NHS_AUTHORITIES, NHS_TYPES, NO_RECORD_TYPES, VERIFICATION
 from adapters.hl7v2.reading import Reading
@@ -42,11 +42,10 @@ class _Sent(NamedTuple):
     authority: str
     kind: str
     """CX-5 in capitals."""
-
-    @property
-    def national(self) -> bool:
-        """Whether it was sent as an NHS number."""
-        return self.kind in NHS_TYPES or self.authority.upper() in NHS_AUTHORITIES
+    national: bool
+    """It was sent as an NHS number."""
+    number: NhsNumber | None
+    """The NHS number that it is."""
 
 
 def identity(pid: Segment, reading: Reading) -> Identity:
@@ -54,17 +53,18 @@ def identity(pid: Segment, reading: Reading) -> Identity:
 
     Raises `MissingIdentifier` when it names nobody.
     """
-    sent = list(_identifiers(pid.repetitions(3), pid.syntax))
+    sent = _identifiers(pid.repetitions(3), pid.syntax)
     source, keys = reading.site.source, reading.arrival.pseudonyms
     numbers = _numbers(pid, sent, reading)
     local = _local(sent, source.organisation)
-    if local is not None:
-        record = keys.record(source.id, LocalId(local.value))
+    if local is None:
+        record, identifiers = keys.record_by_number(source.id, _only(numbers)), []
     else:
-        record = keys.record_by_number(source.id, _only(numbers))
-    identifiers = [local_identifier(source, LocalId(local.value))] if local else []
-    identifiers += [nhs_number_identifier(number, status, source) for number, status in numbers.items()]
-    identifiers += _others(sent, local)
+        own = LocalId(local.value)
+        record, identifiers = keys.record(source.id, own), [local_identifier(source, own)]
+    for number, status in numbers.items():
+        identifiers.append(nhs_number_identifier(number, status, source))
+    identifiers += [_other(one) for one in sent if one is not local and one.value and not one.number]
     return Identity(record, identifiers)
 
 
@@ -74,29 +74,31 @@ def replaced(mrg: Segment, pid: Segment, reading: Reading) -> list[Resource]:
     One without authority and type, as some systems send it, is what its neighbour in PID-3 is: "positions matched".
     The source's own identifier is what other messages knew the record by; an NHS number only where there is nothing else.
     """
-    syntax, source = pid.syntax, reading.site.source
-    beside = list(_identifiers(pid.repetitions(3), syntax))
-    sent = [
-        one._replace(authority=beside[place].authority, kind=beside[place].kind)
-        if not (one.authority or one.kind) and place < len(beside)
-        else one
-        for place, one in enumerate(_identifiers(mrg.repetitions(1), syntax))
-    ]
+    source = reading.site.source
+    beside = _identifiers(pid.repetitions(3), pid.syntax)
+    sent = _identifiers(mrg.repetitions(1), mrg.syntax)
+    for place, one in enumerate(sent[: len(beside)]):
+        if not (one.authority or one.kind):
+            sent[place] = _identifier(one.value, one.check, beside[place].authority, beside[place].kind)
     local = _local(sent, source.organisation)
     if local is not None:
         return [local_identifier(source, LocalId(local.value))]
-    numbers = (nhs_number(one.value) for one in sent if one.national)
-    return [{"system": NHS_NUMBER, "value": str(number)} for number in numbers if number]
+    return [{"system": NHS_NUMBER, "value": str(one.number)} for one in sent if one.number]
 
 
-def _identifiers(repetitions: Iterable[str], syntax: Syntax) -> Iterator[_Sent]:
+def _identifiers(repetitions: list[str], syntax: Syntax) -> list[_Sent]:
     """Those that hold a value, or a trace status in the place of one."""
+    found = []
     for repetition in repetitions:
-        parts = [*syntax.components(repetition), "", "", "", "", ""]
-        value, check, kind = syntax.text(parts[0]), syntax.text(parts[1]), syntax.text(parts[4])
-        authority = next(filter(None, syntax.subs(parts[3])), "")
-        if value or check:
-            yield _Sent(value, check, authority, kind.upper())
+        said = components(syntax, repetition)
+        if said[0] or said[1]:
+            found.append(_identifier(said[0], said[1], said[3], said[4].upper()))
+    return found
+
+
+def _identifier(value: str, check: str, authority: str, kind: str) -> _Sent:
+    national = kind in NHS_TYPES or authority.upper() in NHS_AUTHORITIES
+    return _Sent(value, check, authority, kind, national, nhs_number(value) if national else None)
 
 
 def _local(sent: list[_Sent], organisation: str) -> _Sent | None:
@@ -114,37 +116,40 @@ def _numbers(pid: Segment, sent: list[_Sent], reading: Reading) -> dict[NhsNumbe
     """
     numbers: dict[NhsNumber, str] = {}
     for one in sent:
-        number = nhs_number(one.value) if one.national and one.value else None
-        if number:
-            numbers.setdefault(number, VERIFICATION.get(one.check, ""))
+        if one.number:
+            numbers.setdefault(one.number, VERIFICATION.get(one.check, ""))
         elif one.national and one.value:
             reading.flag("nhs-number-invalid", "PID-3")
-    _add_external(pid, numbers)
+    if not numbers and pid.fields[2]:
+        numbers = _external(pid)
     if len(numbers) > 1:
         reading.flag("nhs-numbers-differ", "PID-3")
         return dict.fromkeys(numbers, UNTRACED)
-    stated = _stated_status(pid, reading) if numbers else ""
-    return {number: status or stated for number, status in numbers.items()}
+    for number, status in numbers.items():
+        numbers[number] = status or _stated_status(pid, reading)
+    return numbers
 
 
-def _add_external(pid: Segment, numbers: dict[NhsNumber, str]) -> None:
+def _external(pid: Segment) -> dict[NhsNumber, str]:
     """PID-2, where the ITK has nothing and some systems the NHS number.
 
     One in eleven hospital numbers of ten digits would pass for an NHS number, so an unmarked one counts as not traced.
     """
     for one in _identifiers(pid.repetitions(2), pid.syntax):
-        number = nhs_number(one.value)
-        if number and not numbers and not one.kind.startswith(LOCAL_TYPES):
-            numbers[number] = VERIFICATION.get(one.check, "") if one.national else UNTRACED
+        if one.number:
+            return {one.number: VERIFICATION.get(one.check, "")}
+        number = None if one.kind or one.authority else nhs_number(one.value)
+        if number:
+            return {number: UNTRACED}
+    return {}
 
 
 def _stated_status(pid: Segment, reading: Reading) -> str:
     """PID-32, else the older ZU1-27."""
-    if pid.fields[32]:
-        for repetition in pid.repetitions(32):
-            status = VERIFICATION.get(pid.syntax.first(repetition).upper())
-            if status:
-                return status
+    for repetition in pid.repetitions(32):
+        status = VERIFICATION.get(pid.syntax.first(repetition).upper())
+        if status:
+            return status
     return VERIFICATION.get(reading.message.segment("ZU1").text(27).upper(), "")
 
 
@@ -152,10 +157,6 @@ def _only(numbers: dict[NhsNumber, str]) -> NhsNumber:
     if len(numbers) != 1:
         raise MissingIdentifier("neither a local identifier nor one valid NHS number", where="PID-3")
     return next(iter(numbers))
-
-
-def _others(sent: list[_Sent], local: _Sent | None) -> list[Resource]:
-    return [_other(one) for one in sent if one is not local and one.value and not (one.national and nhs_number(one.value))]
 
 
 def _other(one: _Sent) -> Resource:

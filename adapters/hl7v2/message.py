@@ -18,6 +18,8 @@ FIELDS = 60
 _PADDING = [""] * FIELDS
 _BEFORE = "\x0b\ufeff \t\r\n"
 """What may stand before MSH: the start of an MLLP frame, a byte order mark, blank lines."""
+_PRINTABLE = bytes(range(32, 127)) + b"\r"
+"""What an ASCII message consists of when it has no control characters but the ends of its segments."""
 _ENDS = re.compile("\r\n|\r|\n")
 _CR_ENDS = re.compile("\r\n|\r")
 
@@ -28,10 +30,11 @@ class Segment:
     __slots__ = ("fields", "syntax")
 
     def __init__(self, line: str, of: Syntax) -> None:
-        fields = line.rstrip(" ").split(of.field)
+        fields = (line.rstrip(" ") if line[-1:] == " " else line).split(of.field)
         if fields[0] == "MSH":
             fields.insert(1, of.field)
-        self.fields = fields + _PADDING[len(fields) :]
+        fields += _PADDING[len(fields) :]
+        self.fields = fields
         self.syntax = of
 
     def __bool__(self) -> bool:
@@ -58,10 +61,14 @@ class Segment:
         return self.fields[field].strip() == NULL
 
 
+_ABSENT = Segment("", syntax("|", "^~\\&", "utf-8"))
+"""The segment that a message does not have: it is false, and all of its fields are omitted."""
+
+
 class Message:
     """One message. ``lines`` are its segments as sent, ``ends`` what stood after each."""
 
-    __slots__ = ("_absent", "_places", "_seen", "before", "encoding", "ends", "flags", "lines", "raw", "syntax")
+    __slots__ = ("_names", "_seen", "before", "encoding", "ends", "flags", "lines", "raw", "syntax")
 
     def __init__(self, raw: bytes, encoding: str, before: str, lines: list[str], ends: list[str], of: Syntax) -> None:
         self.raw = raw
@@ -71,33 +78,30 @@ class Message:
         self.ends = ends
         self.syntax = of
         self.flags: tuple[str, ...] = ()
-        self._absent = Segment("", of)
         self._seen: dict[str, Segment] = {}
-        places: dict[str, list[int]] = {}
-        for place, line in enumerate(lines):
-            places.setdefault(line[:3], []).append(place)
-        self._places = places
+        self._names = [line[:3] for line in lines]
 
     def segment(self, name: str) -> Segment:
         """The first segment of that name; an empty one, which is false, when there is none."""
         seen = self._seen.get(name)
         if seen is None:
-            places = self._places.get(name)
-            seen = self._seen[name] = Segment(self.lines[places[0]], self.syntax) if places else self._absent
+            seen = Segment(self.lines[self._names.index(name)], self.syntax) if name in self._names else _ABSENT
+            self._seen[name] = seen
         return seen
 
     def segments(self, name: str) -> list[Segment]:
         """All segments of that name, in order."""
-        return [Segment(self.lines[place], self.syntax) for place in self._places.get(name, ())]
+        return list(self.in_order(name)) if name in self._names else []
 
     def alone(self, name: str) -> bool:
         """Whether there is one segment of that name and no second."""
-        return len(self._places.get(name, ())) == 1
+        return self._names.count(name) == 1
 
     def in_order(self, *names: str) -> Iterator[Segment]:
         """The segments of these names as they stand in the message."""
-        for place in sorted(chain.from_iterable(self._places.get(name, ()) for name in names)):
-            yield Segment(self.lines[place], self.syntax)
+        for name, line in zip(self._names, self.lines, strict=True):
+            if name in names:
+                yield Segment(line, self.syntax)
 
 
 def parse(raw: bytes) -> Message:
@@ -115,10 +119,18 @@ def parse(raw: bytes) -> Message:
         raise Unreadable("an HL7 v2 message begins with MSH and its delimiters", where="MSH" if text else "the empty content")
     lines, ends = _lines(text)
     declared = lines[0][4:].partition(text[3])[0]
-    message = Message(raw, reading.encoding, before, lines, ends, syntax(text[3], declared.rstrip(" "), reading.encoding))
+    of = syntax(text[3], declared.rstrip(" "), reading.encoding, _is_plain(raw, text, lines, declared[2:3]))
+    message = Message(raw, reading.encoding, before, lines, ends, of)
     if reading.flag:
         message.flags = (reading.flag,)
     return message
+
+
+def _is_plain(raw: bytes, text: str, lines: list[str], escape: str) -> bool:
+    """Whether it has no escapes, no ``""`` and no control characters: asked once, it need not be asked of every field."""
+    if NULL in text or (escape and text.count(escape) != 1):
+        return False
+    return not raw.translate(None, _PRINTABLE) if raw.isascii() else "".join(lines).isprintable()
 
 
 def write(message: Message) -> bytes:

@@ -40,30 +40,32 @@ def patient(pid: Segment, identifiers: list[Resource], reading: Reading) -> Reso
     """The Patient that the message shows."""
     made: Resource = {"resourceType": "Patient", "identifier": identifiers}
     gone: list[str] = []
-    unreliable = _unreliable(pid) if pid.fields[32] else ()
     fields = pid.fields
+    unreliable = _unreliable(pid) if fields[32] else ()
     for field, element, build, where in _PID:
         sent = fields[field]
-        if not sent:
-            continue
         if sent == NULL:
             gone.append(element)
-        elif where not in unreliable and (value := build(reading, sent, where)):
+        elif sent and where not in unreliable and (value := build(reading, sent, where)):
             made[element] = value
-    _add_telecoms(made, gone, pid, reading)
-    _add_death(made, gone, pid, reading)
-    _add_ethnicity(made, gone, pid, reading)
+    if fields[13] or fields[14]:
+        _add_telecoms(made, gone, pid)
+    if fields[29] or fields[30]:
+        _add_death(made, gone, pid, reading)
+    if fields[22]:
+        _add_ethnicity(made, gone, pid, reading)
     if reading.message.alone("PID"):  # of several people it is not said whose GP and contacts they are
         _add_practice(made, gone, reading)
         _add_contacts(made, gone, reading)
-    person.mark_deleted(made, gone)
+    if gone:
+        person.mark_deleted(made, gone)
     return made
 
 
-def _unreliable(pid: Segment) -> set[str]:
+def _unreliable(pid: Segment) -> list[str]:
     """The fields that PID-32 says hold defaults."""
-    said = (pid.syntax.first(repetition).upper() for repetition in pid.repetitions(32))
-    return {UNRELIABLE[code] for code in said if code in UNRELIABLE}
+    said = [pid.syntax.first(repetition).upper() for repetition in pid.repetitions(32)]
+    return [UNRELIABLE[code] for code in said if code in UNRELIABLE]
 
 
 def _kept(values: Iterable[Resource | None]) -> list[Resource]:
@@ -72,12 +74,12 @@ def _kept(values: Iterable[Resource | None]) -> list[Resource]:
 
 def _names(reading: Reading, sent: str, _: str) -> list[Resource]:
     syntax = reading.syntax
-    return _kept(name(syntax, one) for one in syntax.repetitions(sent))
+    return _kept([name(syntax, one) for one in syntax.repetitions(sent)])
 
 
 def _addresses(reading: Reading, sent: str, _: str) -> list[Resource]:
     syntax = reading.syntax
-    return _kept(postal_address(syntax, one) for one in syntax.repetitions(sent))
+    return _kept([postal_address(syntax, one) for one in syntax.repetitions(sent)])
 
 
 def _birth_date(reading: Reading, sent: str, where: str) -> str | None:
@@ -116,23 +118,19 @@ _PID: tuple[_Row, ...] = (
 )
 
 
-def _add_telecoms(made: Resource, gone: list[str], pid: Segment, reading: Reading) -> None:
+def _add_telecoms(made: Resource, gone: list[str], pid: Segment) -> None:
     """PID-13 is home, PID-14 work. All telecoms are deleted when those that were sent are."""
-    sent = [(pid.fields[13], "home"), (pid.fields[14], "work")]
-    if not (sent[0][0] or sent[1][0]):
-        return
-    syntax = reading.syntax
-    found = _kept(telecom(syntax, one, use) for field, use in sent for one in syntax.repetitions(field))
+    syntax = pid.syntax
+    lines = [(one, use) for field, use in ((13, "home"), (14, "work")) for one in pid.repetitions(field)]
+    found = _kept([telecom(syntax, one, use) for one, use in lines])
     if found:
         made["telecom"] = found
-    elif any(field == NULL for field, _ in sent):
+    elif pid.deleted(13) or pid.deleted(14):
         gone.append("telecom")
 
 
 def _add_death(made: Resource, gone: list[str], pid: Segment, reading: Reading) -> None:
-    """PID-29 says when, PID-30 that. Nobody is called dead in doubt: not by a date that is none, nor by one beside "not dead"."""
-    if not (pid.fields[29] or pid.fields[30]):
-        return
+    """PID-29 says when, PID-30 that. Nobody is called dead in doubt: not by half a date, nor by one beside "not dead"."""
     died = reading.time(pid.fields[29], "PID-29")
     said = pid.text(30).upper()
     if died and said == "N":
@@ -146,8 +144,6 @@ def _add_death(made: Resource, gone: list[str], pid: Segment, reading: Reading) 
 
 
 def _add_ethnicity(made: Resource, gone: list[str], pid: Segment, reading: Reading) -> None:
-    if not pid.fields[22]:
-        return
     if pid.deleted(22):
         gone.append("ethnicCategory")
         return
@@ -173,6 +169,8 @@ def _add_practice(made: Resource, gone: list[str], reading: Reading) -> None:
 def _add_contacts(made: Resource, gone: list[str], reading: Reading) -> None:
     """NK1: the people to call. One whose name is ``""`` is deleted; when all are, so is the element."""
     segments = reading.message.segments("NK1")
+    if not segments:
+        return
     found = _kept(_contact(segment) for segment in segments)
     if found:
         made["contact"] = found

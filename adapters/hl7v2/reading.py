@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import timedelta
+from datetime import date, datetime, timedelta
 from enum import Enum, auto
+from functools import lru_cache
 from types import MappingProxyType
 from typing import NamedTuple
 
 from adapters.hl7v2.message import Message
 from adapters.hl7v2.site import Site
-from adapters.hl7v2.syntax import NULL, Syntax
+from adapters.hl7v2.syntax import Syntax
 from adapters.hl7v2.times import Moment, moment
 from adapters.translator import Arrival
 from schemas.errors import InvalidValue
 
-AHEAD = timedelta(days=1)
-"""How far a sender's clock may be ahead before a time counts as in the future: a day covers every mistake of zones."""
+AHEAD = timedelta(days=2)
+"""A time is in the future from so long after the beginning of the day of receipt: a day more covers every mistake of zones.
+The day and not the moment of receipt decides, so that what was read of the same words today holds today."""
 
 
 class Then(Enum):
@@ -37,7 +39,7 @@ class TimeRule(NamedTuple):
     impossible: Then
     """It is none: the 31st of February, the year 0000 or 9999, text."""
     future: Then
-    """It is more than a day after the message came."""
+    """It is after the day after the message came."""
 
 
 TIME_RULES: Mapping[str, TimeRule] = MappingProxyType(
@@ -58,10 +60,16 @@ TIME_RULES: Mapping[str, TimeRule] = MappingProxyType(
 """By field. What says when something happened may be read past, never guessed."""
 
 
+@lru_cache(maxsize=8)
+def latest(day: date) -> datetime:
+    """From when on, by London's clock, a time is in the future for what came on ``day``."""
+    return datetime(day.year, day.month, day.day) + AHEAD
+
+
 class Reading:
     """A message with what its reader needs: the source's words for things, and a place for flags."""
 
-    __slots__ = ("_latest", "arrival", "flags", "message", "site", "syntax")
+    __slots__ = ("arrival", "flags", "latest", "message", "site", "syntax")
 
     def __init__(self, message: Message, arrival: Arrival, site: Site) -> None:
         self.message = message
@@ -69,7 +77,7 @@ class Reading:
         self.arrival = arrival
         self.site = site
         self.flags = list(message.flags)
-        self._latest = arrival.received_at + AHEAD
+        self.latest = latest(arrival.received_at.date())
 
     def flag(self, code: str, where: str) -> None:
         """Note once that something deserves a look."""
@@ -82,8 +90,10 @@ class Reading:
 
         Raises `InvalidValue` where the table says so.
         """
-        text = self.syntax.first(sent) if sent else ""
-        if not text or text == NULL:
+        if not sent:
+            return None
+        text = self.syntax.first(sent)
+        if not text:
             return None
         said = moment(text)
         rule = TIME_RULES[where]
@@ -91,7 +101,7 @@ class Reading:
             return self._wrong("time-invalid", where, rule.impossible, None)
         if said.missing_hour:
             self.flag("time-in-missing-hour", where)
-        if rule.future is not Then.FINE and said.at > self._latest:
+        if rule.future is not Then.FINE and said.said >= self.latest:
             return self._wrong("time-in-future", where, rule.future, said)
         return said
 

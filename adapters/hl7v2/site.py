@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Hashable
 from functools import lru_cache
+from typing import Any
 
 from adapters.hl7v2.datatypes import components
 from adapters.hl7v2.syntax import Syntax
+from schemas.pseudonyms import Pseudonyms
 from schemas.resources.bundle import Resource
 from schemas.resources.encounter import location, service_provider
 from schemas.source import Source
@@ -19,10 +22,13 @@ _FACILITY, _DESCRIPTION = 3, 8
 class Site:
     """One source. What it hands out is shared and never changed."""
 
-    __slots__ = ("_locations", "provider", "source", "visits")
+    __slots__ = ("_locations", "people", "provider", "pseudonyms", "source", "visits")
 
-    def __init__(self, source: Source) -> None:
+    def __init__(self, source: Source, pseudonyms: Pseudonyms) -> None:
         self.source = source
+        self.pseudonyms = pseudonyms
+        self.people: dict[tuple[Hashable, ...], Any] = {}
+        """What `adapters.hl7v2.people` remembers."""
         self.provider: Resource = service_provider(source)
         self.visits = f"{source.urn}:visit"
         """System of its visit numbers."""
@@ -34,7 +40,7 @@ class Site:
 
     def _placed(self, syntax: Syntax, sent: str) -> list[Resource]:
         """The ward is the first component; where that only repeats the trust's or the site's code, it is the second."""
-        said = components(syntax, sent)
+        said = components(syntax, sent.partition(syntax.repetition)[0])
         names = self.source.places
         above = (self.source.organisation, said[_FACILITY])
         second = said[0] not in names and said[1] and (not said[0] or said[0] in above or said[1] in names)

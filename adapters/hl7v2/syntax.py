@@ -5,6 +5,7 @@ Source: HL7 v2.4 §2.5.4 (message delimiters), §2.5.3 (null and omitted fields)
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import lru_cache
 
 from schemas.errors import Unreadable
@@ -16,20 +17,24 @@ _ABSENT = "\r"
 
 
 class Syntax:
-    """Delimiters and the character set that ``\\X..\\`` escapes are in. One object per kind of sender: see `syntax`."""
+    """Delimiters, and the character set that ``\\X..\\`` escapes are in. One object per kind of message: see `syntax`."""
 
-    __slots__ = ("component", "encoding", "escape", "field", "repetition", "sub")
+    __slots__ = ("component", "encoding", "escape", "field", "repetition", "sub", "text")
 
-    def __init__(self, field: str, declared: str, encoding: str) -> None:
+    text: Callable[[str], str]
+    """What a component says: escapes resolved, blanks around it and control characters gone; ``""`` when it says nothing.
+
+    Blanks at the end of a field or segment are no part of the value (HL7 v2.4 §2.8.40, ST). In a ``plain`` message, which has
+    neither escapes, control characters nor ``""``, there are only the blanks to see to.
+    """
+
+    def __init__(self, field: str, declared: str, encoding: str, plain: bool) -> None:
         self.field = field
         self.component, self.repetition, self.escape, self.sub = tuple(declared[:4].ljust(4, _ABSENT))
         self.encoding = encoding
+        self.text = str.strip if plain else self._text
 
-    def text(self, part: str) -> str:
-        """What a component says: escapes resolved, blanks around it and control characters gone; ``""`` when it says nothing.
-
-        Blanks at the end of a field or segment are no part of the value (HL7 v2.4 §2.8.40, ST).
-        """
+    def _text(self, part: str) -> str:
         if self.escape in part:
             part = self._unescaped(part)
         part = part.strip()
@@ -49,7 +54,11 @@ class Syntax:
 
     def first(self, field: str) -> str:
         """The text of the first component of the first repetition."""
-        return self.text(field.partition(self.repetition)[0].partition(self.component)[0])
+        if self.repetition in field:
+            field = field.partition(self.repetition)[0]
+        if self.component in field:
+            field = field.partition(self.component)[0]
+        return self.text(field)
 
     def subs(self, component: str) -> list[str]:
         """The texts of the sub-components."""
@@ -104,8 +113,8 @@ def _printable(text: str) -> str:
 
 
 @lru_cache(maxsize=256)
-def syntax(field: str, declared: str, encoding: str) -> Syntax:
-    """The syntax that MSH-1 (``field``) and MSH-2 (``declared``) say.
+def syntax(field: str, declared: str, encoding: str, plain: bool = False) -> Syntax:
+    """The syntax that MSH-1 (``field``) and MSH-2 (``declared``) say, of a message that is ``plain`` (`Syntax.text`) or not.
 
     The same object for the same delimiters, so that what was read by it can be remembered by it. A fifth character of MSH-2
     (truncation, HL7 v2.7) does not separate anything.
@@ -117,4 +126,4 @@ def syntax(field: str, declared: str, encoding: str) -> Syntax:
         raise Unreadable("the encoding characters are missing, too many or not distinct", where="MSH-2")
     if any(character.isalnum() or character.isspace() or not character.isprintable() for character in used):
         raise Unreadable("a delimiter is a letter, a digit, a blank or a control character", where="MSH-1")
-    return Syntax(field, declared, encoding)
+    return Syntax(field, declared, encoding, plain)

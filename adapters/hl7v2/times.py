@@ -14,7 +14,6 @@ from __future__ import annotations
 import re
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
-from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
 from schemas.event import Precision
@@ -42,16 +41,20 @@ _GOES_FORWARD = range(2, 6)
 """Months in which London's clocks have ever gone forward, always before four in the morning."""
 
 
-class Moment(NamedTuple):
+class Moment:
     """One time as sent."""
 
-    said: datetime
-    """The clock in London, without a zone; the first instant of a day, month or year."""
-    ahead: timedelta
-    """Of UTC by that clock."""
-    precision: Precision
-    missing_hour: bool = False
-    """It was written as a time in the hour that does not exist."""
+    __slots__ = ("_utc", "ahead", "missing_hour", "precision", "said")
+
+    def __init__(self, said: datetime, ahead: timedelta, precision: Precision, missing_hour: bool = False) -> None:
+        self.said = said
+        """The clock in London, without a zone; the first instant of a day, month or year."""
+        self.ahead = ahead
+        """Of UTC by that clock."""
+        self.precision = precision
+        self.missing_hour = missing_hour
+        """It was written as a time in the hour that does not exist."""
+        self._utc = ""
 
     @property
     def at(self) -> datetime:
@@ -61,8 +64,10 @@ class Moment(NamedTuple):
     @property
     def utc(self) -> str:
         """RFC 3339 in UTC with milliseconds: text order is time order."""
-        text = (self.said - self.ahead).isoformat()
-        return f"{text[:23]}Z" if len(text) > 19 else f"{text}.000Z"
+        if not self._utc:
+            text = (self.said - self.ahead).isoformat()
+            self._utc = f"{text[:23]}Z" if len(text) > 19 else f"{text}.000Z"
+        return self._utc
 
     @property
     def date(self) -> str:
@@ -113,7 +118,8 @@ def _placed(said: datetime, precision: Precision, offset: str | None) -> Moment 
     ahead = _london(said)
     if said.hour < 4 and said.month in _GOES_FORWARD:
         there = _in_london(said - ahead, precision)
-        return there._replace(missing_hour=there.said != said)
+        there.missing_hour = there.said != said
+        return there
     return Moment(said, ahead, precision)
 
 

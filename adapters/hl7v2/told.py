@@ -8,9 +8,8 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from adapters.compose import Statement
-from adapters.hl7v2.identity import Identity, identity
 from adapters.hl7v2.message import Segment
-from adapters.hl7v2.patient import patient
+from adapters.hl7v2.people import person
 from adapters.hl7v2.quirks import LOCATION_HIDING, SENSITIVE_VIP
 from adapters.hl7v2.reading import Reading
 from adapters.hl7v2.times import Moment
@@ -69,16 +68,16 @@ def told(trigger: Trigger, pid: Segment, reading: Reading) -> Told:
 
     Raises `MissingIdentifier` and `InvalidValue`, naming the position.
     """
-    named = identity(pid, reading)
+    named = person(pid, reading)
     stay = visit(named.record, reading)
     moments = when(_own_time(trigger, stay), reading)
     return Told(
         named.record,
-        patient(pid, named.identifiers, reading),
+        named.patient,
         moments,
         _sensitivity(reading),
         stay,
-        _stay_key(trigger, named, stay, moments, reading) if stay else (),
+        _stay_key(trigger, named.record, stay, moments, reading) if stay else (),
     )
 
 
@@ -88,7 +87,7 @@ def _own_time(trigger: Trigger, stay: Visit | None) -> Moment | None:
     return stay.discharged if trigger.own_time == "PV1-45" else stay.admitted
 
 
-def _stay_key(trigger: Trigger, named: Identity, stay: Visit, moments: When, reading: Reading) -> tuple[str, ...]:
+def _stay_key(trigger: Trigger, record: RecordKey, stay: Visit, moments: When, reading: Reading) -> tuple[str, ...]:
     """The visit's number; without one the record and when the stay began, else, for a movement, when that was.
 
     PV1-19 is "the unique number assigned to each patient visit" (HL7 v2.4 §3.3.3.19): it names the visit by itself.
@@ -99,7 +98,7 @@ def _stay_key(trigger: Trigger, named: Identity, stay: Visit, moments: When, rea
     if began is None:
         return ()
     reading.flag("visit-number-missing", "PV1-19")
-    return ("stay", named.record, began.utc)
+    return ("stay", record, began.utc)
 
 
 def _sensitivity(reading: Reading) -> Sensitivity:

@@ -18,7 +18,6 @@ from adapters.hl7v2.site import Site
 from adapters.hl7v2.state import statements
 from adapters.translator import Arrival, Field, Item, Rejection
 from schemas.errors import RejectedInput
-from schemas.source import Source
 
 VERSION = "hl7v2-1"
 """Raised when the same message would make another event: see `adapters.translator.Translator.version`."""
@@ -37,7 +36,7 @@ class Hl7v2Translator:
 
     def translate(self, content: BinaryIO, arrival: Arrival) -> Iterator[Item]:
         """The items of ``content``, in order. Never raises on input."""
-        site = self._site(arrival.source)
+        site = self._site(arrival)
         found = messages(content)
         try:
             first = next(found, None)
@@ -72,9 +71,10 @@ class Hl7v2Translator:
         except RejectedInput as error:
             return Item(position, rejection=Rejection(error, raw))
 
-    def _site(self, source: Source) -> Site:
+    def _site(self, arrival: Arrival) -> Site:
         """What the source's messages share, made at its first one and again when its settings changed."""
+        source, pseudonyms = arrival.source, arrival.pseudonyms
         site = self._sites.get(source.id)
-        if site is None or (site.source is not source and site.source != source):
-            site = self._sites[source.id] = Site(source)
+        if site is None or site.pseudonyms is not pseudonyms or (site.source is not source and site.source != source):
+            site = self._sites[source.id] = Site(source, pseudonyms)
         return site

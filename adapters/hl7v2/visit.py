@@ -1,6 +1,7 @@
 """The stay of a message: what PV1 and PV2 say of it, as an Encounter, and what names it.
 
-It is built of nothing but PV1 and PV2, so that a snapshot that repeats what is known is an equal resource.
+It is built of nothing but PV1 and PV2, so that a snapshot that repeats what is known is an equal resource. Wards, clinicians
+and codes are few and come in every message: what one of them makes is remembered, shared and never changed.
 
 Source: HL7 v2.4 §3.3.3 (PV1), §3.3.4 (PV2); HSCIC ITK HL7 V2 (PV1-4, -14, -36, -37, -44, -45); UK Core Encounter.
 """
@@ -8,13 +9,14 @@ Source: HL7 v2.4 §3.3.3 (PV1), §3.3.4 (PV2); HSCIC ITK HL7 V2 (PV1-4, -14, -36
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import lru_cache
 from types import MappingProxyType
 from typing import NamedTuple
 
 from adapters.hl7v2.datatypes import components, professional
 from adapters.hl7v2.message import Segment
 from adapters.hl7v2.reading import Reading
-from adapters.hl7v2.syntax import NULL
+from adapters.hl7v2.syntax import NULL, Syntax
 from adapters.hl7v2.times import Moment
 from schemas.codes import (
     ADMISSION_METHOD,
@@ -45,7 +47,7 @@ class Visit(NamedTuple):
     """One stay."""
 
     number: str
-    """PV1-19, or ``""``."""
+    """PV1-19, else PID-18, or ``""``."""
     pv1: Segment
     admitted: Moment | None
     """PV1-44."""
@@ -60,144 +62,162 @@ def visit(record: RecordKey, reading: Reading) -> Visit | None:
     pv1 = reading.message.segment("PV1")
     if not pv1:
         return None
+    admitted, discharged = _period(pv1, reading)
+    number = pv1.text(19) or reading.message.segment("PID").text(18)
+    kind = PATIENT_CLASSES.get(pv1.text(2).upper(), "UNK")
+    stay: Resource = {"resourceType": "Encounter", "status": _status(kind, admitted, discharged), "class": CLASSES[kind]}
+    if number:
+        stay["identifier"] = [visit_identifier(reading.site.visits, number)]
+    stay["subject"] = patient_reference(record)
+    gone: list[str] = []
+    _add_places(stay, gone, pv1, reading)
+    _add_people(stay, gone, pv1)
+    _add_codes(stay, gone, pv1, reading)
+    _add_reason(stay, gone, reading)
+    stay["serviceProvider"] = reading.site.provider
+    if admitted or discharged:
+        ends = (("start", admitted), ("end", discharged))
+        stay["period"] = {end: moment.fhir for end, moment in ends if moment}
+    if gone:
+        stay["extension"] = [*stay.get("extension", ())]  # its own, where it was a shared one
+        mark_deleted(stay, gone)
+    return Visit(number, pv1, admitted, discharged, stay)
+
+
+def _period(pv1: Segment, reading: Reading) -> tuple[Moment | None, Moment | None]:
     admitted, discharged = reading.time(pv1.fields[44], "PV1-44"), reading.time(pv1.fields[45], "PV1-45")
     if admitted and discharged and discharged.utc < admitted.utc:
         reading.flag("times-contradict", "PV1-45")
-        discharged = None
-    number = pv1.text(19) or reading.message.segment("PID").text(18)
-    stay: Resource = {"resourceType": "Encounter"}
-    if number:
-        stay["identifier"] = [visit_identifier(reading.site.visits, number)]
-    kind = PATIENT_CLASSES.get(pv1.text(2).upper(), "UNK")
-    stay["status"] = _status(kind, admitted, discharged)
-    stay["class"] = CLASSES[kind]
-    stay["subject"] = patient_reference(record)
-    stay["serviceProvider"] = reading.site.provider
-    gone = _add(stay, pv1, _PV1, reading)
-    gone += _add(stay, reading.message.segment("PV2"), _PV2, reading)
-    period = {"start": admitted.fhir} if admitted else {}
-    if discharged:
-        period["end"] = discharged.fhir
-    if period:
-        stay["period"] = period
-    mark_deleted(stay, gone)
-    return Visit(number, pv1, admitted, discharged, stay)
+        return admitted, None
+    return admitted, discharged
 
 
 def _status(kind: str, admitted: Moment | None, discharged: Moment | None) -> str:
     if discharged:
         return "finished"
-    if admitted and kind != "PRENC":
-        return "in-progress"
-    return "planned" if kind == "PRENC" else "unknown"
+    if kind == "PRENC":
+        return "planned"
+    return "in-progress" if admitted else "unknown"
 
 
-class _Row(NamedTuple):
-    """One field of PV1 or PV2."""
+def _add_places(stay: Resource, gone: list[str], pv1: Segment, reading: Reading) -> None:
+    sent = pv1.fields[3]
+    if sent == NULL:
+        gone.append("location")
+    elif sent:
+        found = reading.site.locations(reading.syntax, sent)
+        if found:
+            stay["location"] = found
 
-    field: int
-    element: str
-    """Of Encounter: the name that is noted when the field is deleted."""
-    add: Callable[[Resource, Reading, str, str], None]
-    """Adds to the Encounter what the field as sent says; told its name too."""
-    where: str
+
+@lru_cache(maxsize=4096)
+def _taking_part(syntax: Syntax, role: str, sent: str) -> Resource | None:
+    found = professional(syntax, sent.partition(syntax.repetition)[0])
+    return participant(role, found) if found else None
 
 
-def _add(stay: Resource, segment: Segment, rows: tuple[_Row, ...], reading: Reading) -> list[str]:
-    """Add what the fields say; the elements that are deleted."""
-    gone: list[str] = []
-    fields = segment.fields
-    for field, element, add, where in rows:
+_PEOPLE = (
+    (7, "ATND", "participant.attender"),
+    (9, "CON", "participant.consultant"),
+    (8, "REF", "participant.referrer"),
+    (17, "ADM", "participant.admitter"),
+)
+"""Field of PV1, role, and the name that is noted when it is deleted; a title names the first."""
+
+
+def _add_people(stay: Resource, gone: list[str], pv1: Segment) -> None:
+    fields, found = pv1.fields, []
+    for field, role, element in _PEOPLE:
         sent = fields[field]
         if sent == NULL:
             gone.append(element)
-        elif sent:
-            add(stay, reading, sent, where)
-    return gone
-
-
-def _noted(_: Resource, __: Reading, ___: str, ____: str) -> None:
-    """Read elsewhere; here only its deletion counts."""
-
-
-def _places(stay: Resource, reading: Reading, sent: str, _: str) -> None:
-    found = reading.site.locations(reading.syntax, sent.partition(reading.syntax.repetition)[0])
+        elif sent and (person := _taking_part(pv1.syntax, role, sent)):
+            found.append(person)
     if found:
-        stay["location"] = found
+        stay["participant"] = found
 
 
-def _role(role: str) -> Callable[[Resource, Reading, str, str], None]:
-    def add(stay: Resource, reading: Reading, sent: str, _: str) -> None:
-        found = professional(reading.syntax, sent.partition(reading.syntax.repetition)[0])
-        if found:
-            stay.setdefault("participant", []).append(participant(role, found))
+class _Coded(NamedTuple):
+    """One field of PV1 that holds a code."""
 
-    return add
+    field: int
+    where: str
+    element: str
+    """The name that is noted when it is deleted."""
+    part: str
+    """Of ``hospitalization`` (``.admitSource``), or of the Encounter (``extension``)."""
+    value: Callable[[Syntax, str], tuple[object, bool]]
+    """Of the field as sent: the element's value, and whether the code is known."""
 
 
-def _coded(codes: CodeList, place: Callable[[Resource, Resource], None]) -> Callable[[Resource, Reading, str, str], None]:
-    def add(stay: Resource, reading: Reading, sent: str, where: str) -> None:
-        said = reading.syntax.first(sent)
-        if not said:
-            return
+def _concept(codes: CodeList) -> Callable[[Syntax, str], tuple[object, bool]]:
+    @lru_cache(maxsize=256)
+    def value(syntax: Syntax, sent: str) -> tuple[object, bool]:
+        said = syntax.first(sent)
         known = said.upper() in codes
+        return codes.concept(said.upper() if known else said) if said else None, known or not said
+
+    return value
+
+
+def _extension(url: str, codes: CodeList) -> Callable[[Syntax, str], tuple[object, bool]]:
+    concept = _concept(codes)
+
+    @lru_cache(maxsize=256)
+    def value(syntax: Syntax, sent: str) -> tuple[object, bool]:
+        made, known = concept(syntax, sent)
+        return [{"url": url, "valueCodeableConcept": made}] if made else None, known
+
+    return value
+
+
+@lru_cache(maxsize=1024)
+def _treatment_function(syntax: Syntax, sent: str) -> tuple[object, bool]:
+    """PV1-10; three digits are a national code, anything else is a name."""
+    code = syntax.first(sent)
+    if len(code) == 3 and code.isdigit():
+        return {"coding": [{"system": TREATMENT_FUNCTION, "code": code}]}, True
+    return {"text": code} if code else None, True
+
+
+_STAY = "hospitalization"
+_CODED = (
+    _Coded(4, "PV1-4", f"{_STAY}.admissionMethod", ".extension", _extension(ADMISSION_METHOD_URL, ADMISSION_METHOD)),
+    _Coded(10, "PV1-10", "serviceType", "serviceType", _treatment_function),
+    _Coded(14, "PV1-14", f"{_STAY}.admitSource", ".admitSource", _concept(SOURCE_OF_ADMISSION)),
+    _Coded(36, "PV1-36", "dischargeMethod", "extension", _extension(DISCHARGE_METHOD_URL, DISCHARGE_METHOD)),
+    _Coded(37, "PV1-37", f"{_STAY}.dischargeDisposition", ".dischargeDisposition", _concept(DISCHARGE_DESTINATION)),
+)
+_TIMES = ((44, "period.start"), (45, "period.end"))
+
+
+def _add_codes(stay: Resource, gone: list[str], pv1: Segment, reading: Reading) -> None:
+    fields, inside = pv1.fields, {}
+    for field, where, element, part, value in _CODED:
+        sent = fields[field]
+        if sent == NULL:
+            gone.append(element)
+            continue
+        if not sent:
+            continue
+        made, known = value(pv1.syntax, sent)
         if not known:
             reading.flag("code-unknown", where)
-        place(stay, codes.concept(said.upper() if known else said))
-
-    return add
-
-
-def _stay(stay: Resource) -> Resource:
-    part: Resource = stay.setdefault("hospitalization", {})
-    return part
-
-
-def _admission_method(stay: Resource, concept: Resource) -> None:
-    _stay(stay)["extension"] = [{"url": ADMISSION_METHOD_URL, "valueCodeableConcept": concept}]
+        if made and part[0] == ".":
+            inside[part[1:]] = made
+        elif made:
+            stay[part] = made
+    if inside:
+        stay[_STAY] = inside
+    gone += [element for field, element in _TIMES if fields[field] == NULL]
 
 
-def _admit_source(stay: Resource, concept: Resource) -> None:
-    _stay(stay)["admitSource"] = concept
-
-
-def _destination(stay: Resource, concept: Resource) -> None:
-    _stay(stay)["dischargeDisposition"] = concept
-
-
-def _discharge_method(stay: Resource, concept: Resource) -> None:
-    stay["extension"] = [{"url": DISCHARGE_METHOD_URL, "valueCodeableConcept": concept}]
-
-
-def _treatment_function(stay: Resource, reading: Reading, sent: str, _: str) -> None:
-    """PV1-10; three digits are a national code, anything else is a name."""
-    code = reading.syntax.first(sent)
-    if len(code) == 3 and code.isdigit():
-        stay["serviceType"] = {"coding": [{"system": TREATMENT_FUNCTION, "code": code}]}
-    elif code:
-        stay["serviceType"] = {"text": code}
-
-
-def _reason(stay: Resource, reading: Reading, sent: str, _: str) -> None:
+def _add_reason(stay: Resource, gone: list[str], reading: Reading) -> None:
     """PV2-3 (CE): its words, else its code."""
-    said = components(reading.syntax, sent)
-    words = said[1] or said[0]
-    if words:
-        stay["reasonCode"] = [{"text": words}]
-
-
-_PV1: tuple[_Row, ...] = (
-    _Row(3, "location", _places, "PV1-3"),
-    _Row(4, "hospitalization.admissionMethod", _coded(ADMISSION_METHOD, _admission_method), "PV1-4"),
-    _Row(7, "participant.attender", _role("ATND"), "PV1-7"),
-    _Row(9, "participant.consultant", _role("CON"), "PV1-9"),
-    _Row(8, "participant.referrer", _role("REF"), "PV1-8"),
-    _Row(10, "serviceType", _treatment_function, "PV1-10"),
-    _Row(14, "hospitalization.admitSource", _coded(SOURCE_OF_ADMISSION, _admit_source), "PV1-14"),
-    _Row(17, "participant.admitter", _role("ADM"), "PV1-17"),
-    _Row(36, "dischargeMethod", _coded(DISCHARGE_METHOD, _discharge_method), "PV1-36"),
-    _Row(37, "hospitalization.dischargeDisposition", _coded(DISCHARGE_DESTINATION, _destination), "PV1-37"),
-    _Row(44, "period.start", _noted, "PV1-44"),
-    _Row(45, "period.end", _noted, "PV1-45"),
-)
-_PV2: tuple[_Row, ...] = (_Row(3, "reasonCode", _reason, "PV2-3"),)
+    sent = reading.message.segment("PV2").fields[3]
+    if sent == NULL:
+        gone.append("reasonCode")
+    elif sent:
+        said = components(reading.syntax, sent)
+        if said[1] or said[0]:
+            stay["reasonCode"] = [{"text": said[1] or said[0]}]
