@@ -28,8 +28,8 @@ from schemas.log import RECORD_BYTES, NewRecord, Position
 
 FORMAT = 1
 """Version of the tables below; a file of a newer one is refused."""
-INDEX_EVERY = 2048
-"""Entries put into ``places`` at once: some 40 a partition, so a page is written for 40 entries and not for one. Looking
+INDEX_EVERY = 4096
+"""Entries put into ``places`` at once: some 80 a partition, so a page is written for 80 entries and not for one. Looking
 through as many that are not in it yet takes a few milliseconds."""
 
 SETTINGS = (

@@ -14,6 +14,7 @@ import time
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from queue import Empty, SimpleQueue
 
 from adapters.eventlog.embedded_callers import Desk, Job, Outcome
 from adapters.eventlog.embedded_driver import check_place, explain, open_to_append
@@ -42,11 +43,13 @@ class GroupWriter:
         self._lock = FileLock(path.with_name(path.name + "-append.lock"))
         self._connection: sqlite3.Connection | None = None
         self._appender: Appender | None = None
-        self._waiting: list[Job] = []
+        self._waiting: SimpleQueue[Job | None] = SimpleQueue()
+        """``None`` is its end."""
+        self._ended = False
         self._desks: dict[asyncio.AbstractEventLoop, Desk] = {}
-        self._more = threading.Condition()
-        """Guards ``_waiting``, ``_desks`` and ``_closed``, so that nothing is submitted behind the end."""
         self._closed = False
+        self._submitting = threading.Lock()
+        """Guards ``_desks`` and ``_closed``, so that nothing is submitted behind the end. The writing thread never takes it."""
         self._since_checkpoint = 0
         self._open_first()
         self._thread = threading.Thread(target=self._run, name="log-writer", daemon=True)
@@ -55,15 +58,13 @@ class GroupWriter:
 
     def submit(self, entries: Sequence[Entry]) -> asyncio.Future[Sequence[Position]]:
         """Append ``entries`` with the next group. Call it on the event loop that awaits the answer. Raises `LogUnavailable`."""
-        with self._more:
+        with self._submitting:
             if self._closed:
                 raise LogUnavailable("the log is closed")
             desk = self._desk(asyncio.get_running_loop())
             job = Job(entries, desk, self._patience)
             desk.add(job)
-            self._waiting.append(job)
-            if len(self._waiting) == 1:
-                self._more.notify()
+            self._waiting.put(job)
         return job.future
 
     def _desk(self, loop: asyncio.AbstractEventLoop) -> Desk:
@@ -75,9 +76,10 @@ class GroupWriter:
 
     def finish(self) -> None:
         """Take nothing more; what was submitted is still written. Calling it again changes nothing."""
-        with self._more:
-            self._closed = True
-            self._more.notify()
+        with self._submitting:
+            if not self._closed:
+                self._closed = True
+                self._waiting.put(None)
 
     def join(self) -> bool:
         """Wait until everything is written, at most as long as a caller waits; whether it is."""
@@ -94,24 +96,27 @@ class GroupWriter:
             raise
 
     def _run(self) -> None:
-        while group := self._next_group(wait=True):
-            self._write_all(group)
+        while not self._ended:
+            if group := self._next_group(wait=True):
+                self._write_all(group)
         self._drop()
         self._lock.close()
 
     def _next_group(self, *, wait: bool) -> list[Job]:
-        """What was submitted, oldest first; empty: nothing, or, when waited for, the end."""
-        with self._more:
-            while wait and not self._waiting and not self._closed:
-                self._more.wait()
-            size = count = 0
-            for job in self._waiting:
-                if size >= GROUP_BYTES:
-                    break
+        """What was submitted, oldest first; empty when that is nothing, or nothing more will come."""
+        group: list[Job] = []
+        size = 0
+        while size < GROUP_BYTES and not self._ended:
+            try:
+                job = self._waiting.get(block=wait and not group)
+            except Empty:
+                break
+            if job is None:
+                self._ended = True
+            else:
+                group.append(job)
                 size += job.size
-                count += 1
-            group, self._waiting = self._waiting[:count], self._waiting[count:]
-            return group
+        return group
 
     def _write_all(self, group: list[Job]) -> None:
         """Write ``group`` and what comes meanwhile under one hold of the append lock, then let other processes in."""
