@@ -75,12 +75,12 @@ def professional(syntax: Syntax, sent: str) -> Resource | None:
     """
     said = components(syntax, sent)
     display = " ".join(filter(None, (said[5], said[2], said[1])))
-    reference: Resource = {"type": "Practitioner"}
+    reference: Resource = {}
     if said[0]:
         reference["identifier"] = _national(said[0])
     if display:
         reference["display"] = display
-    return reference if len(reference) > 1 else None
+    return reference or None
 
 
 def _national(code: str) -> Resource:
@@ -109,14 +109,14 @@ def general_practice(syntax: Syntax, practice: str, doctor: str) -> list[Resourc
 
 def _practice(said: list[str]) -> Resource | None:
     """XON: the code is component 3, since v2.5 component 10."""
-    reference: Resource = {"type": "Organization"}
+    reference: Resource = {}
     code = said[2] or said[9]
     if code:
         ods = ods_code(code)
         reference["identifier"] = {"system": ODS_ORGANIZATION, "value": str(ods)} if ods else {"value": code}
     if said[0]:
         reference["display"] = said[0]
-    return reference if len(reference) > 1 else None
+    return reference or None
 
 
 def _is_practice(code: str) -> bool:

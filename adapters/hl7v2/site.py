@@ -35,7 +35,7 @@ class Site:
         self._locations = lru_cache(maxsize=_REMEMBERED)(self._placed)
 
     def locations(self, syntax: Syntax, sent: str) -> list[Resource]:
-        """The places of a stay (PL): the ward first, then the room and the bed, as far as they are said."""
+        """The places of a stay (PL): the ward first, then the room and the bed as one, as far as they are said."""
         return self._locations(syntax, sent)
 
     def _placed(self, syntax: Syntax, sent: str) -> list[Resource]:
@@ -49,6 +49,5 @@ class Site:
         if not name:
             return []
         system, code = (f"{self.source.urn}:place", ward) if ward != name else ("", "")
-        kinds = ("bd",) if second else ("ro", "bd")
-        found = [location(name, "wa", system, code)]
-        return found + [location(names.get(code, code), kind) for code, kind in zip(within, kinds, strict=True) if code]
+        room = ", ".join(names.get(place, place) for place in within if place)
+        return [location(name, "wa", system, code), *([location(room, "bd")] if room else [])]

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from types import MappingProxyType
 
-from schemas.codes import ACT_CODE, IDENTIFIER_TYPE, NULL_FLAVOR, PARTICIPATION, PLACE_TYPE
+from schemas.codes import ACT_CODE, NULL_FLAVOR, PARTICIPATION, PLACE_TYPE
 from schemas.identifiers import ODS_ORGANIZATION
 from schemas.resources.bundle import Resource
 from schemas.sentence import EXPECTED_DISCHARGE, MOVEMENT, READINESS
@@ -31,7 +31,6 @@ CLASSES: Mapping[str, Resource] = MappingProxyType(
 """``Encounter.class``: FHIR R4 demands one, so an unknown one is said to be unknown."""
 
 _PLACE_TYPES = {kind: {"coding": [{"system": PLACE_TYPE, "code": kind}]} for kind in ("wa", "ro", "bd")}
-_VISIT_NUMBER = {"coding": [{"system": IDENTIFIER_TYPE, "code": "VN"}]}
 
 
 def service_provider(source: Source) -> Resource:
@@ -44,15 +43,15 @@ def service_provider(source: Source) -> Resource:
 
 def visit_identifier(system: str, number: str) -> Resource:
     """A source's own number of the visit."""
-    return {"type": _VISIT_NUMBER, "system": system, "value": number}
+    return {"system": system, "value": number}
 
 
-def location(name: str, kind: str, system: str = "", code: str = "") -> Resource:
+def location(name: str, kind: str = "", system: str = "", code: str = "") -> Resource:
     """One place of a stay: ``kind`` is ``wa`` ward, ``ro`` room or ``bd`` bed. A title names the first of an Encounter."""
     place: Resource = {"display": name}
     if code:
         place["identifier"] = {"system": system, "value": code}
-    return {"location": place, "physicalType": _PLACE_TYPES[kind]}
+    return {"location": place, "physicalType": _PLACE_TYPES[kind]} if kind else {"location": place}
 
 
 def participant(role: str, individual: Resource) -> Resource:
