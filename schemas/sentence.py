@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Mapping
+from functools import lru_cache
 from typing import Any
 
 from schemas.resources.bundle import Resource
@@ -24,7 +25,7 @@ MOVEMENT = "urn:care-backbone:extension:movement"
 """Extension of an Encounter, ``valueString``: what happened within the stay (``leave of absence``), or what was cancelled."""
 
 _WORD = re.compile(r"\{(\w+)\}")
-_PART = re.compile(r"\[([^\[\]]*)\]|\{(\w+)\}")
+_BRACKETS = re.compile(r"\[([^\[\]]*)\]")
 _WORD_MOST = 120
 """Characters of one word in a title: a care plan's summary may run to pages, and the resource has it whole."""
 _MONTHS = (
@@ -33,27 +34,49 @@ _MONTHS = (
 )
 
 
+_Text = tuple[str, ...]
+"""Text and words in turn, beginning and ending with text: ``("Moved to ", "place", "")``."""
+
+
+@lru_cache(1024)
+def _parsed(template: str) -> tuple[tuple[_Text, ...], ...]:
+    """The parts of a template, each as its alternatives: every event of a type has the same one."""
+    parts: list[tuple[_Text, ...]] = []
+    at = 0
+    for match in _BRACKETS.finditer(template):
+        parts.append((_split(template[at : match.start()]),))
+        parts.append((*map(_split, match[1].split("|")), ("",)))
+        at = match.end()
+    return (*parts, (_split(template[at:]),))
+
+
+def _split(text: str) -> _Text:
+    return tuple(_WORD.split(text))
+
+
 def render(template: str, words: Mapping[str, str]) -> str:
     """``template`` with its words filled in; starts with a capital letter. Braces and brackets in a word stay as they are."""
-
-    def fill(text: str) -> str:
-        return _WORD.sub(lambda match: words.get(match[1], ""), text)
-
-    def part(match: re.Match[str]) -> str:
-        if match[2]:
-            return words.get(match[2], "")
-        known = (text for text in match[1].split("|") if all(words.get(word) for word in _WORD.findall(text)))
-        return fill(next(known, ""))
-
-    sentence = _PART.sub(part, template).strip()
+    filled: list[str] = []
+    for alternatives in _parsed(template):
+        text = (
+            alternatives[0] if len(alternatives) == 1 else next(one for one in alternatives if all(map(words.get, one[1::2])))
+        )
+        filled.extend(words.get(piece, "") if place % 2 else piece for place, piece in enumerate(text))
+    sentence = "".join(filled).strip()
     return sentence[:1].upper() + sentence[1:]
+
+
+@lru_cache(1024)
+def _words_in(template: str) -> frozenset[str]:
+    return frozenset(_WORD.findall(template))
 
 
 def title(template: str, focus: Resource, source_name: str) -> str:
     """The sentence about ``focus`` as the source called ``source_name`` stated it."""
     find = _WORDS_OF.get(focus["resourceType"])
     words = {"source": source_name} | (find(focus) if find else {})
-    return render(template, {name: _short(word) for name, word in words.items()})
+    wanted = _words_in(template)
+    return render(template, {name: _short(word) for name, word in words.items() if word and name in wanted})
 
 
 def _short(word: str) -> str:
