@@ -16,7 +16,6 @@ from gateway.listen import BACKLOG, address_of
 from gateway.parts.part import Shown
 from gateway.settings.shapes import Limits
 from gateway.slow_headers import HttpProtocol
-from gateway.slow_headers import HttpProtocol
 
 KEEP_ALIVE_S = 75
 """An idle connection is kept longer than clients and proxies keep theirs (60 s), so that the client closes first and never
