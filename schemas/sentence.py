@@ -66,17 +66,17 @@ def render(template: str, words: Mapping[str, str]) -> str:
     return sentence[:1].upper() + sentence[1:]
 
 
-@lru_cache(1024)
-def _words_in(template: str) -> frozenset[str]:
-    return frozenset(_WORD.findall(template))
-
-
 def title(template: str, focus: Resource, source_name: str) -> str:
     """The sentence about ``focus`` as the source called ``source_name`` stated it."""
     find = _WORDS_OF.get(focus["resourceType"])
     words = {"source": source_name} | (find(focus) if find else {})
-    wanted = _words_in(template)
-    return render(template, {name: _short(word) for name, word in words.items() if word and name in wanted})
+    return _rendered(template, tuple(words.items()))
+
+
+@lru_cache(4096)
+def _rendered(template: str, words: tuple[tuple[str, str], ...]) -> str:
+    """A hospital has some hundred wards and a council some hundred services: most sentences have been said before."""
+    return render(template, {name: _short(word) for name, word in words})
 
 
 def _short(word: str) -> str:
