@@ -1,0 +1,50 @@
+"""What to do about an error while records are applied: a table of error and attempt. Pure.
+
+An engine's trouble passes and is waited for; a record's trouble never passes and is set aside. To confuse the two would stop
+everything for one bad record, or drop good records for one full disk.
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from enum import StrEnum
+from typing import NamedTuple
+
+from schemas.errors import EngineUnavailable, PositionLost
+
+
+class Remedy(StrEnum):
+    """What to do."""
+
+    AGAIN = "again"
+    """Wait, then apply the same records again."""
+    GIVE_UP = "give-up"
+    """Raise: whoever runs the projection opens the engines anew."""
+    SPLIT = "split"
+    """Apply the records in smaller lots, down to the one at fault."""
+    PARK = "park"
+    """Note the record as one that cannot be applied, and go on."""
+
+
+class Decision(NamedTuple):
+    """A remedy, and how long to wait before it."""
+
+    remedy: Remedy
+    wait: timedelta = timedelta()
+
+
+TRIES = 5
+"""Deadlocks and serialisation failures are gone at the second try; an engine that starts anew needs longer than all five."""
+FIRST_WAIT = timedelta(milliseconds=20)
+"""Before the second try; doubled each time."""
+
+
+def decide(error: Exception, attempt: int, records: int) -> Decision:
+    """The remedy for ``error`` at the ``attempt``-th try (from 1) to apply so many records."""
+    if isinstance(error, PositionLost):
+        return Decision(Remedy.GIVE_UP)
+    if isinstance(error, EngineUnavailable):
+        if attempt < TRIES:
+            return Decision(Remedy.AGAIN, FIRST_WAIT * 2 ** (attempt - 1))
+        return Decision(Remedy.GIVE_UP)
+    return Decision(Remedy.SPLIT if records > 1 else Remedy.PARK)

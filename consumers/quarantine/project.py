@@ -1,0 +1,88 @@
+"""The quarantine projection: which items are kept, where in the log their content stands, and what came of each new try.
+
+The content itself stays in the log. An item's records have one key, so they come in the order they were appended.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import msgspec
+from sqlalchemy import bindparam, case, func, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from consumers.place import place_of
+from consumers.store.statement import Statement, insert
+from consumers.store.tables import QUARANTINE as TABLES
+from consumers.store.tables import QuarantineTables
+from schemas.log import QUARANTINE, Record
+from schemas.quarantine import Kept, Tried, decode
+
+OPEN, TAKEN_IN = "open", "taken-in"
+"""Status of an item: still to be mended, or taken in when it was sent through again."""
+
+
+class QuarantineProjection:
+    """Writes the quarantine (`consumers.projection.Projection`)."""
+
+    name = "quarantine"
+    topics = (QUARANTINE,)
+
+    def __init__(self, tables: QuarantineTables = TABLES) -> None:
+        self.tables = tables
+        item, part, trial = tables
+        self._insert_item = Statement(lambda sqlite: insert(item, sqlite).on_conflict_do_nothing())
+        self._insert_part = Statement(lambda sqlite: insert(part, sqlite).on_conflict_do_nothing())
+        self._insert_trial = Statement(lambda sqlite: insert(trial, sqlite).on_conflict_do_nothing())
+        its_trials = trial.c.id == item.c.id
+        succeeded = select(func.max(trial.c.accepted)).where(its_trials).scalar_subquery()
+        self._count_trials = Statement(
+            update(item)
+            .where(item.c.id == bindparam("its_id"))
+            .values(
+                tries=select(func.count()).select_from(trial).where(its_trials).scalar_subquery(),
+                last_try=select(func.max(trial.c.at)).where(its_trials).scalar_subquery(),
+                status=case((succeeded == 1, TAKEN_IN), else_=OPEN),
+            )
+        )
+
+    def onto(self, tables: QuarantineTables) -> QuarantineProjection:
+        """See `consumers.projection.Projection.onto`."""
+        return QuarantineProjection(tables)
+
+    async def apply(self, records: Sequence[Record], connection: AsyncConnection) -> None:
+        """See `consumers.projection.Projection.apply`."""
+        read = [(record, decode(record.value)) for record in records]
+        kept = [(record, one) for record, one in read if isinstance(one, Kept)]
+        tried = [(record, one) for record, one in read if isinstance(one, Tried)]
+        parts = [(one.id, one.part, record.partition, record.offset, len(one.content)) for record, one in kept]
+        await self._insert_part.each_of(connection, parts)
+        await self._insert_item.each_of(connection, [_item(one) for _, one in kept if one.part == 0])
+        trials = [(one.id, place_of(record), one.at, int(one.accepted), _account(one)) for record, one in tried]
+        await self._insert_trial.each_of(connection, trials)
+        touched = sorted({one.id for _, one in read})
+        await self._count_trials.each(connection, [{"its_id": item} for item in touched])
+
+
+def _item(kept: Kept) -> tuple[str | int | None, ...]:
+    """A row of ``quarantine_item``; part 0 comes last and so vouches for the others."""
+    return (
+        kept.id,
+        kept.source,
+        kept.door,
+        kept.media_type,
+        kept.code,
+        kept.reason,
+        kept.position,
+        kept.receipt,
+        kept.received_at,
+        kept.name,
+        kept.parts,
+        OPEN,
+        0,
+        None,
+    )
+
+
+def _account(tried: Tried) -> str:
+    return msgspec.json.encode(tried).decode()

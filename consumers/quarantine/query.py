@@ -1,0 +1,110 @@
+"""What was not understood: listed, and where its content stands in the log."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import msgspec
+from sqlalchemy import Select, bindparam, select, tuple_
+
+from consumers.quarantine.project import OPEN, TAKEN_IN
+from consumers.store.database import Database
+from consumers.store.statement import Statement
+from consumers.store.tables import QUARANTINE
+from schemas.quarantine import Tried
+
+STATUSES = (OPEN, TAKEN_IN)
+_ITEM, _PART, _TRIAL = QUARANTINE
+_TRIED = msgspec.json.Decoder(Tried)
+
+
+class Summary(NamedTuple):
+    """One item without its content: the columns of ``quarantine_item``."""
+
+    id: str
+    source: str
+    door: str
+    media_type: str
+    code: str
+    reason: str
+    """A sentence with the cure; names fields and positions, never their content."""
+    position: str
+    """Where in the arrival it stood."""
+    receipt: str
+    received_at: str
+    """First seen: RFC 3339 in UTC."""
+    name: str
+    """Of the file, without its folder."""
+    parts: int
+    status: str
+    """``open`` or ``taken-in``."""
+    tries: int
+    last_try: str | None
+
+
+class Part(NamedTuple):
+    """Where one part of the content stands in the topic `schemas.log.QUARANTINE`."""
+
+    part: int
+    partition: int
+    offset: int
+    size_bytes: int
+
+
+class Item(NamedTuple):
+    """One item with everything but its content."""
+
+    summary: Summary
+    parts: list[Part]
+    """In the order of the content."""
+    trials: list[Tried]
+    """Oldest first."""
+
+
+class QuarantineQuery:
+    """Answers from the quarantine projection."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def items(
+        self, status: str = OPEN, source: str | None = None, after: tuple[str, str] | None = None, limit: int = 50
+    ) -> list[Summary]:
+        """Items of one status, oldest first, after the one whose (``received_at``, ``id``) is ``after``.
+
+        Raises `StoreUnavailable`.
+        """
+        asked = {"its_status": status, "its_source": source, "many": limit}
+        asked |= dict(zip(("after_at", "after_id"), after or ("", ""), strict=True))
+        statement = _OF_SOURCE if source else _ALL
+        async with self._database.reading() as connection:
+            return [Summary(*row) for row in await statement.rows(connection, asked)]
+
+    async def item(self, item_id: str) -> Item | None:
+        """One item; ``None`` if there is none. Raises `StoreUnavailable`."""
+        asked = {"its_id": item_id}
+        async with self._database.reading() as connection:
+            found = await _ONE.rows(connection, asked)
+            if not found:
+                return None
+            parts = [Part(*row) for row in await _PARTS.rows(connection, asked)]
+            trials = [_TRIED.decode(row.account) for row in await _TRIALS.rows(connection, asked)]
+        return Item(Summary(*found[0]), parts, trials)
+
+
+def _page(*conditions: Any) -> Statement:
+    rank = tuple_(_ITEM.c.received_at, _ITEM.c.id)
+    page: Select[Any] = select(_ITEM).where(_ITEM.c.status == bindparam("its_status"), *conditions)
+    page = page.where(rank > tuple_(bindparam("after_at"), bindparam("after_id")))
+    return Statement(page.order_by(_ITEM.c.received_at, _ITEM.c.id).limit(bindparam("many")))
+
+
+_ALL = _page()
+_OF_SOURCE = _page(_ITEM.c.source == bindparam("its_source"))
+_ONE = Statement(select(_ITEM).where(_ITEM.c.id == bindparam("its_id")))
+_PARTS = Statement(
+    select(_PART.c.part, _PART.c.partition, _PART.c.offset, _PART.c.size_bytes)
+    .where(_PART.c.id == bindparam("its_id"))
+    .order_by(_PART.c.part)
+)
+_TRIALS = Statement(select(_TRIAL.c.account).where(_TRIAL.c.id == bindparam("its_id")).order_by(_TRIAL.c.place))

@@ -1,0 +1,1 @@
+"""The receipts read model: what arrived, and what became of it."""

@@ -1,0 +1,73 @@
+"""What became of an arrival, and when each source was last heard of."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import NamedTuple
+
+import msgspec
+from sqlalchemy import bindparam, select
+
+from consumers.store.database import Database
+from consumers.store.statement import Statement
+from consumers.store.tables import RECEIPTS
+from schemas.receipt import Refusal, decode, encode
+
+_RECEIPT, _PART, _ACTIVITY = RECEIPTS
+_ACCOUNT = Statement(select(_RECEIPT.c.account).where(_RECEIPT.c.id == bindparam("its_id")))
+_PARTS = Statement(
+    select(_PART.c.events, _PART.c.refusals, _PART.c.flags).where(_PART.c.id == bindparam("its_id")).order_by(_PART.c.part)
+)
+_ALL_ACTIVITY = Statement(select(_ACTIVITY).order_by(_ACTIVITY.c.source))
+
+_IDS = msgspec.json.Decoder(list[str])
+_REFUSALS = msgspec.json.Decoder(list[Refusal])
+
+
+class Activity(NamedTuple):
+    """What one source has sent so far: received = accepted + rejected (promise P10)."""
+
+    source: str
+    last_at: str
+    """RFC 3339 in UTC: when something of it arrived last."""
+    receipts: int
+    received: int
+    accepted: int
+    rejected: int
+
+
+class ReceiptsQuery:
+    """Answers from the receipts projection."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def receipt(self, receipt_id: str) -> bytes | None:
+        """The receipt as JSON (`schemas.receipt.Receipt`), the lists of its parts joined to it; ``None`` if there is none.
+
+        Raises `StoreUnavailable`.
+        """
+        async with self._database.reading() as connection:
+            found = await _ACCOUNT.rows(connection, {"its_id": receipt_id})
+            if not found:
+                return None
+            account = found[0].account.encode()
+            parts = await _PARTS.rows(connection, {"its_id": receipt_id})
+        if not parts:
+            return bytes(account)
+        receipt = decode(account)
+        for events, refusals, flags in parts:
+            receipt.events.extend(_IDS.decode(events))
+            receipt.refusals.extend(_REFUSALS.decode(refusals))
+            receipt.flags.extend(_IDS.decode(flags))
+        return encode(receipt)
+
+    async def accounts(self) -> list[Activity]:
+        """What each source has sent so far, by source id. Raises `StoreUnavailable`."""
+        async with self._database.reading() as connection:
+            return [Activity(*row) for row in await _ALL_ACTIVITY.rows(connection)]
+
+    async def activity(self) -> Mapping[str, datetime]:
+        """When each source was last heard of; one that never sent anything is not there. Raises `StoreUnavailable`."""
+        return {one.source: datetime.fromisoformat(one.last_at) for one in await self.accounts()}
