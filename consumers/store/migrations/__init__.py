@@ -1,0 +1,1 @@
+"""The history of the store's tables, run by Alembic (`consumers.store.migrate`)."""
