@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Protocol
+from typing import Any, Protocol, Self
 
+from sqlalchemy import Table
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from schemas.log import Record
@@ -23,6 +24,15 @@ class Projection(Protocol):
     name: str
     """Names its position for ever, for example ``timeline``."""
     topics: tuple[str, ...]
+
+    @property
+    def tables(self) -> tuple[Table, ...]:
+        """The tables it writes, a named tuple: nobody else writes them."""
+        ...
+
+    def onto(self, tables: Any) -> Self:
+        """The same projection, writing to other tables: copies of its own, in the same named tuple."""
+        ...
 
     async def apply(self, records: Sequence[Record], connection: AsyncConnection) -> None:
         """Write what ``records`` say. Records of one partition come in offset order.

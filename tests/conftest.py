@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+pytest_plugins = ["tests.stores"]
+
 
 @pytest.fixture(scope="session")
 def engine_folder() -> Iterator[Path]:

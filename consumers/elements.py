@@ -1,0 +1,86 @@
+"""What a resource says, element by element: so that what it leaves out stays as it was, and what it deletes goes.
+
+An element here is the smallest part that a source states by itself: the identifiers of one system, an extension by its URL, the
+parts of a stay's ``hospitalization`` and ``period``. A choice of types (``deceased[x]``) is one element.
+
+Source: HL7 v2.4 §2.7.1 (an omitted field is unchanged, ``""`` deletes); `schemas.resources.person.mark_deleted`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from schemas.resources.bundle import Resource
+from schemas.resources.encounter import ADMISSION_METHOD_URL, DISCHARGE_METHOD_URL
+from schemas.resources.person import DELETED, ETHNIC_CATEGORY
+
+Elements = dict[str, Any]
+"""Element → its value; ``None`` when it was deleted."""
+
+CHOICES = ("deceased", "multipleBirth")
+"""Elements that take one of several types: another type replaces the one before."""
+
+_LISTS = {"identifier": "system", "extension": "url"}
+"""Lists whose parts are stated each by itself, and what names the part."""
+_GROUPS = frozenset({"hospitalization", "period"})
+"""Elements whose parts come from different fields and are stated each by itself."""
+_SILENT = frozenset({"resourceType", "id", "meta", "link", "subject"})
+"""Say nothing of the thing itself."""
+_DELETED_AS: Mapping[str, str] = {
+    "ethnicCategory": f"extension {ETHNIC_CATEGORY}",
+    "dischargeMethod": f"extension {DISCHARGE_METHOD_URL}",
+    "hospitalization.admissionMethod": f"hospitalization.extension {ADMISSION_METHOD_URL}",
+}
+"""What a deletion calls an element whose place in FHIR is an extension."""
+
+
+def elements(resource: Resource) -> Elements:
+    """What ``resource`` states and deletes. What it both deletes and states, it states."""
+    found: Elements = dict.fromkeys(_deleted(resource))
+    for name, value in resource.items():
+        if name not in _SILENT:
+            found.update(_named(name, value))
+    return found
+
+
+def _deleted(resource: Resource) -> Iterator[str]:
+    for extension in resource.get("extension", ()):
+        if extension["url"] == DELETED:
+            name = extension["valueString"]
+            yield _DELETED_AS.get(name, name)
+
+
+def _named(name: str, value: Any) -> Elements:
+    if name in _LISTS:
+        return _parted(name, value)
+    if name in _GROUPS:
+        return {f"{name}.{part}": inner for key, one in value.items() for part, inner in _named(key, one).items()}
+    choice = next((choice for choice in CHOICES if name.startswith(choice)), "")
+    return {choice: {name: value}} if choice else {name: value}
+
+
+def _parted(name: str, parts: list[Resource]) -> Elements:
+    """The parts of a list by what names them, each a list again: a system may have several identifiers."""
+    found: Elements = {}
+    for part in parts:
+        by = part.get(_LISTS[name], "")
+        if by != DELETED:
+            found.setdefault(f"{name} {by}", []).append(part)
+    return found
+
+
+def compose(kind: str, found: Elements) -> Resource:
+    """The resource of type ``kind`` that says ``found``: of a Patient the inverse of `elements`, in a fixed order."""
+    resource: Resource = {"resourceType": kind}
+    for name, value in sorted(found.items()):
+        element = name.partition(" ")[0]
+        if value is None:
+            continue
+        if element in _LISTS:
+            resource.setdefault(element, []).extend(value)
+        elif element in CHOICES:
+            resource.update(value)
+        else:
+            resource[element] = value
+    return resource

@@ -1,0 +1,1 @@
+"""The people read model: which source records are one person."""

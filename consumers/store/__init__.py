@@ -1,0 +1,1 @@
+"""Where read models are kept: one store, on SQLite or PostgreSQL, through SQLAlchemy Core."""

@@ -1,0 +1,95 @@
+"""One asynchronous way to the store, whichever engine is behind it.
+
+Reads are single statements in autocommit; writes are one transaction. What the store holds today is rebuilt from the log and
+carries the position it stands at, so a commit need not reach the disk before it is reported: after a power cut rows and
+position fall back together and the log makes up for them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager, nullcontext
+from typing import Any
+
+from sqlalchemy.engine.interfaces import Dialect
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from consumers.store.engines import Engines, Settings, engines
+from consumers.store.trouble import answering
+
+
+class Database:
+    """The store. Belongs to the event loop that first uses it: another thread makes its own."""
+
+    def __init__(self, made: Engines) -> None:
+        self._reader, self._writer = made
+        self.dialect: Dialect = made.writer.dialect
+        self.is_sqlite = self.dialect.name == "sqlite"
+        # SQLite has one writer. Within a loop a second one must wait here: waiting inside SQLite would stop the loop, and with
+        # it the first.
+        self._turn = asyncio.Lock() if self.is_sqlite else None
+        self._kept: AsyncConnection | None = None
+
+    @staticmethod
+    def connect(url: str, settings: Settings | None = None) -> Database:
+        """The store at ``url``: ``sqlite:///path``, ``postgresql://…`` (psycopg 3) or ``postgresql+asyncpg://…``.
+
+        Opens nothing yet. Raises `SettingsError` when the URL names no engine of these.
+        """
+        return Database(engines(url, settings or Settings()))
+
+    @asynccontextmanager
+    async def reading(self) -> AsyncIterator[AsyncConnection]:
+        """A connection for reads, each statement on its own. Raises `StoreUnavailable`."""
+        with answering():
+            async with self._reader.connect() as connection:
+                yield connection
+
+    @asynccontextmanager
+    async def writing(self) -> AsyncIterator[AsyncConnection]:
+        """A connection in a transaction: committed when the block ends, rolled back when it raises.
+
+        Raises `StoreUnavailable`; then the transaction may or may not have been committed.
+        """
+        async with self._turn or nullcontext():
+            with answering():
+                async with self._writer.begin() as connection:
+                    yield connection
+
+    async def fetch(self, statement: str, parameters: Sequence[Any]) -> Sequence[Any]:
+        """The rows of one read, by a statement already in the driver's own words (see `consumers.store.statement`).
+
+        The short way, for what costs a page: nothing is composed and, on SQLite, no connection taken from a pool. A connection
+        that broke since the last read is replaced without the caller's notice. Raises `StoreUnavailable`.
+        """
+        with answering():
+            if self.is_sqlite:
+                return await self._fetch_inline(statement, parameters)
+            try:
+                return await self._fetch_pooled(statement, parameters)
+            except DBAPIError as error:
+                if not error.connection_invalidated:
+                    raise
+            return await self._fetch_pooled(statement, parameters)
+
+    async def _fetch_inline(self, statement: str, parameters: Sequence[Any]) -> Sequence[Any]:
+        # Statements run to their end where they are called, so all reads of a loop can share one connection.
+        if self._kept is None:
+            self._kept = await self._reader.connect()
+        raw: Any = (await self._kept.get_raw_connection()).driver_connection
+        rows: Sequence[Any] = raw.execute(statement, parameters).fetchall()
+        return rows
+
+    async def _fetch_pooled(self, statement: str, parameters: Sequence[Any]) -> Sequence[Any]:
+        async with self._reader.connect() as connection:
+            return (await connection.exec_driver_sql(statement, tuple(parameters))).all()
+
+    async def close(self) -> None:
+        """Let go of every connection. Transactions under way are rolled back."""
+        if self._kept is not None:
+            await self._kept.close()
+            self._kept = None
+        await self._reader.dispose()
+        await self._writer.dispose()

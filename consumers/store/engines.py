@@ -1,0 +1,142 @@
+"""How each engine's connections are made: drivers, timeouts, caches, and how far a commit must get before it is reported."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from datetime import timedelta
+from typing import Any, NamedTuple
+
+from sqlalchemy import event
+from sqlalchemy.engine.url import URL, make_url
+from sqlalchemy.exc import ArgumentError
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+
+from consumers.store import inline_sqlite
+from schemas.errors import SettingsError
+
+BUSY_TIMEOUT = timedelta(seconds=5)
+"""SQLite waits so long for another process's transaction."""
+CACHE_KIB = 65_536
+"""SQLite's own cache, at most: 64 MiB hold the upper levels of every index of some ten million entries."""
+CHECKPOINT_PAGES = 4_000
+"""The write-ahead log is folded into the file every 16 MiB: four times rarer than by default, for a backlog writes much."""
+
+
+class Settings(NamedTuple):
+    """What may be set about the connections to a store."""
+
+    pool: int = 5
+    """Connections of each kind (reading, writing) that one process holds at most."""
+    statement_timeout: timedelta = timedelta(seconds=30)
+    """PostgreSQL gives up on a statement after it: no question to the store takes a thousandth of that."""
+    idle_timeout: timedelta = timedelta(seconds=30)
+    """PostgreSQL ends a transaction whose process says nothing for so long: a frozen process must not keep its locks."""
+    connect_timeout: timedelta = timedelta(seconds=5)
+    prepared_statements: bool = True
+    """``False`` for a pooler that shares server connections between transactions (PgBouncer in transaction mode, which also
+    needs ``ignore_startup_parameters = options``)."""
+    durable: bool = False
+    """A commit is reported only once it is on the disk: for what no log can bring back."""
+
+
+class Engines(NamedTuple):
+    """The two ways to one store."""
+
+    reader: AsyncEngine
+    """Autocommit: each statement sees what is committed when it begins, and none costs a transaction."""
+    writer: AsyncEngine
+
+
+DRIVERS: Mapping[str, str] = {
+    "sqlite": inline_sqlite.DRIVER,
+    "postgresql": "postgresql+psycopg",
+    "postgresql+psycopg": "postgresql+psycopg",
+    "postgresql+asyncpg": "postgresql+asyncpg",
+}
+"""Scheme of the URL in the settings → SQLAlchemy's driver."""
+
+
+def engines(url: str, settings: Settings) -> Engines:
+    """The engines of the store at ``url``. Opens nothing yet.
+
+    Raises `SettingsError` when the URL names no engine of `DRIVERS`, or no file.
+    """
+    target = _target(url)
+    return _MAKERS[target.drivername](target, settings)
+
+
+def _target(url: str) -> URL:
+    cure = "Use sqlite:///path/store.db or postgresql://user@host/name."
+    try:
+        given = make_url(url)
+        target = given.set(drivername=DRIVERS[given.drivername])
+    except (ArgumentError, KeyError):
+        raise SettingsError("the store's URL names no known engine", cure=cure, where="store") from None
+    if target.drivername == inline_sqlite.DRIVER and target.database in (None, "", ":memory:"):
+        raise SettingsError("the store's URL names no file", cure=cure, where="store")
+    return target
+
+
+def _sqlite(target: URL, settings: Settings) -> Engines:
+    inline_sqlite.register()
+    cache = f"cache_size=-{CACHE_KIB}"
+    synchronous = "synchronous=FULL" if settings.durable else "synchronous=NORMAL"
+
+    def engine(factory: type[inline_sqlite.ReadingConnection], *pragmas: str) -> AsyncEngine:
+        arguments = {"factory": factory, "timeout": BUSY_TIMEOUT.total_seconds(), "cached_statements": 512}
+        made = create_async_engine(
+            target, pool_size=settings.pool, max_overflow=0, hide_parameters=True, connect_args=arguments
+        )
+
+        def prepare(connection: Any, record: object) -> None:
+            for pragma in pragmas:
+                connection.execute(f"PRAGMA {pragma}").close()
+
+        event.listen(made.sync_engine, "connect", prepare)
+        return made
+
+    checkpoint = f"wal_autocheckpoint={CHECKPOINT_PAGES}"
+    return Engines(
+        engine(inline_sqlite.ReadingConnection, "query_only=ON", cache),
+        engine(inline_sqlite.WritingConnection, "journal_mode=WAL", synchronous, "foreign_keys=ON", cache, checkpoint),
+    )
+
+
+def _session(settings: Settings) -> dict[str, str]:
+    """PostgreSQL's parameters of a session."""
+    limits = {"statement_timeout": settings.statement_timeout, "idle_in_transaction_session_timeout": settings.idle_timeout}
+    session = {name: str(int(limit / timedelta(milliseconds=1))) for name, limit in limits.items()}
+    session["synchronous_commit"] = "on" if settings.durable else "off"
+    return session
+
+
+def _psycopg(target: URL, settings: Settings) -> Engines:
+    arguments: dict[str, Any] = {
+        "options": " ".join(f"-c {name}={value}" for name, value in _session(settings).items()),
+        "application_name": "care-backbone",
+        "connect_timeout": max(1, round(settings.connect_timeout.total_seconds())),
+    }
+    if not settings.prepared_statements:
+        arguments["prepare_threshold"] = None
+    return _postgresql(target, settings, connect_args=arguments, paramstyle="format")  # by position, as every other driver
+
+
+def _asyncpg(target: URL, settings: Settings) -> Engines:
+    session = _session(settings) | {"application_name": "care-backbone"}
+    arguments: dict[str, Any] = {"server_settings": session, "timeout": settings.connect_timeout.total_seconds()}
+    if not settings.prepared_statements:
+        arguments |= {"statement_cache_size": 0, "prepared_statement_cache_size": 0}
+    return _postgresql(target, settings, connect_args=arguments)
+
+
+def _postgresql(target: URL, settings: Settings, **options: Any) -> Engines:
+    options |= {"pool_size": settings.pool, "max_overflow": 0, "pool_timeout": 10, "hide_parameters": True}
+    reader = create_async_engine(target, isolation_level="AUTOCOMMIT", skip_autocommit_rollback=True, **options)
+    return Engines(reader, create_async_engine(target, **options))
+
+
+_MAKERS: Mapping[str, Callable[[URL, Settings], Engines]] = {
+    inline_sqlite.DRIVER: _sqlite,
+    "postgresql+psycopg": _psycopg,
+    "postgresql+asyncpg": _asyncpg,
+}

@@ -1,0 +1,138 @@
+"""Statements composed once and run often.
+
+SQLAlchemy writes the SQL of each engine; its words are kept, so that running one costs the driver's time and not the
+composer's (60 µs to look a statement up, 300 µs to build one). Parameters go by position.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import orjson
+from sqlalchemy import ARRAY, Boolean, ColumnElement, FromClause, Table, bindparam, cast, column, func, select, text
+from sqlalchemy.dialects.postgresql import insert as postgresql_insert
+from sqlalchemy.dialects.sqlite import insert as sqlite_insert
+from sqlalchemy.engine.interfaces import Dialect
+from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.sql import ClauseElement
+from sqlalchemy.sql.compiler import SQLCompiler
+from sqlalchemy.types import TypeEngine
+
+
+class Composed(NamedTuple):
+    """A statement in the words of one driver."""
+
+    text: str
+    names: tuple[str, ...]
+    """Of the parameters, in their order."""
+
+
+Compose = Callable[[bool], ClauseElement]
+"""Makes a statement; told whether it is for SQLite."""
+
+
+class Statement:
+    """One statement, in the words of whichever driver it meets."""
+
+    __slots__ = ("_clause", "_composed")
+
+    def __init__(self, clause: ClauseElement | Compose) -> None:
+        self._clause = clause
+        self._composed: dict[str, Composed] = {}
+
+    def on(self, dialect: Dialect) -> Composed:
+        """Its words for ``dialect``."""
+        found = self._composed.get(dialect.driver)
+        if found is None:
+            clause = self._clause if isinstance(self._clause, ClauseElement) else self._clause(dialect.name == "sqlite")
+            compiled: Any = clause.compile(dialect=dialect)
+            found = self._composed[dialect.driver] = Composed(str(compiled), tuple(compiled.positiontup or ()))
+        return found
+
+    async def rows(self, connection: AsyncConnection, values: Mapping[str, Any] | None = None) -> Sequence[Any]:
+        """Its rows, given its parameters by name."""
+        text, names = self.on(connection.dialect)
+        given = values or {}
+        return (await connection.exec_driver_sql(text, tuple(given[name] for name in names))).all()
+
+    async def each(self, connection: AsyncConnection, rows: Sequence[Mapping[str, Any]]) -> None:
+        """Run it once for each of ``rows``, in their order."""
+        text, names = self.on(connection.dialect)
+        if rows:
+            await connection.exec_driver_sql(text, [tuple(row[name] for name in names) for row in rows])
+
+    async def each_of(self, connection: AsyncConnection, rows: Sequence[tuple[Any, ...]]) -> None:
+        """As `each`, of rows whose values are in the order of its parameters already: those of an INSERT are its columns'."""
+        if rows:
+            await connection.exec_driver_sql(self.on(connection.dialect).text, list(rows))
+
+    async def changed(self, connection: AsyncConnection, values: Mapping[str, Any]) -> int:
+        """Run it once; how many rows it changed."""
+        text, names = self.on(connection.dialect)
+        return (await connection.exec_driver_sql(text, tuple(values[name] for name in names))).rowcount
+
+
+class Among(ColumnElement[bool]):
+    """``column`` is one of a list given as one parameter, so that the words do not depend on how many there are."""
+
+    inherit_cache = True
+    type = Boolean()
+
+    def __init__(self, among: ColumnElement[Any], name: str, kind: str = "TEXT") -> None:
+        self.column, self.kind = among, kind
+        self.parameter: ColumnElement[Any] = bindparam(name)
+
+
+@compiles(Among, "sqlite")
+def _among_sqlite(element: Among, compiler: SQLCompiler, **more: Any) -> str:
+    among, parameter = compiler.process(element.column, **more), compiler.process(element.parameter, **more)
+    return f"{among} IN (SELECT value FROM json_each({parameter}))"  # noqa: S608 - two names and a placeholder
+
+
+@compiles(Among, "postgresql")
+def _among_postgresql(element: Among, compiler: SQLCompiler, **more: Any) -> str:
+    among, parameter = compiler.process(element.column, **more), compiler.process(element.parameter, **more)
+    return f"{among} = ANY(CAST({parameter} AS {element.kind}[]))"
+
+
+def listed(values: Iterable[Any], dialect: Dialect) -> Any:
+    """``values`` as the parameter of an `Among`."""
+    found = list(values)
+    return orjson.dumps(found).decode() if dialect.name == "sqlite" else found
+
+
+def given(sqlite: bool, **columns: TypeEngine[Any]) -> FromClause:
+    """Rows that are given as parameters (`given_rows`), as a table to join with."""
+    if sqlite:
+        rows = func.json_each(bindparam("given")).table_valued("value", name="rows")
+        parts = (func.json_extract(rows.c.value, text(f"'$[{place}]'")).label(name) for place, name in enumerate(columns))
+        return select(*parts).subquery("given")
+    lists = (cast(bindparam(name), ARRAY(kind)) for name, kind in columns.items())
+    named = (column(name, kind) for name, kind in columns.items())
+    return func.unnest(*lists).table_valued(*named).render_derived(name="given")
+
+
+def given_rows(rows: Sequence[tuple[Any, ...]], names: Sequence[str], dialect: Dialect) -> Mapping[str, Any]:
+    """``rows`` as the parameters of a `given` table with columns of these names."""
+    if dialect.name == "sqlite":
+        return {"given": orjson.dumps(rows).decode()}
+    return dict(zip(names, map(list, zip(*rows, strict=True)), strict=True))
+
+
+def insert(table: Table, sqlite: bool) -> Any:
+    """An INSERT that can say what to do on a conflict, in the words of the engine."""
+    return sqlite_insert(table) if sqlite else postgresql_insert(table)
+
+
+def upsert(table: Table) -> Statement:
+    """Insert a row, or put its other columns in the place of those of the row with its primary key."""
+
+    def compose(sqlite: bool) -> ClauseElement:
+        fresh = insert(table, sqlite)
+        others = {one.name: fresh.excluded[one.name] for one in table.columns if not one.primary_key}
+        changed: ClauseElement = fresh.on_conflict_do_update(index_elements=table.primary_key.columns, set_=others)
+        return changed
+
+    return Statement(compose)

@@ -1,0 +1,235 @@
+"""Every table of the store.
+
+A projection owns its tables: nobody else writes them, and a rebuild fills copies of them beside the live ones
+(`consumers.store.beside`). So each projection's are a named tuple, made by `_tables` below and handed to it.
+
+What SQLite pays for is pages touched, not bytes: every index whose keys come in random order costs a page a row, so there are
+few, and each says what it is for.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+from sqlalchemy import BigInteger, Column, Index, Integer, MetaData, SmallInteger, Table, Text, text
+from sqlalchemy.dialects.postgresql import TEXT
+
+METADATA = MetaData(
+    naming_convention={
+        "pk": "pk_%(table_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_name)s",
+        "ix": "ix_%(table_name)s_%(column_0_name)s",
+    }
+)
+
+KEY = Text().with_variant(TEXT(collation="C"), "postgresql")
+"""An opaque key: compared byte by byte, which is what it means and the fastest."""
+PLACE = BigInteger().with_variant(Integer(), "sqlite")
+"""A place in a topic (`consumers.place`). ``INTEGER PRIMARY KEY`` is SQLite's own row id: rows lie in that order."""
+
+
+def _key(name: str, **more: Any) -> Column[Any]:
+    return Column(name, KEY, nullable=False, **more)
+
+
+def _text(name: str) -> Column[Any]:
+    return Column(name, Text, nullable=False)
+
+
+def _place(name: str = "place") -> Column[Any]:
+    return Column(name, PLACE, primary_key=True, autoincrement=False)
+
+
+def _part() -> Column[Any]:
+    return Column("part", Integer, primary_key=True, autoincrement=False)
+
+
+def _partial(name: str, *columns: str, where: str, unique: bool = False) -> Index:
+    return Index(name, *columns, unique=unique, sqlite_where=text(where), postgresql_where=text(where))
+
+
+def _count(name: str) -> Column[Any]:
+    return Column(name, BigInteger, nullable=False)
+
+
+POSITION = Table(
+    "position",
+    METADATA,
+    _key("projection", primary_key=True),
+    _key("topic", primary_key=True),
+    Column("partition", Integer, primary_key=True, autoincrement=False),
+    Column("next", BigInteger, nullable=False),
+    Column("owner", KEY, nullable=False),
+)
+"""How far each projection is: the offset wanted next, and whose it is to move on."""
+
+PARKED = Table(
+    "parked",
+    METADATA,
+    _key("projection", primary_key=True),
+    _key("topic", primary_key=True),
+    Column("partition", Integer, primary_key=True, autoincrement=False),
+    Column("offset", BigInteger, primary_key=True, autoincrement=False),
+    _text("code"),
+    _text("reason"),
+    _text("first_at"),
+    _text("last_at"),
+    Column("tries", Integer, nullable=False),
+)
+"""Records a projection could not apply: which, why (never their content), and how often it was tried."""
+
+
+class PeopleTables(NamedTuple):
+    """What the people projection writes."""
+
+    record: Table
+    """One row per source record: its Patient as folded from all events, and the person it belongs to."""
+    merge: Table
+    """One row per statement that a record replaces another, and one per withdrawal of such a statement."""
+    former: Table
+    """Person ids that a record's own evidence gave it before: an id once given out keeps resolving."""
+    local_id: Table
+    """Other local identifiers of a record than the one its key is made of, as the key each would make."""
+
+
+PEOPLE = PeopleTables(
+    Table(
+        "person_record",
+        METADATA,
+        _key("key", primary_key=True),
+        _key("source"),
+        _key("person"),
+        _key("own_person"),
+        _text("rule"),
+        Column("root", KEY),
+        Column("merged_into", KEY),
+        _text("first_at"),
+        _text("last_at"),
+        _text("stamps"),
+        _text("patient"),
+        Index("ix_person_record_person", "person", "key"),
+        _partial("ix_person_record_own_person", "own_person", where="own_person <> person"),
+        _partial("ix_person_record_root", "root", where="root IS NOT NULL"),
+    ),
+    Table(
+        "person_merge",
+        METADATA,
+        _place(),
+        _key("fact"),
+        _key("order"),
+        Column("old", KEY),
+        Column("new", KEY),
+        Index("ix_person_merge_fact", "fact"),
+        Index("ix_person_merge_old", "old"),
+        Index("ix_person_merge_new", "new"),
+    ),
+    Table("person_former", METADATA, _key("person", primary_key=True), _key("record", primary_key=True)),
+    Table("person_local_id", METADATA, _key("key", primary_key=True), _key("record", primary_key=True)),
+)
+
+
+class TimelineTables(NamedTuple):
+    """What the timeline projection writes."""
+
+    version: Table
+    """One row per event: an entry ready to serve, and how it stands among the versions of its fact."""
+    known: Table
+    """What is known of a person or a stay, as a digest per element: so that a snapshot that repeats it is seen to."""
+
+
+TIMELINE = TimelineTables(
+    Table(
+        "timeline_version",
+        METADATA,
+        _place(),
+        *(_count(name) for name in ("occurred_at", "tie", "recorded_at")),
+        Column("known_until", BigInteger),
+        Column("state", SmallInteger, nullable=False),
+        Column("version", Integer),
+        *(_key(name) for name in ("record", "fact", "event", "order", "latest")),
+        Column("named", KEY),
+        Column("correlation", KEY),
+        *(_key(name) for name in ("type", "sector", "source", "classification")),
+        Column("digest", KEY),
+        _text("entry"),
+        _text("resource"),
+        # A person's entries in order, and which of them stand, without reading one; and whether an event came before.
+        Index("ix_timeline_version_record", "record", "occurred_at", "tie", "state", "place"),
+        # The versions of a fact. That no two have one number also stops two processes that write to one fact at a time.
+        Index("uq_timeline_version_fact", "fact", "version", unique=True),
+        _partial("ix_timeline_version_named", "named", where="named IS NOT NULL"),
+        _partial("ix_timeline_version_stray", "record", "correlation", where="named IS NOT NULL"),
+    ),
+    Table("timeline_known", METADATA, _key("subject", primary_key=True), _text("state")),
+)
+
+
+class ReceiptsTables(NamedTuple):
+    """What the receipts projection writes."""
+
+    receipt: Table
+    part: Table
+    """What a long arrival's receipt lists beyond its first record."""
+    activity: Table
+    """One row per source: when something last arrived, and the sums of its receipts."""
+
+
+RECEIPTS = ReceiptsTables(
+    Table("receipt", METADATA, _key("id", primary_key=True), _key("source"), _key("received_at"), _text("account")),
+    Table("receipt_part", METADATA, _key("id", primary_key=True), _part(), _text("events"), _text("refusals"), _text("flags")),
+    Table(
+        "source_activity",
+        METADATA,
+        _key("source", primary_key=True),
+        _key("last_at"),
+        *(_count(name) for name in ("receipts", "received", "accepted", "rejected")),
+    ),
+)
+
+
+class QuarantineTables(NamedTuple):
+    """What the quarantine projection writes."""
+
+    item: Table
+    part: Table
+    """Where in the log each part of an item's content stands: the content itself stays there."""
+    trial: Table
+    """One row per time an item was sent through again."""
+
+
+QUARANTINE = QuarantineTables(
+    Table(
+        "quarantine_item",
+        METADATA,
+        _key("id", primary_key=True),
+        *(_key(name) for name in ("source", "door", "media_type", "code")),
+        *(_text(name) for name in ("reason", "position")),
+        _key("receipt"),
+        _key("received_at"),
+        _text("name"),
+        Column("parts", Integer, nullable=False),
+        Column("status", KEY, nullable=False),
+        Column("tries", Integer, nullable=False),
+        Column("last_try", Text),
+        Index("ix_quarantine_item_status", "status", "received_at", "id"),
+        Index("ix_quarantine_item_source", "source", "status", "received_at", "id"),
+    ),
+    Table(
+        "quarantine_part",
+        METADATA,
+        _key("id", primary_key=True),
+        _part(),
+        Column("partition", Integer, nullable=False),
+        _count("offset"),
+        _count("size_bytes"),
+    ),
+    Table(
+        "quarantine_trial",
+        METADATA,
+        _key("id", primary_key=True),
+        _place(),
+        _key("at"),
+        Column("accepted", SmallInteger, nullable=False),
+        _text("account"),
+    ),
+)

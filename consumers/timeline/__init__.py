@@ -1,0 +1,1 @@
+"""The timeline read model: what happened, in every version, ready to serve."""

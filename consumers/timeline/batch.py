@@ -1,0 +1,66 @@
+"""The events of one transaction that are new, the stored versions they have to do with, and what is decided of both."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Sequence
+
+import msgspec
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from consumers.timeline.compose import Told, recall
+from consumers.timeline.rows import TimelineRows
+from consumers.timeline.version import Version
+
+
+class Batch:
+    """What one transaction works on."""
+
+    def __init__(self, rows: TimelineRows, connection: AsyncConnection) -> None:
+        self.rows = rows
+        self.connection = connection
+        self.new: list[Told] = []
+        self.stored: dict[int, Version] = {}
+        """Stored versions that are judged again, by place: each read once, so that all decisions are about the same one."""
+        self._read: dict[int, Version] = {}
+        self._silent: dict[int, bool] = {}
+        self.disturbed: set[str] = set()
+        """Facts all of whose versions are judged again."""
+
+    async def take(self, told: Sequence[Told]) -> None:
+        """Keep the events that are not here yet; of two with one id the first."""
+        seen = await self.rows.seen([one.version for one in told], self.connection)
+        for one in told:
+            if one.version.event not in seen:
+                seen.add(one.version.event)
+                self.new.append(one)
+
+    async def recall(self, records: Collection[str], stays: Collection[str]) -> list[Told]:
+        """What was told of these records, or of those of their stays."""
+        found = await self.rows.history(records, stays, self.connection) if records else []
+        return [recall(version) for version in self._keep(found)]
+
+    async def read_disturbed(self) -> None:
+        """Read the other versions of the disturbed facts."""
+        if self.disturbed:
+            self._keep(await self.rows.versions(self.disturbed, self.connection))
+
+    def _keep(self, versions: Iterable[Version]) -> list[Version]:
+        for version in versions:
+            if self.stored.setdefault(version.place, version) is version:
+                self._read[version.place] = msgspec.structs.replace(version)
+        return [self.stored[version.place] for version in versions]
+
+    def decide(self, version: Version, silent: bool) -> None:
+        """Note whether a snapshot repeats what was known."""
+        self._silent[version.place] = silent
+        if version.place in self.stored and silent != (version.version is None):
+            self.disturbed.add(version.fact)
+
+    def silent(self, version: Version) -> bool:
+        """Whether a snapshot repeats what was known; ``False`` of anything that is none."""
+        stood = version.place in self.stored and version.version is None
+        return version.digest is None and self._silent.get(version.place, stood)
+
+    def changed(self) -> list[Version]:
+        """The stored versions that are no longer as they were read."""
+        return [version for place, version in self.stored.items() if version != self._read[place]]

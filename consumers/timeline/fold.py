@@ -1,0 +1,81 @@
+"""The versions of one fact, put in order: which is the newest, which says nothing, and until when each was known.
+
+Pure, and a function of the versions alone: whatever order they arrived in, they end up the same.
+
+One says nothing (is *silent*) when it repeats the version before it, or withdraws what is withdrawn already. A silent one has
+no number. Whether a snapshot is silent is decided elsewhere, by all that was known of its subject
+(`consumers.timeline.known`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+from typing import NamedTuple
+
+from consumers.timeline.version import State, Version
+
+_NEWEST = {False: State.CURRENT, True: State.WITHDRAWN}
+_PAST = {False: State.PAST, True: State.PAST_WITHDRAWAL}
+
+
+class Standing(NamedTuple):
+    """A version and the one it replaces."""
+
+    version: Version
+    replaces: str | None
+
+
+def fold(versions: Iterable[Version], silent: Collection[int] = (), newest: Version | None = None) -> list[Standing]:
+    """Number the versions of one fact and say how each stands; changes them, and gives them back in order.
+
+    ``silent`` are the places of the snapshots that repeat what was known. ``newest``, if given, is the newest version of those
+    that stand already, and all of ``versions`` come after it: it too is changed, and the others need not be known.
+    """
+    last, standing = newest, []
+    for version in sorted(versions, key=lambda one: one.rank):
+        if version.place in silent or _repeats(version, last):
+            _silence(version, last)
+            standing.append(Standing(version, None))
+            continue
+        _number(version, last)
+        standing.append(Standing(version, last.event if last else None))
+        last = version
+    _date([newest, *(one.version for one in standing)] if newest else [one.version for one in standing])
+    return standing
+
+
+def comes_after(version: Version, newest: Version) -> bool:
+    """``version`` comes after ``newest`` and after all that repeat it, and was learned after it: no other matters."""
+    return version.order > newest.latest and version.recorded_at >= newest.recorded_at
+
+
+def _repeats(version: Version, last: Version | None) -> bool:
+    if last is None:
+        return False
+    if version.withdraws:
+        return last.withdraws
+    return version.digest is not None and version.digest == last.digest
+
+
+def _silence(version: Version, last: Version | None) -> None:
+    version.version, version.state, version.known_until, version.latest = None, State.HIDDEN, None, version.order
+    if last is not None:
+        last.latest = max(last.latest, version.order)
+
+
+def _number(version: Version, last: Version | None) -> None:
+    """``version`` becomes the newest: a withdrawal of what nobody stated is shown to nobody."""
+    version.version = (last.version or 0) + 1 if last else 1
+    version.state = _NEWEST[version.withdraws] if last or not version.withdraws else State.HIDDEN
+    version.latest = version.order
+    if last is not None and last.state != State.HIDDEN:
+        last.state = _PAST[last.withdraws]
+
+
+def _date(versions: list[Version]) -> None:
+    """Each was known until a newer one was."""
+    until: int | None = None
+    for version in reversed(versions):
+        if version.version is not None:
+            version.known_until = until
+            until = version.recorded_at if until is None else min(until, version.recorded_at)

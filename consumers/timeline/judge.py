@@ -1,0 +1,99 @@
+"""Judges the snapshots and the stray withdrawals of a batch, and again those stored ones that it throws another light on."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+
+from consumers.timeline.batch import Batch
+from consumers.timeline.compose import Told
+from consumers.timeline.known import Known, Saying, go_through, judged, record_of, saying, stay_in, subjects
+from consumers.timeline.stray import aim, kind_of, own_fact
+
+Telling = dict[str, list[Told]]
+"""Subject → what was told of it."""
+
+
+async def judge_snapshots(batch: Batch) -> None:
+    """Decide which snapshots repeat what was known before them.
+
+    What comes after all that is known of its subject is judged by that alone. For a subject of which something came late, or of
+    which this is the first snapshot, all that was ever told is read and judged.
+    """
+    told = _by_subject(batch.new)
+    known = await batch.rows.known(told, batch.connection)
+    late = {subject for one in batch.new if (subject := judged(one)) and subject not in known}
+    for subject, state in known.items():
+        sayings = [saying(one, subject) for one in told[subject]]
+        if min(one.moment for one in sayings) > state.latest:
+            known[subject] = _judge(batch, sayings, state)
+        else:
+            late.add(subject)
+    history = _by_subject(await _history(batch, late)) if late else {}
+    for subject in late:
+        every = [*history.get(subject, ()), *told[subject]]
+        known[subject] = _judge(batch, [saying(one, subject) for one in every], None)
+    await batch.rows.note(known, batch.connection)
+
+
+def _judge(batch: Batch, sayings: Sequence[Saying], known: Known | None) -> Known:
+    found, silent = go_through(sayings, known)
+    for said in sayings:
+        if said.snapshot:
+            batch.decide(said.version, said.version.place in silent)
+    return found
+
+
+def _by_subject(told: Iterable[Told]) -> Telling:
+    found: defaultdict[str, list[Told]] = defaultdict(list)
+    for one in told:
+        for subject in subjects(one):
+            found[subject].append(one)
+    return found
+
+
+async def _history(batch: Batch, late: Iterable[str]) -> list[Told]:
+    """All that was told of these subjects, each once; of other stays of the same records perhaps too."""
+    whole = {subject for subject in late if stay_in(subject) is None}
+    stays = {subject for subject in late if record_of(subject) not in whole}
+    of_stays = await batch.recall({record_of(one) for one in stays}, {stay for one in stays if (stay := stay_in(one))})
+    return of_stays + await batch.recall(whole, ())
+
+
+async def aim_strays(batch: Batch) -> None:
+    """Give withdrawals that name a fact which nobody stated the fact they withdraw."""
+    moving = [one for one in batch.new if kind_of(one) and one.version.correlation]
+    if not moving:
+        return
+    stays = await batch.rows.strays([one.version for one in moving], batch.connection)
+    withdrawing = [one for one in moving if one.version.withdraws]
+    stated = await _stated(batch, withdrawing) if withdrawing else set()
+    stays |= {_stay(one) for one in withdrawing if one.version.fact not in stated}
+    if stays:
+        await _aim_again(batch, stays)
+
+
+async def _aim_again(batch: Batch, stays: set[tuple[str, str]]) -> None:
+    history = await batch.recall({record for record, _ in stays}, {stay for _, stay in stays})
+    told: defaultdict[tuple[str, str], list[Told]] = defaultdict(list)
+    for one in [*history, *batch.new]:
+        if _stay(one) in stays:
+            told[_stay(one)].append(one)
+    stated = await _stated(batch, [one for of_stay in told.values() for one in of_stay])
+    for of_stay in told.values():
+        before = {one.version.place: one.version.fact for one in of_stay}
+        aim(of_stay, stated)
+        for one in of_stay:
+            if one.version.named or one.version.fact != before[one.version.place]:
+                batch.disturbed |= {one.version.fact, before[one.version.place]}
+
+
+async def _stated(batch: Batch, told: Iterable[Told]) -> set[str]:
+    """Those of the facts that ``told`` names that somebody stated, before or in this batch."""
+    facts = {own_fact(one.version) for one in told}
+    here = {one.version.fact for one in batch.new if not one.version.withdraws}
+    return here | await batch.rows.stated(facts - here, batch.connection)
+
+
+def _stay(told: Told) -> tuple[str, str]:
+    return told.version.record, told.version.correlation or ""

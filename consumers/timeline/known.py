@@ -1,0 +1,152 @@
+"""What is known of a person or of a stay, and whether a snapshot says anything new.
+
+Some systems send the whole state of a thing at every change of anything. A snapshot is judged against all that its source had
+said before it about the same *subject* (the person of a record; a stay of theirs), whichever facts told it, element by element:
+what it leaves out is unchanged. Before it is what was written down before it (`consumers.chronicle.written`), not what came
+before it, so that the order of arrival changes nothing.
+
+Of the same moment, what tells of a movement comes before what shows the state after it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Mapping
+from typing import NamedTuple
+
+import msgspec
+import orjson
+
+from consumers.chronicle import written
+from consumers.elements import elements
+from consumers.timeline.compose import Told, movement_of
+from consumers.timeline.version import Version
+from schemas.catalogue import Movement
+from schemas.event import Sensitivity
+from schemas.resources.bundle import Resource
+from schemas.sentence import MOVEMENT
+
+Moment = tuple[str, bool, str, int]
+"""When something was said: when it was written down, whether it is a snapshot, its order in its fact, its place."""
+
+
+class Known(msgspec.Struct):
+    """What is known of a subject: kept only of those that snapshots are sent of."""
+
+    latest: Moment
+    """Of what was said last."""
+    elements: dict[str, str]
+    """Element → digest of its value."""
+
+
+class Saying(NamedTuple):
+    """What one event says of one subject."""
+
+    moment: Moment
+    version: Version
+    snapshot: bool
+    elements: Mapping[str, str | None]
+    """``None``: it says there is none."""
+
+
+_PATIENT, _STAY = "Patient", "Encounter"
+_PASSING_WORDS = frozenset({"planned discharge"})
+"""What a message about something else cancels in passing (HL7 v2: "not medically fit")."""
+_UNKNOWN = {"status": "unknown", "class": "UNK"}
+"""FHIR demands these of an Encounter: a source that does not say has them said to be unknown."""
+_GUARD = "classification"
+
+
+def subjects(told: Told) -> tuple[str, ...]:
+    """Whom and what the event tells of: the person of its record, and the stay if it is about one."""
+    if _in_passing(told):
+        return ()
+    record, stay = told.version.record, told.version.correlation
+    return (record, stay_of(record, stay)) if stay and told.focus["resourceType"] == _STAY else (record,)
+
+
+def stay_of(record: str, correlation: str) -> str:
+    """Names a stay as one record has it."""
+    return f"{record}/{correlation}"
+
+
+def stay_in(subject: str) -> str | None:
+    """The correlation of a stay, ``None`` of a person."""
+    return subject.partition("/")[2] or None
+
+
+def record_of(subject: str) -> str:
+    """The record a subject belongs to."""
+    return subject.partition("/")[0]
+
+
+def judged(told: Told) -> str | None:
+    """The subject of which the event is a snapshot, if it is one."""
+    return subjects(told)[-1] if told.snapshot else None
+
+
+def saying(told: Told, subject: str) -> Saying:
+    """What the event says of ``subject``, one of its `subjects`."""
+    version = told.version
+    snapshot = judged(told) == subject
+    moment = (written(version.order), snapshot, version.order, version.place)
+    return Saying(moment, version, snapshot, _digests(told, subject))
+
+
+def go_through(sayings: Iterable[Saying], known: Known | None) -> tuple[Known, set[int]]:
+    """Go through ``sayings`` in order, from what was ``known`` before: what is known then, and which snapshots said nothing.
+
+    The first that is ever said of a subject says something, whatever it is.
+    """
+    silent: set[int] = set()
+    found = known or Known(("", False, "", 0), {})
+    for said in sorted(sayings, key=lambda one: one.moment):
+        if said.snapshot and found.elements and all(found.elements.get(name) == new for name, new in said.elements.items()):
+            silent.add(said.version.place)
+        found = Known(said.moment, _after(found.elements, said.elements))
+    return found, silent
+
+
+def _after(before: dict[str, str], said: Mapping[str, str | None]) -> dict[str, str]:
+    after: dict[str, str | None] = {**before, **said}
+    return {name: digest for name, digest in after.items() if digest is not None}
+
+
+def _in_passing(told: Told) -> bool:
+    """It was said beside an event of its own message that tells the same of the person and the stay."""
+    if told.row.in_passing or told.row.focus == "Resource":
+        return True
+    return told.row.movement is Movement.WITHDRAWS and movement_of(told.focus) in _PASSING_WORDS
+
+
+def _digests(told: Told, subject: str) -> dict[str, str | None]:
+    of_person = subject == told.version.record
+    about = _PATIENT if of_person else _STAY
+    resources = [part["resource"] for part in told.bundle["entry"]]
+    if told.focus["resourceType"] != about:  # the Patient who comes along with an event about something else
+        return _elements(next((one for one in resources if one["resourceType"] == about), {}))
+    guard = told.version.classification
+    found: dict[str, str | None] = {_GUARD: guard if guard != Sensitivity.NORMAL else None}
+    found |= _elements(resources[0])
+    for resource in resources[1:]:
+        if resource["resourceType"] != _PATIENT:
+            found[f"+{resource['resourceType']} {_digest(resource)}"] = "present"
+    return found
+
+
+def _elements(resource: Resource) -> dict[str, str | None]:
+    said = elements(resource)
+    if said.pop(f"extension {MOVEMENT}", None):
+        said.pop("status", None)  # of the movement: it is not known how long it lasts
+    for name, unknown in _UNKNOWN.items():
+        if name in said and unknown in (said[name], _code(said[name])):
+            del said[name]
+    return {name: None if value is None else _digest(value) for name, value in said.items()}
+
+
+def _code(value: object) -> object:
+    return value.get("code") if isinstance(value, dict) else None
+
+
+def _digest(value: object) -> str:
+    return hashlib.blake2b(orjson.dumps(value, option=orjson.OPT_SORT_KEYS), digest_size=8).hexdigest()

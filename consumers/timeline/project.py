@@ -1,0 +1,95 @@
+"""The timeline projection: events in, versions of entries out.
+
+An entry belongs to a source record, never to a person: a link moves no entry (`consumers.people`). What a version says is a
+function of its event; how it stands is a function of all events about its fact, its person and its stay, whatever order they
+arrive in. Most events are the first of their fact, or come after its newest version: those need nothing read but that. Only
+what comes out of order has the rest read and judged again.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+
+import orjson
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from consumers.store.tables import TIMELINE, TimelineTables
+from consumers.timeline.batch import Batch
+from consumers.timeline.compose import render, tell
+from consumers.timeline.fold import Standing, comes_after, fold
+from consumers.timeline.judge import aim_strays, judge_snapshots
+from consumers.timeline.rows import TimelineRows
+from consumers.timeline.version import Version
+from schemas.log import EVENTS, Record
+from schemas.source import Source
+
+
+class TimelineProjection:
+    """Writes the timeline (`consumers.projection.Projection`).
+
+    ``sources`` are the declared ones by id: an entry names its source as that is called when the entry is written.
+    """
+
+    name = "timeline"
+    topics = (EVENTS,)
+
+    def __init__(self, sources: Mapping[str, Source], tables: TimelineTables = TIMELINE) -> None:
+        self.tables = tables
+        self._sources = sources
+        self._rows = TimelineRows(tables)
+
+    def onto(self, tables: TimelineTables) -> TimelineProjection:
+        """See `consumers.projection.Projection.onto`."""
+        return TimelineProjection(self._sources, tables)
+
+    async def apply(self, records: Sequence[Record], connection: AsyncConnection) -> None:
+        """See `consumers.projection.Projection.apply`."""
+        batch = Batch(self._rows, connection)
+        await batch.take([tell(record, self._sources) for record in records])
+        await judge_snapshots(batch)
+        await aim_strays(batch)
+        await _stand(batch)
+
+
+async def _stand(batch: Batch) -> None:
+    """Put the versions of every fact in order, and write what is new and what changed."""
+    fresh: defaultdict[str, list[Version]] = defaultdict(list)
+    for one in batch.new:
+        fresh[one.version.fact].append(one.version)
+    newest = await batch.rows.newest(fresh.keys() - batch.disturbed, batch.connection)
+    batch.disturbed |= {fact for fact, last in newest.items() if not all(comes_after(one, last) for one in fresh[fact])}
+    await batch.read_disturbed()
+    shown = {one.version.place: one.shown for one in batch.new}
+    demoted: list[tuple[Version, str]] = []
+    for fact, versions in fresh.items():
+        if fact not in batch.disturbed:
+            last = newest.get(fact)
+            if last:
+                demoted.append((last, last.latest))
+            _render(fold(versions, _silent(batch, versions), last), shown)
+    for versions in _disturbed(batch, fresh).values():
+        _render(fold(versions, _silent(batch, versions)), shown)
+    await batch.rows.restate(batch.changed(), batch.connection)
+    await batch.rows.demote(demoted, batch.connection)
+    await batch.rows.insert([one.version for one in batch.new], batch.connection)
+
+
+def _disturbed(batch: Batch, fresh: Mapping[str, list[Version]]) -> dict[str, list[Version]]:
+    """All versions of each disturbed fact."""
+    found = {fact: list(fresh.get(fact, ())) for fact in batch.disturbed}
+    for version in batch.stored.values():
+        if version.fact in found:
+            found[version.fact].append(version)
+    return found
+
+
+def _silent(batch: Batch, versions: Iterable[Version]) -> set[int]:
+    return {version.place for version in versions if batch.silent(version)}
+
+
+def _render(standing: Iterable[Standing], shown: Mapping[int, dict[str, object]]) -> None:
+    """Put number and predecessor into the entries. What stood before is only read again, not made again."""
+    for version, replaces in standing:
+        entry = shown.get(version.place) or orjson.loads(version.entry)
+        version.entry = render(entry, version.version, replaces)

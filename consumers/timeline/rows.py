@@ -1,0 +1,141 @@
+"""The statements of the timeline projection: what it asks of its tables and what it writes."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Sequence
+
+import msgspec
+from sqlalchemy import BigInteger, Text, and_, bindparam, func, literal_column, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy.sql import ClauseElement
+
+from consumers.store.statement import Among, Statement, given, given_rows, listed, upsert
+from consumers.store.tables import TimelineTables
+from consumers.timeline.known import Known
+from consumers.timeline.version import COLUMNS, WITHDRAWALS, Version
+from schemas.errors import StoreUnavailable
+
+_KNOWN = msgspec.json.Decoder(Known)
+_NAMES = ("record", "occurred_at", "tie")
+
+
+class TimelineRows:
+    """Reads and writes ``tables``; knows no rule."""
+
+    def __init__(self, tables: TimelineTables) -> None:
+        table = tables.version
+        light = [literal_column("''").label(name) if name in ("entry", "resource") else table.c[name] for name in COLUMNS]
+        told = [literal_column("''").label(name) if name == "resource" else table.c[name] for name in COLUMNS]
+        place = table.c.place == bindparam("its_place")
+
+        def seen(sqlite: bool) -> ClauseElement:
+            asked = given(sqlite, record=Text(), occurred_at=BigInteger(), tie=BigInteger())
+            same = and_(*(table.c[name] == asked.c[name] for name in _NAMES))
+            return select(table.c.event).select_from(asked.join(table, same))
+
+        def newest(sqlite: bool) -> ClauseElement:
+            asked, other = given(sqlite, fact=Text()), table.alias()
+            number = select(func.max(other.c.version)).where(other.c.fact == asked.c.fact).scalar_subquery()
+            joined = asked.join(table, (table.c.fact == asked.c.fact) & (table.c.version == number))
+            return select(*light).select_from(joined)
+
+        facts, records = Among(table.c.fact, "facts"), Among(table.c.record, "records")
+        stays = Among(table.c.correlation, "stays")
+        stray = table.c.named.is_not(None)
+        self._seen = Statement(seen)
+        self._newest = Statement(newest)
+        self._lock = Statement(select(table.c.place).where(facts).order_by(table.c.place).with_for_update())
+        self._versions = Statement(select(*told).where(facts))
+        self._of_records = Statement(select(table).where(records))
+        self._of_stays = Statement(select(table).where(records, stays))
+        self._strays = Statement(select(table.c.record, table.c.correlation).where(stray, records, stays))
+        self._naming = Statement(select(table.c.record, table.c.correlation).where(stray, Among(table.c.named, "facts")))
+        self._stated = Statement(select(table.c.fact).distinct().where(facts, table.c.type.not_in(WITHDRAWALS)))
+        self._insert = Statement(table.insert())
+        self._demote = Statement(
+            update(table)
+            .where(place, table.c.latest == bindparam("seen"))
+            .values(known_until=bindparam("until"), state=bindparam("stands"), latest=bindparam("becomes"))
+        )
+        self._unnumber = Statement(update(table).where(place).values(version=None))
+        changing = ("known_until", "state", "version", "fact", "latest", "named", "entry")
+        self._restate = Statement(update(table).where(place).values({name: bindparam(f"its_{name}") for name in changing}))
+        self._known = Statement(select(tables.known).where(Among(tables.known.c.subject, "subjects")))
+        self._note = upsert(tables.known)
+
+    async def seen(self, versions: Sequence[Version], connection: AsyncConnection) -> set[str]:
+        """Those of the events of ``versions`` that are here already."""
+        rows = [(version.record, version.occurred_at, version.tie) for version in versions]
+        found = await self._seen.rows(connection, given_rows(rows, _NAMES, connection.dialect))
+        return {event for (event,) in found}
+
+    async def newest(self, facts: Collection[str], connection: AsyncConnection) -> dict[str, Version]:
+        """The newest version of each of ``facts`` that has one; without its entry."""
+        asked = given_rows([(fact,) for fact in facts], ("fact",), connection.dialect)
+        versions = (Version(*row) for row in await self._newest.rows(connection, asked))
+        return {version.fact: version for version in versions}
+
+    async def versions(self, facts: Collection[str], connection: AsyncConnection) -> list[Version]:
+        """Every version of ``facts``, kept from all other writers until this transaction ends."""
+        asked = {"facts": listed(facts, connection.dialect)}
+        if connection.dialect.name != "sqlite":
+            await self._lock.rows(connection, asked)
+        return [Version(*row) for row in await self._versions.rows(connection, asked)]
+
+    async def history(self, records: Collection[str], stays: Collection[str], connection: AsyncConnection) -> list[Version]:
+        """Every version of ``records``, or of those of their stays."""
+        asked = {"records": listed(records, connection.dialect), "stays": listed(stays, connection.dialect)}
+        statement = self._of_stays if stays else self._of_records
+        return [Version(*row) for row in await statement.rows(connection, asked)]
+
+    async def strays(self, versions: Iterable[Version], connection: AsyncConnection) -> set[tuple[str, str]]:
+        """The stays (record, correlation) of ``versions`` that have a stray withdrawal, or one that names a fact of theirs."""
+        stays = {(version.record, version.correlation) for version in versions if version.correlation}
+        asked = {
+            "records": listed({record for record, _ in stays}, connection.dialect),
+            "stays": listed({stay for _, stay in stays}, connection.dialect),
+            "facts": listed({version.fact for version in versions}, connection.dialect),
+        }
+        near = {(record, stay) for record, stay in await self._strays.rows(connection, asked)} & stays
+        return near | {(record, stay) for record, stay in await self._naming.rows(connection, asked)}
+
+    async def stated(self, facts: Collection[str], connection: AsyncConnection) -> set[str]:
+        """Those of ``facts`` that somebody stated."""
+        found = await self._stated.rows(connection, {"facts": listed(facts, connection.dialect)})
+        return {fact for (fact,) in found}
+
+    async def known(self, subjects: Collection[str], connection: AsyncConnection) -> dict[str, Known]:
+        """What is known of those of ``subjects`` that snapshots were sent of."""
+        found = await self._known.rows(connection, {"subjects": listed(subjects, connection.dialect)})
+        return {subject: _KNOWN.decode(state) for subject, state in found}
+
+    async def note(self, known: dict[str, Known], connection: AsyncConnection) -> None:
+        """Keep what is known."""
+        rows = [(subject, msgspec.json.encode(state).decode()) for subject, state in sorted(known.items())]
+        await self._note.each_of(connection, rows)
+
+    async def insert(self, versions: Sequence[Version], connection: AsyncConnection) -> None:
+        """Add new versions."""
+        await self._insert.each_of(connection, [msgspec.structs.astuple(version) for version in versions])
+
+    async def demote(self, changed: Iterable[tuple[Version, str]], connection: AsyncConnection) -> None:
+        """Say how versions stand that were the newest, each with its ``latest`` as it was read.
+
+        Raises `StoreUnavailable` when another process changed one in between: the transaction is to be tried again.
+        """
+        for version, seen in changed:
+            values = {
+                "its_place": version.place,
+                "seen": seen,
+                "until": version.known_until,
+                "stands": version.state,
+                "becomes": version.latest,
+            }
+            if await self._demote.changed(connection, values) != 1:
+                raise StoreUnavailable("another process wrote to the same fact at the same time")
+
+    async def restate(self, versions: Sequence[Version], connection: AsyncConnection) -> None:
+        """Write stored versions anew. Their numbers are taken from all first, as no two versions of a fact may share one."""
+        await self._unnumber.each(connection, [{"its_place": version.place} for version in versions])
+        rows = [{f"its_{name}": value for name, value in msgspec.structs.asdict(version).items()} for version in versions]
+        await self._restate.each(connection, rows)

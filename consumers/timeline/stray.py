@@ -1,0 +1,64 @@
+"""Withdrawals that name a fact which nobody stated, and what they withdraw instead.
+
+A move or a leave happens several times in a stay, so its time is part of its name. A sender that writes another time into the
+cancellation names a fact there is none of. It then withdraws the stay's newest movement of that kind (by when it happened) of
+those that were written down before it and stand; nothing else may be withdrawn in its stead. Those that were written down
+first choose first, so that the order of arrival changes nothing.
+
+Source: HL7 v2.4 §3.3.1.6: EVN-6 of a cancellation is the time of what is cancelled.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Mapping
+
+from consumers.timeline.compose import Told, movement_of
+from consumers.timeline.version import Version
+
+_NAMED: Mapping[str, str] = {"encounter-transferred-1": "move"}
+"""Movements whose type says what they are; the others say it in words (`schemas.sentence.MOVEMENT`)."""
+REPEATED = frozenset({"move", "leave of absence", "return from leave"})
+"""Kinds of movement that may happen several times in one stay."""
+
+
+def kind_of(told: Told) -> str:
+    """The kind of movement within a stay that the event states or withdraws, or ``""``."""
+    found = _NAMED.get(told.row.name) or movement_of(told.focus)
+    return found if found in REPEATED else ""
+
+
+def own_fact(version: Version) -> str:
+    """The fact that the event itself names."""
+    return version.named or version.fact
+
+
+def aim(history: Iterable[Told], stated: Collection[str]) -> None:
+    """Give every stray withdrawal of one stay the fact it withdraws.
+
+    ``history`` is all that was told of that stay; ``stated`` are those of the facts named in it that somebody stated.
+
+    Changes ``fact`` and ``named`` of withdrawals: ``named`` is set of those that are stray, no longer of those that are not.
+    """
+    moves = [(kind, told.version) for told in history if (kind := kind_of(told))]
+    facts: defaultdict[str, list[tuple[str, Version]]] = defaultdict(list)
+    stray: list[tuple[str, Version]] = []
+    for kind, version in moves:
+        own = own_fact(version)
+        version.named, version.fact = (own, own) if version.withdraws and own not in stated else (None, own)
+        if version.named is None:
+            facts[version.fact].append((kind, version))
+        else:
+            stray.append((kind, version))
+    for kind, version in sorted(stray, key=lambda one: one[1].rank):
+        aims = [last for told in facts.values() if (last := _standing(told, kind, version)) is not None]
+        if aims:
+            version.fact = max(aims, key=lambda one: (one.occurred_at, one.rank)).fact
+            facts[version.fact].append((kind, version))
+
+
+def _standing(told: list[tuple[str, Version]], kind: str, before: Version) -> Version | None:
+    """The newest version of one fact of that kind when ``before`` was written down, if it stands."""
+    versions = [version for one, version in told if one == kind and version.rank < before.rank]
+    newest = max(versions, key=lambda one: one.rank, default=None)
+    return None if newest is None or newest.withdraws else newest

@@ -1,0 +1,121 @@
+"""How the versions of one fact stand, whatever order they come in."""
+
+from __future__ import annotations
+
+from itertools import permutations
+
+import pytest
+
+from consumers.timeline.compose import Told, tell
+from consumers.timeline.fold import comes_after, fold
+from consumers.timeline.version import State, Version
+from schemas.event import Event
+from tests.consumers.build import SOURCES, logged, said, stay
+
+ADMITTED, CANCELLED = "encounter-admitted-1", "encounter-cancelled-1"
+
+
+def admitted(minutes: float, ward: str = "Kingsmill Ward", **more: object) -> Event:
+    return said(ADMITTED, "admission", minutes, focus=stay(ward), **more)  # type: ignore[arg-type]
+
+
+def cancelled(minutes: float, **more: object) -> Event:
+    return said(CANCELLED, "admission", minutes, focus=stay(), **more)  # type: ignore[arg-type]
+
+
+def versions(*events: Event) -> list[Version]:
+    told: list[Told] = [tell(record, SOURCES) for record in logged(events)]
+    return [one.version for one in told]
+
+
+def standing(found: list[Version]) -> list[tuple[str, int, int | None]]:
+    return [(one.type.split("-")[1], one.state, one.version) for one in sorted(found, key=lambda one: one.rank)]
+
+
+STORIES = {
+    "one": ([admitted(0)], [("admitted", State.CURRENT, 1)]),
+    "corrected": (
+        [admitted(0), admitted(0, "Rowan Ward", sequence=at) if (at := "2026-03-01T10") else admitted(0)],
+        [("admitted", State.PAST, 1), ("admitted", State.CURRENT, 2)],
+    ),
+    "sent again under another control id": (
+        [admitted(0), admitted(0, nonce="again")],
+        [("admitted", State.CURRENT, 1), ("admitted", State.HIDDEN, None)],
+    ),
+    "cancelled": (
+        [admitted(0), cancelled(5)],
+        [("admitted", State.PAST, 1), ("cancelled", State.WITHDRAWN, 2)],
+    ),
+    "cancelled twice": (
+        [admitted(0), cancelled(5), cancelled(6)],
+        [("admitted", State.PAST, 1), ("cancelled", State.WITHDRAWN, 2), ("cancelled", State.HIDDEN, None)],
+    ),
+    "cancelled, then stated again": (
+        [admitted(0), cancelled(5), admitted(9)],
+        [("admitted", State.PAST, 1), ("cancelled", State.PAST_WITHDRAWAL, 2), ("admitted", State.CURRENT, 3)],
+    ),
+    "cancelled at the very time it was stated": (
+        [admitted(0), cancelled(0)],
+        [("admitted", State.PAST, 1), ("cancelled", State.WITHDRAWN, 2)],
+    ),
+    "cancelled, never stated": ([cancelled(5)], [("cancelled", State.HIDDEN, 1)]),
+    "changed and changed back": (
+        [admitted(0, sequence="1"), admitted(0, "Rowan Ward", sequence="2"), admitted(0, sequence="3")],
+        [("admitted", State.PAST, 1), ("admitted", State.PAST, 2), ("admitted", State.CURRENT, 3)],
+    ),
+}
+
+
+@pytest.mark.parametrize("story", STORIES)
+def test_versions_stand_in_the_source_s_order_whatever_the_order_of_arrival(story: str) -> None:
+    events, expected = STORIES[story]
+    for order in permutations(range(len(events))):
+        found = versions(*events)
+        fold([found[place] for place in order])
+        assert standing(found) == expected
+
+
+@pytest.mark.parametrize("story", STORIES)
+def test_a_version_that_comes_after_the_newest_needs_no_other(story: str) -> None:
+    events, _ = STORIES[story]
+    whole, step = versions(*events), versions(*events)
+    fold(whole)
+    newest = None
+    for version in sorted(step, key=lambda one: one.rank):
+        if newest is not None and not comes_after(version, newest):
+            return  # then all are read
+        fold([version], newest=newest)
+        newest = version if version.version else newest
+    assert step == whole
+
+
+def test_each_version_names_the_one_it_replaces() -> None:
+    found = versions(admitted(0, sequence="1"), admitted(0, "Rowan Ward", sequence="2"), cancelled(0, sequence="3"))
+    replaced = [one.replaces for one in fold(found)]
+    assert replaced == [None, found[0].event, found[1].event]
+
+
+def test_a_version_was_known_until_a_newer_one_was() -> None:
+    first = admitted(0, sequence="1", learned=0)
+    late = admitted(0, "Rowan Ward", sequence="2", learned=50)
+    third = admitted(0, "Elm Ward", sequence="3", learned=20)
+    found = versions(first, late, third)
+    fold(found)
+    known = [(one.recorded_at, one.known_until) for one in found]
+    minute = 60_000_000
+    start = found[0].recorded_at
+    assert known == [(start, start + 20 * minute), (start + 50 * minute, start + 20 * minute), (start + 20 * minute, None)]
+
+
+def test_a_death_repeated_in_passing_at_another_time_is_no_new_version() -> None:
+    who = {"resourceType": "Patient", "deceasedBoolean": True}
+    again = who | {"address": [{"city": "Northfield"}]}
+    found = versions(said("person-died-1", "death", 0, who=who), said("person-died-1", "death", 60, who=again))
+    fold(found)
+    assert standing(found) == [("died", State.CURRENT, 1), ("died", State.HIDDEN, None)]
+
+
+def test_a_correction_of_the_time_alone_is_a_new_version() -> None:
+    found = versions(admitted(0, sequence="1"), admitted(30, sequence="2"))
+    fold(found)
+    assert standing(found) == [("admitted", State.PAST, 1), ("admitted", State.CURRENT, 2)]

@@ -1,0 +1,71 @@
+"""Empty stores for tests: SQLite in the test's folder, and a PostgreSQL database of its own on the session's server."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+from uuid import uuid4
+
+import psycopg
+import pytest
+import pytest_asyncio
+from sqlalchemy import MetaData, Table
+from sqlalchemy.engine import make_url
+
+from consumers.store.database import Database
+from consumers.store.tables import METADATA
+
+ENGINES = [
+    "sqlite",
+    pytest.param("postgresql", marks=pytest.mark.engine),
+    pytest.param("postgresql+asyncpg", marks=pytest.mark.engine),
+]
+"""What every store is tried on."""
+
+
+@pytest.fixture(params=ENGINES)
+def store_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """URL of an empty store of each engine."""
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path / 'store.db'}"
+    server: str = request.getfixturevalue("postgres_url")
+    return empty_database(server).replace("postgresql://", f"{request.param}://", 1)
+
+
+def empty_database(server: str) -> str:
+    """URL of a new database on the PostgreSQL server at ``server``."""
+    name = f"test_{uuid4().hex}"
+    with psycopg.connect(server, autocommit=True) as connection:
+        connection.execute(f'CREATE DATABASE "{name}"')
+    return make_url(server).set(database=name).render_as_string(hide_password=False)
+
+
+@pytest_asyncio.fixture
+async def empty_store(store_url: str) -> AsyncIterator[Database]:
+    """A store without tables."""
+    database = Database.connect(store_url)
+    yield database
+    await database.close()
+
+
+@pytest_asyncio.fixture
+async def store(empty_store: Database) -> Database:
+    """A store with its tables, all empty."""
+    async with empty_store.writing() as connection:
+        await connection.run_sync(METADATA.create_all)
+    return empty_store
+
+
+async def clear(database: Database, metadata: MetaData = METADATA) -> None:
+    """Empty every table."""
+    async with database.writing() as connection:
+        for table in metadata.sorted_tables:
+            await connection.execute(table.delete())
+
+
+async def rows(database: Database, *tables: Table) -> dict[str, list[tuple[object, ...]]]:
+    """Every row of ``tables``, sorted, by table."""
+    async with database.reading() as connection:
+        return {
+            table.name: sorted((tuple(row) for row in await connection.execute(table.select())), key=repr) for table in tables
+        }
