@@ -11,10 +11,9 @@ import logging
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from datetime import datetime, timedelta
 from types import MappingProxyType
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
-from consumers.lag import Behind
 
 from gateway import shapes
 from gateway.settings.shapes import SourceSettings
@@ -22,6 +21,9 @@ from schemas.errors import BackboneError
 from schemas.event import instant
 from schemas.source import Source
 from schemas.timeline import EntrySource
+
+if TYPE_CHECKING:
+    from consumers.lag import Behind
 
 LOGGER = logging.getLogger("backbone.gateway")
 
@@ -59,7 +61,8 @@ class Snapshot(NamedTuple):
 class Freshness:
     """Measures every `EVERY` while `keep` runs; `snapshot` is what was found last.
 
-    ``measure_behind`` and ``measure_heard`` ask the engines; ``clock`` gives aware times.
+    ``measure_behind`` and ``measure_heard`` ask the engines; ``clock`` gives aware times; ``count`` is told each projection's
+    name, events and seconds, for the metrics.
     """
 
     def __init__(
@@ -68,11 +71,13 @@ class Freshness:
         measure_behind: Callable[[], Awaitable[Mapping[str, Behind]]],
         measure_heard: Callable[[], Awaitable[Mapping[str, datetime]]],
         clock: Callable[[], datetime],
+        count: Callable[[str, int, float], None] | None = None,
     ) -> None:
         self._expected = {row.source.id: row for row in sources.values() if row.expect_every is not None}
         self._measure_behind = measure_behind
         self._measure_heard = measure_heard
         self._clock = clock
+        self._count = count
         self._measured: Measured | None = None
         self.snapshot = Snapshot()
 
@@ -91,6 +96,9 @@ class Freshness:
         behind = await self._measure_behind()
         measured = self._measured = Measured(self._clock(), behind, await self._measure_heard())
         self._say()
+        if self._count is not None:
+            for name, lag in behind.items():
+                self._count(name, lag.events, lag.seconds)
         return measured
 
     @property

@@ -1,4 +1,4 @@
-"""The body of a request, received with a limit and a deadline: into memory while small, into a temporary file beyond.
+"""The body of a request, received with a limit and a deadline.
 
 A body may take its time, but not hold a place for ever: after the first seconds it must have come at `LEAST_BYTES_PER_S` on
 average, so that one byte a second is cut off after ten, and 256 MiB have four hours.
@@ -9,40 +9,32 @@ Source: RFC 9110 §8.4 (Content-Encoding), §15.5.9 (408), §15.5.14 (413).
 from __future__ import annotations
 
 import asyncio
-import tempfile
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from typing import BinaryIO, cast
+from contextlib import AbstractAsyncContextManager
+from typing import BinaryIO
 
 from starlette.requests import Request
 
 from gateway.routes.direct import services
-from schemas.errors import EngineUnavailable, InvalidRequest, TooLarge, TooSlow, WrongMediaType
+from gateway.spool import spooled
+from schemas.errors import InvalidRequest, TooLarge, TooSlow, WrongMediaType
 
-IN_MEMORY_BYTES = 1024 * 1024
-"""What is more is written to a temporary file: a hundred slow uploads then cost a hundred MiB at most."""
 LEAST_BYTES_PER_S = 16 * 1024
 """A tenth of a poor mobile connection."""
 MESSAGE_BYTES = 16 * 1024 * 1024
 """Largest body of a path that takes one message and reads it whole: what MLLP takes, too."""
 
 
-@asynccontextmanager
-async def received(request: Request) -> AsyncIterator[BinaryIO]:
-    """The whole body, at its start, for as long as the context is open.
+def received(request: Request) -> AbstractAsyncContextManager[BinaryIO]:
+    """The whole body as a file at its start, for as long as the context is open.
 
     Raises `TooLarge`, `TooSlow`, `WrongMediaType` when it is compressed, `EngineUnavailable` when the disk takes no more.
     """
-    limit = services(request).body_bytes
-    with tempfile.SpooledTemporaryFile(max_size=IN_MEMORY_BYTES) as spool:
-        async for chunk in _chunks(request, limit):
-            _write(spool, chunk)
-        spool.seek(0)
-        yield cast(BinaryIO, spool)
+    return spooled(_chunks(request, services(request).body_bytes))
 
 
 async def whole(request: Request, most: int = MESSAGE_BYTES) -> bytes:
-    """The whole body as bytes. Raises what `received` raises."""
+    """The whole body as bytes. Raises `TooLarge`, `TooSlow`, `WrongMediaType`."""
     return b"".join([chunk async for chunk in _chunks(request, min(most, services(request).body_bytes))])
 
 
@@ -51,12 +43,10 @@ def media_type(request: Request) -> str:
     return request.headers.get("content-type", "").partition(";")[0].strip().lower()
 
 
-def expect(request: Request, *accepted: str) -> str:
-    """The media type of the body if it is one of those. Raises `WrongMediaType`."""
-    found = media_type(request)
-    if found not in accepted:
+def expect(request: Request, *accepted: str) -> None:
+    """Nothing when the body is of one of these media types. Raises `WrongMediaType`."""
+    if media_type(request) not in accepted:
         raise WrongMediaType(where="header Content-Type", cure=f"Send {' or '.join(accepted)}.")
-    return found
 
 
 async def _chunks(request: Request, limit: int) -> AsyncIterator[bytes]:
@@ -89,14 +79,6 @@ def _refuse_early(request: Request, limit: int) -> None:
 
 def _too_large(limit: int) -> TooLarge:
     return TooLarge(f"the body is over {limit} bytes", where="body")
-
-
-def _write(spool: tempfile.SpooledTemporaryFile[bytes], chunk: bytes) -> None:
-    try:
-        spool.write(chunk)
-    except OSError:
-        cure = "Nothing was taken in: make room in the folder for temporary files, then send it again."
-        raise EngineUnavailable("the disk takes no more", cure=cure) from None
 
 
 def text_of(content: bytes) -> str:

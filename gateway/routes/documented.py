@@ -23,6 +23,9 @@ _SHAPES = (
     shapes.Search,
     shapes.Found,
     shapes.ReceiptView,
+    shapes.QuarantinePage,
+    shapes.QuarantineItem,
+    shapes.Health,
     Refusal,
 )
 _RESOURCE = {"type": "object", "required": ["resourceType"], "properties": {"resourceType": {"type": "string"}}}

@@ -5,15 +5,26 @@ A page costs one indexed query and builds nothing: the store holds entries as th
 
 from __future__ import annotations
 
-from starlette.requests import Request
-from starlette.responses import Response
+from typing import TYPE_CHECKING
 
+import msgspec
+from starlette.requests import Request
+from starlette.responses import Response, StreamingResponse
+
+from gateway import live
+from gateway.freshness import Snapshot
 from gateway.routes.direct import router, services
 from gateway.routes.documented import JSON, READS, Says, answers, shape
+from gateway.routes.parameters import CURSOR
 from gateway.routes.people import PERSON
-from gateway.routes.question import PAGE, question
+from gateway.routes.question import LIVE, PAGE, question
+from gateway.services import Services
 from gateway.shapes import TimelineEntry, TimelinePage
+from schemas.errors import InvalidRequest, NotFound
 from schemas.identifiers import PersonId
+
+if TYPE_CHECKING:
+    from consumers.timeline.query import Page
 
 EVENT_STREAM = "text/event-stream"
 _STREAM_HEADERS = {"x-accel-buffering": "no"}
@@ -42,8 +53,53 @@ routes = router("people")
 )
 async def timeline(request: Request) -> Response:
     known, asked = services(request), PAGE.read(request)
-    wanted = question(PersonId(PERSON.read(request)), asked, known.sources)
-    page = await known.timeline.page(wanted)
-    if page.next is None and not page.sources:
-        await _known(request, wanted)
-    return Response(joined(wanted.person, page, known.freshness.snapshot), media_type=JSON)
+    person = PersonId(PERSON.read(request))
+    page = await known.timeline.page(question(person, asked, known.sources))
+    if not page.sources:
+        await _exists(known, person)
+    return Response(joined(person, page, known.freshness.snapshot), media_type=JSON)
+
+
+def joined(person: PersonId, page: Page, snapshot: Snapshot) -> bytes:
+    """The page as JSON. Its parts are JSON already, and a person's id has no character that JSON escapes."""
+    return b'{"person":"%b","entries":%b,"next":%b,"missing":%b,"behind":%b}' % (
+        person.encode(),
+        page.entries_json,
+        msgspec.json.encode(page.next),
+        snapshot.missing(page.sources),
+        snapshot.behind,
+    )
+
+
+async def _exists(known: Services, person: PersonId) -> None:
+    """Asked when no source holds a record of the person. Raises `NotFound`."""
+    if await known.people.person(person) is None:
+        raise NotFound("there is no such person", where="path, person")
+
+
+@routes.get(
+    "/people/{person}/timeline/live",
+    summary="The same as it grows, as server-sent events",
+    responses=answers({200: Says("Entries as they are learned.", _EVENT, EVENT_STREAM)}, *READS),
+    openapi_extra=LIVE.documented(PERSON.documented(), _LAST_EVENT_ID),
+)
+async def timeline_live(request: Request) -> Response:
+    known, asked = services(request), LIVE.read(request)
+    person = PersonId(PERSON.read(request))
+    await _exists(known, person)
+    wanted = question(person, asked | last_event_id(request), known.sources)
+    first = await known.timeline.changes(wanted)
+    stream = live.events(known.timeline, wanted, first, known.stopping)
+    return StreamingResponse(stream, headers=_STREAM_HEADERS, media_type=EVENT_STREAM)
+
+
+def last_event_id(request: Request) -> dict[str, str]:
+    """Where to go on, as the header says. A browser sends an empty one when it has none."""
+    sent = request.headers.get("last-event-id", "")
+    if not sent:
+        return {}
+    try:
+        return {"after": CURSOR(sent)}
+    except ValueError:
+        cure = "Send the id of the last event seen, unchanged, or none."
+        raise InvalidRequest("this is no id of an event", where="header Last-Event-ID", cure=cure) from None

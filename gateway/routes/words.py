@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+from functools import cache
+
+import orjson
 from starlette.requests import Request
 from starlette.responses import Response
 
 from gateway.routes.direct import router
 from gateway.routes.documented import JSON, Says, answers
 from gateway.routes.parameters import InPath, Parameters
+from schemas import asyncapi as described
+from schemas.catalogue import CATALOGUE, CATALOGUE_VERSION
 from schemas.errors import NotFound
+from schemas.event import SCHEMA_URN
 
 CACHED_S = 300
 """Seconds these documents may be kept: they change with the version of the backbone alone."""
@@ -56,3 +62,33 @@ async def asyncapi(_request: Request) -> Response:
 )
 async def openapi(request: Request) -> Response:
     return Response(request.app.state.openapi(), headers=_HEADERS, media_type=JSON)
+
+
+@cache
+def _catalogue() -> bytes:
+    rows = [
+        {
+            "type": row.name,
+            "focus": row.focus,
+            "kind": row.kind,
+            "character": row.character,
+            "movement": row.movement,
+            "sensitivity": row.sensitivity,
+            "title": row.title,
+            "dataschema": SCHEMA_URN + row.name,
+            "schema": f"/schemas/{row.name}.json",
+        }
+        for row in CATALOGUE.values()
+    ]
+    return orjson.dumps({"version": CATALOGUE_VERSION, "types": rows})
+
+
+@cache
+def _schema(name: str) -> bytes:
+    """A name the catalogue does not have raises `NotFound` and is not cached."""
+    return orjson.dumps(described.event_schema(name))
+
+
+@cache
+def _asyncapi() -> bytes:
+    return orjson.dumps(described.asyncapi())

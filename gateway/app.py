@@ -1,0 +1,59 @@
+"""The HTTP application: the routes, the errors, and what surrounds them."""
+
+from __future__ import annotations
+
+from functools import cache
+from importlib.metadata import version
+
+import orjson
+from fastapi import FastAPI
+from fastapi.openapi.utils import get_openapi
+from starlette.exceptions import HTTPException
+
+from gateway.envelope import Envelope
+from gateway.problems import on_backbone_error, on_http_error
+from gateway.routes import events, everything, fhir, health, intake, people, process_message, quarantine, timeline, words
+from gateway.routes.documented import components
+from gateway.services import Services
+from schemas.errors import BackboneError
+
+SUBJECTS = (
+    (timeline.routes, "people", "One person's timeline, across every source."),
+    (intake.routes, "intake", "What is sent, and the receipts of it."),
+    (events.routes, "intake", ""),
+    (people.routes, "people", ""),
+    (process_message.routes, "fhir", "FHIR R4: messages in, one Patient a person out."),
+    (fhir.routes, "fhir", ""),
+    (everything.routes, "fhir", ""),
+    (quarantine.routes, "quarantine", "What was not understood, kept whole."),
+    (words.routes, "words", "The words, for machines."),
+    (health.routes, "operating", "For operators."),
+)
+"""Router, subject and what is said of the subject; a path is looked for in this order, and the most asked for comes first."""
+
+_DESCRIPTION = """Health and care records of many systems, as one timeline a person.
+
+Errors are `application/problem+json` (RFC 9457), under `/fhir` an OperationOutcome; each has a stable code, where and the cure.
+What a path does not document it does not take: an unknown query parameter is refused."""
+
+
+def create_app(services: Services) -> FastAPI:
+    """The application that answers with ``services``."""
+    app = FastAPI(title="Care Backbone", version=version("care-backbone"), openapi_url=None, redirect_slashes=False)
+    app.state.services = services
+    app.state.openapi = cache(lambda: orjson.dumps(_described(app)))
+    for routes, _, _ in SUBJECTS:
+        # Not `include_router`: it matches every request twice, which costs as much again as the whole way to a handler.
+        app.router.routes.extend(routes.routes)
+    app.add_exception_handler(BackboneError, on_backbone_error)
+    app.add_exception_handler(HTTPException, on_http_error)
+    app.add_middleware(Envelope, metrics=services.metrics, hosts=services.hosts)
+    return app
+
+
+def _described(app: FastAPI) -> dict[str, object]:
+    """The OpenAPI document."""
+    tags = [{"name": name, "description": says} for _, name, says in SUBJECTS if says]
+    document = get_openapi(title=app.title, version=app.version, description=_DESCRIPTION, routes=app.routes, tags=tags)
+    document["components"] = {"schemas": components()}
+    return document

@@ -1,0 +1,66 @@
+"""A person's timeline as it grows: server-sent events, resumable, ended by the server's stop.
+
+Each event's id is a cursor of the store, so that a client that comes back with its last one misses nothing, whichever process
+answers it and whatever happened in between.
+
+Source: HTML Living Standard §9.2 (server-sent events).
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from schemas.errors import EngineUnavailable
+from schemas.timeline import Question
+
+if TYPE_CHECKING:
+    from consumers.timeline.query import TimelineQuery
+
+LOOK_EVERY = timedelta(milliseconds=250)
+"""How often the store is asked for what is new: an event is seen a quarter of a second after its projection at most."""
+HEARTBEAT = timedelta(seconds=15)
+"""A comment is sent after so long a silence: proxies close what is idle for a minute, and a client that left is noticed."""
+RETRY_MS = 1000
+"""How long a client waits before it connects again after the server's stop."""
+
+
+async def events(query: TimelineQuery, asked: Question, first: Changes, stopping: asyncio.Event) -> AsyncIterator[bytes]:
+    """Server-sent events of ``first`` (what ``asked`` found) and of all that is learned after it, until ``stopping``.
+
+    The first has an id and no data: a client that never saw an entry resumes from there. While the store does not answer the
+    stream stays open and silent.
+    """
+    clock = asyncio.get_running_loop().time
+    yield b"retry: %d\nid: %b\n\n" % (RETRY_MS, (asked.after or first.after).encode())
+    changes, spoken_at = first, clock()
+    while not stopping.is_set():
+        for cursor, entry in changes.entries:
+            yield b"event: entry\nid: %b\ndata: %b\n\n" % (cursor.encode(), entry)
+            spoken_at = clock()
+        if clock() - spoken_at > HEARTBEAT.total_seconds():
+            yield b": still here\n\n"
+            spoken_at = clock()
+        if not changes.entries:
+            await _pause(stopping)
+        changes = await _next(query, asked, changes.after)
+
+
+async def _next(query: TimelineQuery, asked: Question, after: str) -> Changes:
+    try:
+        return await query.changes(msgspec.structs.replace(asked, after=after))
+    except EngineUnavailable:
+        return Changes((), after)  # the client's own connection is well: it waits with us
+
+
+async def _pause(stopping: asyncio.Event) -> None:
+    """Until the next look, or the stop."""
+    try:
+        async with asyncio.timeout(LOOK_EVERY.total_seconds()):
+            await stopping.wait()
+    except TimeoutError:
+        return

@@ -1,0 +1,138 @@
+"""``/quarantine``: what was not understood. Listed without its content; shown with it on request; sent through again."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+import msgspec
+from starlette.requests import Request
+from starlette.responses import Response, StreamingResponse
+
+from adapters.intake import KeptItem
+from consumers.quarantine.query import STATUSES, Item, Summary
+from gateway.kept_content import chunks, in_base64
+from gateway.routes import receipts
+from gateway.routes.direct import router, services
+from gateway.routes.documented import JSON, READS, Says, answers, shape
+from gateway.routes.intake import RECEIPT, SOURCE
+from gateway.routes.parameters import InPath, Parameter, Parameters, matching, one_of, whole
+from gateway.services import Services
+from gateway.shapes import QuarantineItem, QuarantinePage, QuarantineSummary
+from gateway.spool import spooled
+from schemas.errors import NotFound, UnknownSource
+from schemas.log import EventLog
+from schemas.source import Source
+
+ITEM = InPath("id", RECEIPT.pattern, "id of a quarantine item")
+LIMIT, LIMIT_MOST = 50, 500
+"""Items on a page unless asked, and at most."""
+CONTENT = "content"
+
+_TEXT = {"type": "string"}
+_LIMIT = {"type": "integer", "minimum": 1, "maximum": LIMIT_MOST, "default": LIMIT}
+_AFTER = matching(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z~" + ITEM.pattern, "the `next` of the page before, unchanged")
+_STATUS = {"type": "string", "enum": list(STATUSES), "default": STATUSES[0]}
+LIST = Parameters(
+    Parameter("status", one_of(STATUSES), _STATUS, "Still to be mended, or taken in when it was sent through again."),
+    Parameter("source", matching(SOURCE.pattern, SOURCE.says), _TEXT, "Under which source they are kept."),
+    Parameter("limit", whole(1, LIMIT_MOST), _LIMIT, "Items on a page."),
+    Parameter("after", _AFTER, _TEXT, "The `next` of the page before: the page that follows it."),
+)
+SHOW = Parameters(
+    Parameter("include", one_of((CONTENT,)), {"type": "string", "enum": [CONTENT]}, "`content`: the raw bytes, in base64."),
+)
+REDRIVE = Parameters(
+    Parameter("source", matching(SOURCE.pattern, SOURCE.says), _TEXT, "Whose it is, when its sender was not known then."),
+)
+
+routes = router("quarantine")
+
+
+@routes.get(
+    "/quarantine",
+    summary="What was not understood, oldest first, without its content",
+    responses=answers({200: Says("A page of items.", shape(QuarantinePage))}, *READS),
+    openapi_extra=LIST.documented(),
+)
+async def items(request: Request) -> Response:
+    asked = LIST.read(request)
+    limit, after = asked.get("limit", LIMIT), asked.get("after", "~").partition("~")
+    status, source = asked.get("status", STATUSES[0]), asked.get("source")
+    found = await services(request).quarantine.items(status, source, (after[0], after[2]), limit + 1)
+    following = f"{found[limit - 1].received_at}~{found[limit - 1].id}" if len(found) > limit else None
+    page = QuarantinePage(items=[_summary(row) for row in found[:limit]], next=following)
+    return Response(msgspec.json.encode(page), media_type=JSON)
+
+
+@routes.get(
+    "/quarantine/{id}",
+    summary="One item: why it was not understood, and what came of each new try",
+    responses=answers({200: Says("The item.", shape(QuarantineItem))}, *READS),
+    openapi_extra=SHOW.documented(ITEM.documented()),
+)
+async def show(request: Request) -> Response:
+    known, asked = services(request), SHOW.read(request)
+    item = await _item(known, ITEM.read(request))
+    shown = msgspec.json.encode(QuarantineItem(**item.summary._asdict(), trials=item.trials))
+    if asked.get("include") != CONTENT:
+        return Response(shown, media_type=JSON)
+    return StreamingResponse(await _begun(_with_content(shown, known.log, item)), media_type=JSON)
+
+
+@routes.post(
+    "/quarantine/{id}/redrive",
+    summary="Send an item through again, once the mapping or the settings are mended",
+    responses=answers(receipts.ANSWERS, *READS, UnknownSource),
+    openapi_extra=REDRIVE.documented(ITEM.documented()),
+)
+async def redrive(request: Request) -> Response:
+    known, asked = services(request), REDRIVE.read(request)
+    item = await _item(known, ITEM.read(request))
+    source, intake = _source(known, asked.get("source", item.summary.source)), known.taking_in
+    async with spooled(chunks(known.log, item.parts)) as content:
+        row = item.summary
+        kept = KeptItem(row.id, row.source, row.door, row.media_type, row.name, content)
+        return receipts.answer(request, await intake.redrive(kept, source))
+
+
+def _summary(row: Summary) -> QuarantineSummary:
+    return QuarantineSummary(**row._asdict())
+
+
+async def _item(known: Services, item_id: str) -> Item:
+    """The item. Raises `NotFound`."""
+    found = await known.quarantine.item(item_id)
+    if found is None:
+        raise NotFound("there is no such item in quarantine", where="path, id")
+    return found
+
+
+def _source(known: Services, source: str) -> Source:
+    """The source to send it through as. Raises `UnknownSource`."""
+    row = known.sources.get(source)
+    if row is None:
+        cure = "Declare it as a [[source]] in backbone.toml, or name one that is declared: ?source=…"
+        raise UnknownSource("the source it is kept under is not declared", where="parameter source", cure=cure)
+    return row.source
+
+
+async def _with_content(shown: bytes, log: EventLog, item: Item) -> AsyncIterator[bytes]:
+    """The item's JSON object with one member more."""
+    pieces = in_base64(chunks(log, item.parts))
+    first = await anext(pieces)
+    yield shown[:-1] + b',"content":"' + first
+    async for piece in pieces:
+        yield piece
+    yield b'"}'
+
+
+async def _begun(pieces: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    """``pieces``, the first of them made before the answer begins: what is wrong at the start is then an error's own answer."""
+    first = await anext(pieces)
+
+    async def all_of_them() -> AsyncIterator[bytes]:
+        yield first
+        async for piece in pieces:
+            yield piece
+
+    return all_of_them()
