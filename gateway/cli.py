@@ -40,7 +40,13 @@ COMMANDS = (
     Command("source add", "source.add_source", "Declare a source in the settings file, which is made if there is none."),
     Command("source scaffold", "source.scaffold", "Write a first mapping file from a sample of what a source sends."),
     Command("source check", "source.check", "Run the tests inside the mapping files."),
+    Command("person find", "person.find", "Read an identifier from standard input and print the person's id."),
+    Command("timeline", "timeline.timeline", "Print one person's timeline."),
+    Command(
+        "rebuild", "rebuild.rebuild", "Make projections anew from the log, beside the live ones, then swap. Sends nothing."
+    ),
     Command("log verify", "log.verify", "Read the whole log: counts, gaps, checksums."),
+    Command("doctor", "doctor.doctor", "Look at settings, engines, folders and clock, and say the cure of what is wrong."),
 )
 """Every command, in the order of the help."""
 

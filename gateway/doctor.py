@@ -26,6 +26,8 @@ ROOM_WISHED_BYTES = 5 * 1024 * 1024 * 1024
 CLOCK_AHEAD = timedelta(seconds=5)
 """How far the log's newest record may lie ahead of this clock: records are ordered by the source, not by it, but a clock that
 was set back makes every arrival look older than it is."""
+LATE = timedelta(minutes=1)
+"""A projection that runs has applied everything long before."""
 BUILT_AT = datetime(2026, 1, 1, tzinfo=UTC)
 """No clock that is right shows an earlier time."""
 
@@ -89,6 +91,10 @@ async def _data_folder(make: Factory) -> AsyncIterator[Finding]:
             cure = "Let the user that runs the backbone write to it, or set BACKBONE_DATA to another folder."
             yield Finding(Level.FAIL, "data folder", f"{standing} cannot be written to", cure)
             continue
+        if folder.exists() and stat.S_IMODE(folder.stat().st_mode) & stat.S_IRWXO:
+            yield Finding(
+                Level.WARN, "data folder", f"every user of this machine may look into {folder}", f"chmod 700 {folder}"
+            )
         free = shutil.disk_usage(standing).free
         level = Level.FAIL if free < ROOM_NEEDED_BYTES else Level.WARN if free < ROOM_WISHED_BYTES else Level.OK
         cure = "" if level is Level.OK else "Make room: when the disk is full nothing is acknowledged any more."
@@ -118,6 +124,42 @@ async def _log(make: Factory) -> AsyncIterator[Finding]:
     partitions = len(await log.ends(EVENTS))
     says = ", ".join(f"{count:,} in {topic}" for topic, count in zip(TOPICS, counts, strict=True))
     yield Finding(Level.OK, "log", f"{make.settings.log.shown}: {says}; {partitions} partitions")
+
+
+async def _store(make: Factory) -> AsyncIterator[Finding]:
+    if _is_not_there(make.settings.store.file):
+        yield Finding(Level.OK, "store", f"{make.settings.store.shown} is made at the first start")
+        return
+    from consumers.store.migrate import Schema, schema
+
+    found = await schema(make.database)
+    level, says, cure = {
+        Schema.EMPTY: (Level.OK, "its tables are made at the first start", ""),
+        Schema.CURRENT: (Level.OK, "its tables are up to date", ""),
+        Schema.OLDER: (Level.WARN, "its tables are of an older version", "The next start of the projections brings them up."),
+        Schema.NEWER: (Level.FAIL, "its tables are of a newer version", "Start the version that made them, or a newer one."),
+    }[found]
+    yield Finding(level, "store", f"{make.settings.store.shown}: {says}", cure)
+    if found is Schema.CURRENT and not _is_not_there(make.settings.log.file):
+        async for finding in _projections(make):
+            yield finding
+
+
+async def _projections(make: Factory) -> AsyncIterator[Finding]:
+    """How far each projection is, and what it could not apply."""
+    from consumers.lag import behind
+    from consumers.store.parked import parked
+
+    for name, lag in (await behind(await make.log(), make.database)).items():
+        aside = len(await parked(make.database, name))
+        if aside:
+            cure = f"Upgrade, then `backbone rebuild {name}`: what it could not apply is still in the log."
+            yield Finding(Level.WARN, "projections", f"{name} could not apply {aside:,} events", cure)
+        elif lag.events and lag.seconds > LATE.total_seconds():
+            says = f"{name} is {lag.events:,} events behind, the oldest of {lag.seconds:,.0f} s ago"
+            yield Finding(Level.WARN, "projections", says, "Is `backbone serve` running with projections among its roles?")
+        else:
+            yield Finding(Level.OK, "projections", f"{name} is {lag.events:,} events behind")
 
 
 async def _clock(make: Factory) -> AsyncIterator[Finding]:
@@ -176,4 +218,4 @@ def _is_not_there(file: Path | None) -> bool:
     return file is not None and not file.exists()
 
 
-CHECKS: tuple[Check, ...] = (_settings, _data_folder, _secrets, _log, _clock, _mappings, _drop_folders)
+CHECKS: tuple[Check, ...] = (_settings, _data_folder, _secrets, _log, _store, _clock, _mappings, _drop_folders)

@@ -5,36 +5,47 @@ What is heavy is imported by the method that needs it, so that a command pays fo
 
 from __future__ import annotations
 
+import os
 import secrets
-from collections.abc import AsyncIterator, Mapping, Sequence
+import socket
+from collections.abc import AsyncIterator, Collection, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import UTC, datetime
 from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
+from gateway.locks import PRIVATE
+from gateway.serve import Role
 from gateway.settings.secret import key_secret
-from gateway.settings.shapes import Door, Settings, SourceSettings, Url
-from schemas.errors import NotFound, UnknownSource
+from gateway.settings.shapes import Settings, SourceSettings, Url
+from schemas.errors import NotFound, SettingsError, UnknownSource
 from schemas.pseudonyms import Pseudonyms
 
 if TYPE_CHECKING:
-    import asyncio
     import ssl
+
+    from consumers.people.query import PeopleQuery
+    from consumers.timeline.query import TimelineQuery
 
     from adapters.intake import Intake
     from adapters.registry import Registry
     from adapters.sources.folder import DropFolder
     from adapters.sources.mllp import MllpListener
-    from adapters.sources.mllp_senders import MllpSource
     from adapters.translator import Translator
     from consumers.projection import Projection
+    from consumers.quarantine.query import QuarantineQuery
+    from consumers.receipts.query import ReceiptsQuery
     from consumers.runner import Runner
     from consumers.store.database import Database
     from gateway.freshness import Freshness
+    from gateway.parts.part import Part
     from gateway.services import Services
-    from gateway.settings.shapes import Address
     from gateway.telemetry import Metrics
     from schemas.log import EventLog
+
+LOOPBACK_HOSTS = frozenset({"127.0.0.1", "[::1]", "localhost"})
+"""Names that a request on this machine calls it by; any other is a page of another site (DNS rebinding)."""
 
 
 def now() -> datetime:
@@ -42,8 +53,15 @@ def now() -> datetime:
     return datetime.now(UTC)
 
 
+def _owner() -> str:
+    """Names this process among those that run the same projections: no other one, now or later, has it."""
+    return f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(4)}"
+
+
 class Factory:
-    """Makes what one event loop works with, each thing once. Use it as an asynchronous context: what it opened, it closes, last first.
+    """Makes what one event loop works with, each thing once.
+
+    Use it as an asynchronous context: what it opened it closes, last first.
 
     ``writes``: it may make what it needs, the data folder, the key secret and the files of the embedded engines.
     """
@@ -53,6 +71,7 @@ class Factory:
         self._writes = writes
         self._opened = AsyncExitStack()
         self._log: EventLog | None = None
+        self._intake: Intake | None = None
 
     async def __aenter__(self) -> Self:
         return self
@@ -95,6 +114,7 @@ class Factory:
         """The translators that serve every source."""
         from adapters.cloudevents import CloudEventsTranslator
         from adapters.fhir.translate import FhirTranslator
+
         from adapters.hl7v2.translate import Hl7v2Translator
 
         return {"hl7v2": Hl7v2Translator(), "fhir": FhirTranslator(), "cloudevents": CloudEventsTranslator()}
@@ -114,6 +134,8 @@ class Factory:
 
         if self._log is None:
             self._prepare(self.settings.log)
+            if self._writes:
+                _ = self.pseudonyms  # the secret before the log: a log whose secret is gone is refused
             self._log = await connect(self.settings.log, partitions=self.settings.partitions)
             self._opened.push_async_callback(self._log.close)
         return self._log
@@ -133,7 +155,7 @@ class Factory:
         if engine.file is None:
             return
         if self._writes:
-            engine.file.parent.mkdir(parents=True, exist_ok=True)
+            engine.file.parent.mkdir(mode=PRIVATE, parents=True, exist_ok=True)
         elif not engine.file.exists():
             raise NotFound("nothing was taken in here yet", where=str(engine.file), cure="Start with `backbone serve`.")
 
@@ -143,12 +165,14 @@ class Factory:
         return Pseudonyms(key_secret(self.settings, create=False) or secrets.token_bytes(32))
 
     async def intake(self) -> Intake:
-        """The one way in, knowing what arrived of late. Raises `LogUnavailable`."""
+        """The one way in, opened once: it knows what arrived of late. Raises `LogUnavailable`."""
         from adapters.intake import Intake
 
-        intake = Intake(await self.log(), self.registry, self.pseudonyms, now, self.metrics)
-        await intake.open()
-        return intake
+        if self._intake is None:
+            intake = Intake(await self.log(), self.registry, self.pseudonyms, now, self.metrics)
+            await intake.open()
+            self._intake = intake
+        return self._intake
 
     async def parts(self, roles: Collection[Role]) -> list[Part]:
         """The parts of a server that has these roles. Raises `SettingsError` when they have nothing to do."""
@@ -175,20 +199,16 @@ class Factory:
 
     async def services(self) -> Services:
         """What the routes may use."""
-        from consumers.people.query import PeopleQuery
-        from consumers.quarantine.query import QuarantineQuery
-        from consumers.receipts.query import ReceiptsQuery
-        from consumers.timeline.query import TimelineQuery
         from gateway.services import Services
 
         limits = self.settings.limits
         return Services(
             log=await self.log(),
             sources=self.settings.sources,
-            people=PeopleQuery(self.database, self.pseudonyms),
-            timeline=TimelineQuery(self.database),
-            receipts=ReceiptsQuery(self.database),
-            quarantine=QuarantineQuery(self.database),
+            people=self.people,
+            timeline=self.timeline,
+            receipts=self.receipts,
+            quarantine=self.quarantine,
             freshness=await self.freshness(),
             metrics=self.metrics,
             intake=await self.intake(),
@@ -197,25 +217,81 @@ class Factory:
             patience=limits.next_byte,
         )
 
+    @cached_property
+    def people(self) -> PeopleQuery:
+        """Who is who."""
+        from consumers.people.query import PeopleQuery
+
+        return PeopleQuery(self.database, self.pseudonyms)
+
+    @cached_property
+    def timeline(self) -> TimelineQuery:
+        """What happened to a person."""
+        from consumers.timeline.query import TimelineQuery
+
+        return TimelineQuery(self.database)
+
+    @cached_property
+    def receipts(self) -> ReceiptsQuery:
+        """What became of what arrived."""
+        from consumers.receipts.query import ReceiptsQuery
+
+        return ReceiptsQuery(self.database)
+
+    @cached_property
+    def quarantine(self) -> QuarantineQuery:
+        """What was not understood."""
+        from consumers.quarantine.query import QuarantineQuery
+
+        return QuarantineQuery(self.database)
+
     async def freshness(self) -> Freshness:
         """How far what is read is behind."""
         from consumers.lag import behind
-        from consumers.receipts.query import ReceiptsQuery
         from gateway.freshness import Freshness
 
         log, database = await self.log(), self.database
-        return Freshness(self.settings.sources, lambda: behind(log, database), ReceiptsQuery(database).activity, now)
+        sources, activity = self.settings.sources, self.receipts.activity
+        return Freshness(sources, lambda: behind(log, database), activity, now, self.metrics.behind)
+
+    def projections(self) -> list[Projection]:
+        """Every read model."""
+        from consumers.people.project import PeopleProjection
+
+        from consumers.quarantine.project import QuarantineProjection
+        from consumers.receipts.project import ReceiptsProjection
+        from consumers.timeline.project import TimelineProjection
+
+        sources = {name: declared.source for name, declared in self.settings.sources.items()}
+        return [PeopleProjection(self.pseudonyms), TimelineProjection(sources), ReceiptsProjection(), QuarantineProjection()]
+
+    def _projections(self) -> Part:
+        from gateway.parts.projections import ProjectionsPart
+
+        return ProjectionsPart([projection.name for projection in self.projections()], self._runners)
+
+    @asynccontextmanager
+    async def _runners(self) -> AsyncIterator[list[Runner]]:
+        """The projections' runners, on the event loop that asks for them, which gets engines of its own."""
+        from consumers.runner import Runner
+        from consumers.store.migrate import migrate
+
+        async with Factory(self.settings) as there:
+            if self.settings.log.embedded:
+                there._log = await self.log()  # of any thread, and it wakes its followers at once
+            await migrate(there.database)
+            log, owner = await there.log(), _owner()
+            yield [Runner(projection, log, there.database, owner, now) for projection in self.projections()]
 
     async def _doors(self) -> list[Part]:
         from gateway.parts.doors import FoldersPart, MllpPart, Watched
 
-        intake, doors = await self.intake(), list[Part]()
-        doors.append(MllpPart(self._listener(intake)))
-        folders = [source for source in self.settings.sources.values() if source.folder is not None]
+        intake = await self.intake()
+        doors: list[Part] = [MllpPart(self._listener(intake))]
+        folders = [(source, source.folder) for source in self.settings.sources.values() if source.folder is not None]
         if folders:
-            doors.append(
-                FoldersPart([Watched(s.source.id, s.folder, self._drop_folder(intake, s)) for s in folders if s.folder])
-            )
+            watched = [Watched(s.source.id, path, self._drop_folder(intake, s, path)) for s, path in folders]
+            doors.append(FoldersPart(watched))
         return doors
 
     def _listener(self, intake: Intake) -> MllpListener:

@@ -15,6 +15,9 @@ from pathlib import Path
 
 from schemas.errors import SettingsError
 
+PRIVATE = 0o700
+"""Mode of a folder the backbone makes for its data: other users of the machine may not read records of people."""
+
 
 class AlreadyServingError(SettingsError):
     """Another server of this role uses this folder."""
@@ -28,7 +31,7 @@ def hold_roles(folders: Iterable[Path], roles: Iterable[str]) -> Iterator[None]:
     """Be the only server of ``roles`` on ``folders`` while the context is open. Raises `AlreadyServingError`, ``OSError``."""
     with ExitStack() as held:
         for folder in sorted(set(folders)):
-            folder.mkdir(parents=True, exist_ok=True)
+            folder.mkdir(mode=PRIVATE, parents=True, exist_ok=True)
             for role in sorted(roles):
                 held.enter_context(_lock(folder / f"serve-{role}.lock"))
         yield

@@ -49,7 +49,7 @@ class Call(NamedTuple):
 
     def or_else(self, other: Call) -> Call:
         """These options, and those of ``other`` that are not given here."""
-        return Call(*(mine or theirs for mine, theirs in zip(self, other, strict=True)))
+        return Call(self.config or other.config, self.json or other.json, self.debug or other.debug)
 
     def settings(self) -> Settings:
         """The settings, read and checked. Raises an ``ExceptionGroup`` of `SettingsError`."""

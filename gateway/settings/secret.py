@@ -66,7 +66,7 @@ def _make(file: Path) -> Secret:
 
     The file appears complete or not at all, and is on disk before anything is made with it.
     """
-    file.parent.mkdir(parents=True, exist_ok=True)
+    file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(prefix=f".{file.name}-", dir=file.parent)  # made with mode 0600
     draft = Path(name)
     try:

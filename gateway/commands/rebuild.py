@@ -1,0 +1,49 @@
+"""``backbone rebuild``: projections anew from the log, beside the live ones, then swapped. Sends nothing."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from typing import Annotated
+
+import typer
+
+from gateway.commands.frame import Call
+from gateway.commands.show import json_line
+from gateway.factory import Factory
+from gateway.settings.parse import nearest
+from schemas.errors import InvalidRequest
+
+TOLD_EVERY = 10_000
+"""Events between two lines of progress."""
+
+
+async def rebuild(
+    call: Call, projections: Annotated[list[str], typer.Argument(metavar="PROJECTION…", help="people, timeline, …")]
+) -> None:
+    """Rebuild each of ``projections``."""
+    from consumers.rebuild import rebuild as rebuild_one
+
+    async with Factory(call.settings()) as make:
+        known = {projection.name: projection for projection in make.projections()}
+        for name in projections:
+            if name not in known:
+                cure = f"Write some of {', '.join(known)}{nearest(name, known)}."
+                raise InvalidRequest("there is no such projection", where="PROJECTION", cure=cure)
+        log = await make.log()
+        for name in dict.fromkeys(projections):
+            await rebuild_one(known[name], log, make.database, _progress(name, quiet=call.json))
+            json_line({"rebuilt": name}) if call.json else print(f"{name} is rebuilt.")
+
+
+def _progress(name: str, *, quiet: bool) -> Callable[[int], None]:
+    """Told the number of events so far."""
+    told = 0
+
+    def tell(events: int) -> None:
+        nonlocal told
+        if not quiet and events - told >= TOLD_EVERY:
+            told = events
+            print(f"{name}: {events:,} events", file=sys.stderr)
+
+    return tell

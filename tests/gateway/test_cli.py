@@ -1,0 +1,197 @@
+"""The command line: what is typed, printed and returned."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.command_line import Backbone
+
+SOURCE = """
+[[source]]
+id = "willow-contacts"
+name = "Willow Befriending"
+sector = "voluntary"
+reads = "willow-contacts.yaml"
+"""
+
+
+@pytest.fixture
+def backbone(tmp_path: Path) -> Backbone:
+    return Backbone(tmp_path)
+
+
+COMMANDS = (
+    ["demo"],
+    ["serve"],
+    ["ingest"],
+    ["translate"],
+    ["source", "list"],
+    ["source", "add"],
+    ["source", "scaffold"],
+    ["source", "check"],
+    ["person", "find"],
+    ["timeline"],
+    ["quarantine", "list"],
+    ["quarantine", "show"],
+    ["quarantine", "redrive"],
+    ["rebuild"],
+    ["log", "verify"],
+    ["doctor"],
+)
+
+
+@pytest.mark.parametrize("words", COMMANDS, ids=" ".join)
+def test_every_command_explains_itself(backbone: Backbone, words: list[str]) -> None:
+    outcome = backbone(*words, "--help")
+    assert outcome.status == 0
+    assert f"Usage: backbone {' '.join(words)}" in outcome.out
+    assert "--json" in outcome.out
+
+
+def test_the_help_lists_every_command_and_the_exit_statuses(backbone: Backbone) -> None:
+    outcome = backbone("--help")
+    assert outcome.status == 0
+    listed = {line.split()[0] for line in outcome.out.partition("Commands:")[2].splitlines() if line.strip()}
+    assert listed == {words[0] for words in COMMANDS}
+    assert "0 done, 1 some input rejected" in outcome.out
+
+
+def test_the_help_imports_nothing_heavy(backbone: Backbone) -> None:
+    import subprocess
+    import sys
+
+    code = (
+        "import sys; sys.argv = ['backbone', '--help']\n"
+        "from gateway.cli import main\n"
+        "try: main()\n"
+        "except SystemExit: pass\n"
+        "print('heavy:', sorted({name.partition('.')[0] for name in sys.modules} & set(sys.stdin.read().split())))"
+    )
+    heavy = b"fastapi sqlalchemy alembic uvicorn pydantic rich asyncio msgspec prometheus_client jsonschema_rs"
+    done = subprocess.run([sys.executable, "-c", code], input=heavy, capture_output=True, check=True, cwd=backbone.folder)
+    assert done.stdout.decode().splitlines()[-1] == "heavy: []"
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [["no-such-command"], ["source", "no-such-command"], ["timeline"], ["serve", "--no-such-option"], ["source", "add", "x"]],
+    ids=" ".join,
+)
+def test_wrong_use_is_told_and_returns_2(backbone: Backbone, arguments: list[str]) -> None:
+    outcome = backbone(*arguments)
+    assert outcome.status == 2
+    assert "Error: " in outcome.err
+    assert "Traceback" not in outcome.err
+
+
+@pytest.mark.parametrize("words", [["source", "list"], ["serve"], ["doctor"], ["ingest", "a", "b"]], ids=" ".join)
+def test_wrong_settings_return_2_with_file_line_and_cure(backbone: Backbone, words: list[str]) -> None:
+    backbone.settings("\npartitons = 3\n")
+    outcome = backbone(*words)
+    assert outcome.status == 2
+    told = outcome.out + outcome.err
+    assert f"{backbone.folder / 'backbone.toml'}, line 2, partitons" in told
+    assert "did you mean partitions?" in told
+    assert "Traceback" not in told
+
+
+def test_an_error_as_json_is_one_object_on_standard_error(backbone: Backbone) -> None:
+    backbone.settings("partitions = 0")
+    outcome = backbone("source", "list", "--json")
+    assert outcome.out == ""
+    assert json.loads(outcome.err)["code"] == "settings"
+
+
+def test_the_shared_options_may_stand_before_the_command(backbone: Backbone) -> None:
+    (backbone.folder / "other.toml").write_text(SOURCE)
+    outcome = backbone("--config", "other.toml", "--json", "source", "list")
+    assert [source["id"] for source in outcome.json] == ["willow-contacts"]
+
+
+def test_debug_shows_the_traceback(backbone: Backbone) -> None:
+    backbone.settings("partitions = 0")
+    assert "Traceback" in backbone("source", "list", "--debug").err
+
+
+def test_a_file_that_is_not_there_is_named(backbone: Backbone) -> None:
+    backbone.settings(SOURCE)
+    outcome = backbone("translate", "willow-contacts", "no-such-file.csv")
+    assert outcome.status != 0
+    assert "no-such-file.csv: No such file or directory" in outcome.err
+    assert "Traceback" not in outcome.err
+
+
+def test_a_source_that_is_added_is_listed(backbone: Backbone) -> None:
+    backbone.settings("# kept\npartitions = 3\n")
+    outcome = backbone(
+        "source", "add", "northfield-pas", "--name", 'Northfield "Main" Hospital', "--sector", "nhs", "--reads", "hl7v2",
+        "--doors", "mllp", "--doors", "http", "--match", "sending_application=PAS", "--places", "KM=Kingsmill Ward",
+    )  # fmt: skip
+    assert outcome.status == 0, outcome.err
+    (listed,) = backbone("source", "list", "--json").json
+    assert listed["name"] == 'Northfield "Main" Hospital'
+    assert listed["doors"] == ["http", "mllp"]
+    assert (backbone.folder / "backbone.toml").read_text().startswith("# kept\npartitions = 3\n")
+
+
+def test_a_source_that_cannot_be_is_not_added(backbone: Backbone) -> None:
+    backbone.settings(SOURCE)
+    outcome = backbone("source", "add", "willow-contacts", "--name", "Again", "--sector", "fire", "--reads", "fhir")
+    assert outcome.status == 2
+    assert "two sources are called willow-contacts" in outcome.err
+    assert (backbone.folder / "backbone.toml").read_text() == SOURCE
+
+
+def test_adding_a_source_makes_the_settings_file(backbone: Backbone) -> None:
+    assert backbone("source", "add", "fire", "--name", "Fire", "--sector", "fire", "--reads", "fhir").status == 0
+    assert [path.name for path in backbone.folder.iterdir()] == ["backbone.toml"]
+
+
+def test_listing_sources_writes_nothing(backbone: Backbone) -> None:
+    assert "No source is declared" in backbone("source", "list").out
+    assert list(backbone.folder.iterdir()) == []
+
+
+SAMPLE = "Member No,Full Name,NHS Number,Visit Date,Notes\n1,Mrs Private Person,9990000018,03/02/2026,secret words\n"
+
+
+def test_a_scaffold_of_a_sample_passes_its_own_tests(backbone: Backbone) -> None:
+    (backbone.folder / "sample.csv").write_text(SAMPLE)
+    assert backbone("source", "scaffold", "new-charity", "sample.csv").status == 0
+    made = (backbone.folder / "new-charity.yaml").read_text()
+    assert "Private Person" not in made
+    assert "secret words" not in made
+    backbone("source", "add", "new-charity", "--name", "New", "--sector", "voluntary", "--reads", "new-charity.yaml")
+    outcome = backbone("source", "check", "new-charity", "--json")
+    assert outcome.status == 0, outcome.out
+    assert outcome.json["failed"] == 0
+    assert outcome.json["tests"]
+
+
+def test_a_scaffold_overwrites_no_work(backbone: Backbone) -> None:
+    (backbone.folder / "sample.csv").write_text(SAMPLE)
+    (backbone.folder / "mine.yaml").write_text("source: mine\n")
+    assert backbone("source", "scaffold", "mine", "sample.csv").status == 2
+    assert (backbone.folder / "mine.yaml").read_text() == "source: mine\n"
+
+
+def test_a_failed_test_of_a_mapping_is_told_with_its_line(backbone: Backbone) -> None:
+    (backbone.folder / "sample.csv").write_text(SAMPLE)
+    backbone("source", "scaffold", "new-charity", "sample.csv")
+    file = backbone.folder / "new-charity.yaml"
+    file.write_text(file.read_text().replace("occurred_at: 2026-02-03", "occurred_at: 2026-02-04"))
+    backbone("source", "add", "new-charity", "--name", "New", "--sector", "voluntary", "--reads", "new-charity.yaml")
+    outcome = backbone("source", "check")
+    assert outcome.status == 2
+    assert "failed" in outcome.out
+    assert "expected 2026-02-04" in outcome.out
+
+
+def test_checking_a_source_that_is_not_declared_is_wrong_use(backbone: Backbone) -> None:
+    backbone.settings(SOURCE)
+    outcome = backbone("source", "check", "wilow-contacts")
+    assert outcome.status == 2
+    assert "willow-contacts" in outcome.err
