@@ -42,6 +42,9 @@ COMMANDS = (
     Command("source check", "source.check", "Run the tests inside the mapping files."),
     Command("person find", "person.find", "Read an identifier from standard input and print the person's id."),
     Command("timeline", "timeline.timeline", "Print one person's timeline."),
+    Command("quarantine list", "quarantine.list_items", "List what was not understood, oldest first."),
+    Command("quarantine show", "quarantine.show", "Show why something was not understood; with --content, what it was."),
+    Command("quarantine redrive", "quarantine.redrive", "Send items through again, once the mapping or settings are mended."),
     Command(
         "rebuild", "rebuild.rebuild", "Make projections anew from the log, beside the live ones, then swap. Sends nothing."
     ),

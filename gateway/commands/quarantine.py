@@ -1,0 +1,145 @@
+"""``backbone quarantine``: what was not understood, kept whole. Its content is printed only when it is asked for."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import AsyncIterator
+from typing import TYPE_CHECKING, Annotated
+
+import msgspec
+import typer
+
+from gateway.commands.frame import DONE, REJECTED, Call
+from gateway.commands.show import json_line, receipt_lines, table
+from gateway.factory import Factory
+from schemas.errors import InvalidRequest, NotFound
+
+if TYPE_CHECKING:
+    from consumers.quarantine.query import Item, QuarantineQuery, Summary
+
+PAGE = 500
+"""Items asked of the store at a time."""
+_BETWEEN = "~"
+"""Between the two parts of a cursor, as in the API."""
+
+Status = Annotated[str, typer.Option(help="open, or taken-in: sent through again with success.")]
+Source = Annotated[str, typer.Option(metavar="SOURCE", help="Only what is kept under this source.")]
+Limit = Annotated[int, typer.Option(help="Items at most.", min=1, max=PAGE)]
+After = Annotated[str, typer.Option(help="The items after this cursor.")]
+ItemId = Annotated[str, typer.Argument(metavar="ID", help="As `backbone quarantine list` prints it.")]
+
+
+async def list_items(call: Call, status: Status = "open", source: Source = "", limit: Limit = 50, after: After = "") -> None:
+    """List items, oldest first, without their content."""
+    from consumers.quarantine.query import STATUSES
+
+    if status not in STATUSES:
+        raise InvalidRequest("there is no such status", where="--status", cure=f"Write {' or '.join(STATUSES)}.")
+    cursor = after.partition(_BETWEEN)
+    async with Factory(call.settings(), writes=False) as make:
+        found = await make.quarantine.items(status, source or None, (cursor[0], cursor[2]), limit + 1)
+    following = f"{found[limit - 1].received_at}{_BETWEEN}{found[limit - 1].id}" if len(found) > limit else None
+    if call.json:
+        json_line({"items": [item._asdict() for item in found[:limit]], "next": following})
+        return
+    rows = [(item.id, item.source, item.position, item.code, item.received_at, item.tries) for item in found[:limit]]
+    table(("Id", "Source", "Position", "Code", "First seen", "Tries"), rows)
+    if following:
+        print(f"more: --after {following}")
+
+
+async def show(
+    call: Call,
+    item: ItemId,
+    content: Annotated[bool, typer.Option("--content", help="The raw bytes, and nothing else.")] = False,
+) -> None:
+    """Show one item; its content only with ``--content``."""
+    from gateway.kept_content import chunks
+
+    async with Factory(call.settings(), writes=False) as make:
+        found = await _item(make.quarantine, item)
+        if content:
+            async for chunk in chunks(await make.log(), found.parts):
+                sys.stdout.buffer.write(chunk)
+            return
+    if call.json:
+        json_line({**found.summary._asdict(), "trials": msgspec.to_builtins(found.trials)})
+    else:
+        _print(found)
+
+
+def _print(found: Item) -> None:
+    row, size = found.summary, sum(part.size_bytes for part in found.parts)
+    lines = {
+        "status": row.status,
+        "source": f"{row.source}, by {row.door}",
+        "position": row.position,
+        "reason": f"{row.reason} ({row.code})",
+        "first seen": row.received_at,
+        "content": f"{size:,} bytes, {row.media_type or 'of unknown type'}: --content prints it",
+        "receipt": row.receipt,
+    }
+    for name, value in lines.items():
+        print(f"{name:<12}{value}")
+    for trial in found.trials:
+        print(f"{'tried':<12}{trial.at}: {'taken in' if trial.accepted else trial.reason}")
+
+
+async def redrive(
+    call: Call,
+    items: Annotated[list[str] | None, typer.Argument(metavar="ID…", help="Items; or --all.")] = None,
+    everything: Annotated[bool, typer.Option("--all", help="Every open item, or of --source.")] = False,
+    source: Source = "",
+    sent_by: Annotated[str, typer.Option("--as", metavar="SOURCE", help="Whose they are, when it was not known then.")] = "",
+) -> int:
+    """Send items through again, once the mapping or the settings are mended; twice makes nothing twice."""
+    if bool(items) == everything:
+        raise InvalidRequest("say which items", where="ID…", cure="Give their ids, or --all for every open one.")
+    rejected = False
+    async with Factory(call.settings()) as make:
+        wanted = _open(make.quarantine, source) if everything else _named(make.quarantine, items or [])
+        async for item in wanted:
+            rejected |= await _redrive(make, item, sent_by, call)
+    return REJECTED if rejected else DONE
+
+
+async def _redrive(make: Factory, item: Item, sent_by: str, call: Call) -> bool:
+    """Whether anything of it was rejected again."""
+    from adapters.intake import KeptItem
+    from gateway.kept_content import chunks
+    from gateway.spool import spooled
+
+    row = item.summary
+    declared = make.source(sent_by or row.source).source
+    async with spooled(chunks(await make.log(), item.parts)) as content:
+        kept = KeptItem(row.id, row.source, row.door, row.media_type, row.name, content)
+        receipt = await (await make.intake()).redrive(kept, declared)
+    if call.json:
+        json_line(msgspec.to_builtins(receipt))
+    else:
+        print(f"{row.id}:")
+        receipt_lines(msgspec.to_builtins(receipt) | {"name": ""})
+    return receipt.rejected > 0
+
+
+async def _item(query: QuarantineQuery, item_id: str) -> Item:
+    found = await query.item(item_id)
+    if found is None:
+        raise NotFound("there is no such item in quarantine", where="ID")
+    return found
+
+
+async def _named(query: QuarantineQuery, items: list[str]) -> AsyncIterator[Item]:
+    for item in items:
+        yield await _item(query, item)
+
+
+async def _open(query: QuarantineQuery, source: str) -> AsyncIterator[Item]:
+    """Every open item, oldest first; one that comes while they are redriven is left for the next time."""
+    after: tuple[str, str] | None = None
+    found: list[Summary] = []
+    while page := await query.items("open", source or None, after, PAGE):
+        found += page
+        after = (page[-1].received_at, page[-1].id)
+    for row in found:
+        yield await _item(query, row.id)
