@@ -73,7 +73,7 @@ def _refuse_early(request: Request, limit: int) -> None:
     if encoding != "identity":
         raise WrongMediaType("a compressed body is not read", where="header Content-Encoding", cure="Send it uncompressed.")
     length = request.headers.get("content-length", "")
-    if length.isascii() and length.isdigit() and int(length) > limit:
+    if length.isascii() and length.isdigit() and int(length[:19]) > limit:
         raise _too_large(limit)
 
 

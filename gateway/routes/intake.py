@@ -52,7 +52,7 @@ async def take_in(request: Request) -> Response:
     declared = services(request).declared(SOURCE.read(request))
     intake = services(request).taking_in
     async with received(request) as content:
-        delivery = Delivery(declared.source, Door.HTTP, content, media_type(request), traceparent=traceparent(request))
+        delivery = Delivery(declared.source, Door.HTTP, content, content_type(request), traceparent=traceparent(request))
         return receipts.answer(request, await intake.receive(delivery))
 
 
@@ -81,7 +81,7 @@ async def _found(request: Request, receipt_id: str) -> bytes:
     return content
 
 
-def media_type(request: Request) -> str:
+def content_type(request: Request) -> str:
     """The whole Content-Type: its parameters (``charset``) matter to a translator."""
     return request.headers.get("content-type", "")[:200]
 

@@ -1,7 +1,7 @@
 """``/fhir/$process-message``: FHIR message Bundles, in the manner of the Booking and Referral Standard.
 
-Whose message it is says its MessageHeader, by ``source.endpoint``: the URN of a declared source, or what a source's ``match``
-names as ``endpoint``; a sender that can set neither names the source in the query. The same message again has the same answer;
+Whose message it is says its MessageHeader, by ``source.endpoint``: the ``endpoint`` in a source's settings, or the URN of a
+declared source; a sender that can set neither names the source in the query. The same message again has the same answer;
 another one under a used ``X-Request-Id`` is taken in and flagged.
 
 Source: FHIR R4 Messaging §2.4.4.1 (``$process-message``); BaRS 1.4 transport headers.
@@ -104,9 +104,9 @@ def source_of(content: bytes, sources: Mapping[str, SourceSettings]) -> str:
     if endpoint.startswith(SOURCE_URN):
         return endpoint[len(SOURCE_URN) :]
     for source_id, row in sources.items():
-        if endpoint and row.match is not None and _same(row.match.endpoint) == endpoint:
+        if endpoint and _same(row.endpoint) == endpoint:
             return source_id
-    cure = "Give a [[source]] in backbone.toml a `match` with this `endpoint`; nothing was kept, send it again then."
+    cure = "Give a [[source]] in backbone.toml this `endpoint`; nothing was kept, send it again then."
     raise UnknownSource(where="MessageHeader.source.endpoint", cure=cure)
 
 

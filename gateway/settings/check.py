@@ -119,6 +119,14 @@ def _matches_differ(settings: Settings) -> Iterator[Fault]:
             yield Fault(("source", place, "match"), f"{other} matches the same messages", "Make the two matches differ.")
 
 
+def _endpoints_differ(settings: Settings) -> Iterator[Fault]:
+    seen: dict[str, str] = {}
+    for place, source in _numbered(settings):
+        other = seen.setdefault(source.endpoint, source.source.id) if source.endpoint else source.source.id
+        if other != source.source.id:
+            yield Fault(("source", place, "endpoint"), f"{other} has the same endpoint", "Make the two endpoints differ.")
+
+
 def _folders_differ(settings: Settings) -> Iterator[Fault]:
     folders = [(place, source, source.folder) for place, source in _numbered(settings) if source.folder]
     for index, (place, _, folder) in enumerate(folders):
@@ -148,5 +156,6 @@ RULES: tuple[Rule, ...] = (
     _doors_complete,
     _mllp_reads_hl7,
     _matches_differ,
+    _endpoints_differ,
     _folders_differ,
 )

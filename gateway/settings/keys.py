@@ -86,6 +86,7 @@ SOURCE_KEYS = (
     SourceKey("organisation", text, "ODS code of the organisation."),
     SourceKey("doors", some_of(Door), 'Ways in that it may use. Default: `["http"]`.'),
     SourceKey("match", text, "Its MLLP messages: `{ sending_application = …, sending_facility = … }`, one or both."),
+    SourceKey("endpoint", text, "What its FHIR messages name as `MessageHeader.source.endpoint`."),
     SourceKey("folder", path, "Its drop folder."),
     SourceKey("places", text, "What its codes of wards and sites are called: `{ code = name }`."),
     SourceKey(

@@ -92,6 +92,8 @@ class SourceSettings(msgspec.Struct, frozen=True, kw_only=True):
     """The mapping file, when ``reads`` names one."""
     doors: frozenset[Door] = frozenset({Door.HTTP})
     match: Match | None = None
+    endpoint: str = ""
+    """``MessageHeader.source.endpoint`` of its FHIR messages."""
     folder: Path | None = None
     expect_every: timedelta | None = None
     """Silent for longer than this, the source is named under ``missing``."""

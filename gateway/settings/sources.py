@@ -96,6 +96,7 @@ def _source(values: dict[str, Any], place: int, base: Path, shipped: Path, fault
         mapping=_mapping(values["reads"], place, base, shipped, faults),
         doors=frozenset(Door(door) for door in values.get("doors", (Door.HTTP,))),
         match=Match(**values["match"]) if "match" in values else None,
+        endpoint=values.get("endpoint", ""),
         folder=values.get("folder"),
         expect_every=values.get("expect_every"),
         tls_client=values.get("tls_client", ""),

@@ -212,11 +212,12 @@ def test_what_is_wrong_stops_the_start_with_file_line_and_cure(tmp_path: Path, t
 
 
 def test_two_sources_may_not_claim_the_same_messages_or_folder(tmp_path: Path) -> None:
-    table = SOURCE + "doors = ['mllp', 'folder']\nmatch = { sending_facility = 'RX1' }\nfolder = 'in'\n"
+    table = SOURCE + "doors = ['mllp', 'folder']\nmatch = { sending_facility = 'RX1' }\nfolder = 'in'\nendpoint = 'urn:one'\n"
     file = written(tmp_path, table + table.replace("northfield-pas", "northfield-two").replace("'in'", "'in/two'"))
     found = {fault.where.rpartition(", ")[2]: str(fault) for fault in faults(file, {})}
     assert "northfield-pas matches the same messages" in found["source.match"]
     assert "northfield-pas lie in one another" in found["source.folder"]
+    assert "northfield-pas has the same endpoint" in found["source.endpoint"]
 
 
 def test_everything_wrong_is_said_at_once(tmp_path: Path) -> None:
