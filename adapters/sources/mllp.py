@@ -11,7 +11,7 @@
 
 Original mode only: MSH-15 and MSH-16 are not looked at.
 
-Source: HL7 v2.5 §2.9.2.2 (original mode); ITK HL7 v2 Message Specification 2.4 (no enhanced mode); promises.md § MLLP.
+Source: HL7 v2.5 §2.9.2.2 (original mode); ITK HL7 v2 Message Specification 2.4 (no enhanced mode); docs/promises.md, P1.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ import logging
 import ssl
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from io import BytesIO
 from types import MappingProxyType
 
-from adapters.hl7v2.acknowledge import acknowledge
+from adapters.hl7v2.acknowledge import ACCEPT, ERROR, REJECT, acknowledge
 from adapters.hl7v2.header import header
 from adapters.intake import Delivery, Intake
 from adapters.observe import Observer, Unobserved
@@ -41,11 +41,10 @@ LOGGER = logging.getLogger(__name__)
 DOOR = "mllp"
 MEDIA_TYPE = "application/hl7-v2"
 
-ACCEPTED = "AA"
 _REPLIES: Mapping[str, str] = MappingProxyType(
-    dict.fromkeys((each.code for each in (Unsupported, UnknownSender, WrongCertificate, TooLarge)), "AR")
+    dict.fromkeys((each.code for each in (Unsupported, UnknownSender, WrongCertificate, TooLarge)), REJECT)
 )
-"""The code of a refusal to the ACK's; ``AE`` for all others. HL7 v2.5 §2.9.2.2: AR is for MSH-9, MSH-11 and MSH-12 (and, with
+"""The code of a refusal to the ACK's; `ERROR` for all others. HL7 v2.5 §2.9.2.2: AR is for MSH-9, MSH-11 and MSH-12 (and, with
 us, for the sender), AE for the rest of the content."""
 _SWEPT_EVERY_S = 0.5
 """How often deadlines are looked at: coarse, because a timer for each message would cost more than reading it."""
@@ -53,7 +52,7 @@ _SWEPT_EVERY_S = 0.5
 
 def reply(refusals: Sequence[Refusal]) -> str:
     """The ACK's code for a message of which ``refusals`` were refused."""
-    return _REPLIES.get(refusals[0].code, "AE") if refusals else ACCEPTED
+    return _REPLIES.get(refusals[0].code, ERROR) if refusals else ACCEPT
 
 
 class MllpListener:
@@ -168,9 +167,9 @@ class MllpListener:
 
     def _identify(self, raw: bytes, certificate: frozenset[str]) -> tuple[Source, str, RejectedInput | None]:
         """Whose message it is, its sender's id of it, and why it is not to be translated."""
-        if not raw.startswith(b"MSH"):
-            return UNKNOWN, "", Unreadable("it does not begin with an MSH segment", where="MSH")
         seen = header(raw)
+        if not seen.fields:
+            return UNKNOWN, "", Unreadable("it does not begin with an MSH segment", where="MSH")
         application, facility = seen.sending_application, seen.sending_facility
         source, refusal = self._senders.identify(application, facility, certificate)
         control = f"{application}\x1f{facility}\x1f{seen.control_id}" if seen.control_id else ""
@@ -187,5 +186,11 @@ class MllpListener:
 
 
 def _ack(raw: bytes, receipt: Receipt) -> bytes:
-    """Always from the receipt, so that a repeated message has the same answer."""
-    return acknowledge(raw, reply(receipt.refusals), receipt.refusals[0].reason if receipt.refusals else "")
+    """Made of the receipt alone, so that a message that comes again has the same answer, byte for byte."""
+    at = datetime.fromisoformat(receipt.received_at)
+    if not receipt.refusals:
+        return acknowledge(raw, ACCEPT, at=at)
+    refusal = receipt.refusals[0]
+    error = RejectedInput(refusal.reason)
+    error.code = refusal.code
+    return acknowledge(raw, reply(receipt.refusals), refusal.reason, error, at)

@@ -1,6 +1,6 @@
 """Whose message it is: a table of what senders call themselves in MSH-3 and MSH-4, and of the certificates they show.
 
-Source: HL7 v2 chapter 2, MSH-3 (sending application) and MSH-4 (sending facility); promises.md § MLLP.
+Source: HL7 v2 chapter 2, MSH-3 (sending application) and MSH-4 (sending facility); docs/promises.md, P1.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ class MllpSource(NamedTuple):
 
     source: Source
     sending_application: str = ""
-    """MSH-3, whole or its first component. Empty: any."""
+    """MSH-3, its first component. Empty: any."""
     sending_facility: str = ""
-    """MSH-4, whole or its first component. Empty: any."""
+    """MSH-4, its first component. Empty: any."""
     certificate: str = ""
     """Name (alternative DNS name, or common name) that the sender's client certificate bears. Empty: none is asked for."""
 
@@ -49,12 +49,13 @@ class Senders:
 
     def find(self, application: str, facility: str) -> MllpSource | None:
         """The entry for MSH-3 ``application`` and MSH-4 ``facility``."""
-        for one in (application, _first(application), ""):
-            for other in (facility, _first(facility), ""):
-                found = self._table.get((one, other))
-                if found is not None:
-                    return found
-        return None
+        table = self._table
+        return (
+            table.get((application, facility))
+            or table.get((application, ""))
+            or table.get(("", facility))
+            or table.get(("", ""))
+        )
 
     def identify(self, application: str, facility: str, certificate: frozenset[str]) -> tuple[Source, RejectedInput | None]:
         """The source of a message whose sender showed a certificate with these names, or `UNKNOWN` and why."""
@@ -79,8 +80,3 @@ def names_in(certificate: Mapping[str, Any] | None) -> frozenset[str]:
     alternatives = [value.lower() for kind, value in certificate.get("subjectAltName", ()) if kind == "DNS"]
     common = [value.lower() for part in certificate.get("subject", ()) for key, value in part if key == "commonName"]
     return frozenset(alternatives or common)
-
-
-def _first(field: str) -> str:
-    """The first component, by the usual separator."""
-    return field.partition("^")[0]
