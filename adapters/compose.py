@@ -19,7 +19,7 @@ from schemas.errors import InvalidValue
 from schemas.event import PAYLOAD_TYPE, SCHEMA_URN, Event, Precision, Sensitivity, event_id, instant
 from schemas.fhir import faults_in
 from schemas.identifiers import RecordKey
-from schemas.resources.bundle import Resource, collection
+from schemas.resources.bundle import Resource, collection, write
 
 
 class Statement(NamedTuple):
@@ -100,7 +100,7 @@ def _payload(bundle: Resource) -> bytes:
     if faults:
         raise InvalidValue(f"the payload would not be valid FHIR R4: it {faults[0].reason}", where=faults[0].element)
     try:
-        return orjson.dumps(bundle)
+        return write(bundle)
     except orjson.JSONEncodeError as error:
         raise InvalidValue("the payload is nested more than 250 deep or holds a number of more than 64 bits") from error
 

@@ -19,7 +19,7 @@ import orjson
 from jsonschema_rs import Draft202012Validator, RegexOptions, ValidationError
 
 from schemas.fhir_r4 import RESOURCES
-from schemas.resources.bundle import Resource
+from schemas.resources.bundle import Resource, write
 
 FAULTS_MOST = 100
 """Faults named at most: who has as many needs no further one."""
@@ -48,7 +48,7 @@ def faults_in(resource: Resource) -> list[Fault]:
     except ValueError:
         pass
     try:
-        return _faults(orjson.loads(orjson.dumps(resource)))
+        return _faults(orjson.loads(write(resource)))
     except (orjson.JSONEncodeError, orjson.JSONDecodeError):
         return [Fault(_kind(resource), "holds what JSON cannot")]
 
@@ -70,7 +70,7 @@ def _faults(resource: Any) -> list[Fault]:
 
 def _is_small(resource: Any) -> bool:
     try:
-        return len(orjson.dumps(resource)) <= ALL_NAMED_BYTES
+        return len(write(resource)) <= ALL_NAMED_BYTES
     except orjson.JSONEncodeError:
         return False
 

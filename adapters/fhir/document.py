@@ -1,0 +1,56 @@
+"""Reads one JSON document as FHIR writes it, with the digits of its decimals.
+
+Source: FHIR R4 JSON §2.6.2; RFC 8259 §8.1 (a byte order mark may be ignored).
+"""
+
+from __future__ import annotations
+
+import math
+from decimal import Decimal
+from typing import Any, BinaryIO
+
+import msgspec
+
+from schemas.errors import TooLarge, Unreadable
+from schemas.resources.bundle import write
+
+MOST_BYTES = 32 * 1024 * 1024
+"""A document is read whole, into some ten times as much memory: what is larger is to be sent as several Bundles."""
+_MARK = b"\xef\xbb\xbf"
+
+
+def read(content: BinaryIO) -> bytes:
+    """The whole content. Raises `TooLarge`."""
+    raw = content.read(MOST_BYTES + 1)
+    if len(raw) > MOST_BYTES:
+        raise TooLarge(f"a FHIR document has at most {MOST_BYTES // 1024 // 1024} MiB")
+    return raw
+
+
+def parse(raw: bytes) -> dict[str, Any]:
+    """The JSON object in ``raw``, which can be written again; decimals are ``Decimal``. Raises `Unreadable`."""
+    try:
+        document = _DECODER.decode(raw.removeprefix(_MARK))
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        raise Unreadable("this is not JSON in UTF-8") from None
+    except RecursionError:
+        raise Unreadable("the JSON is nested too deeply") from None
+    except ArithmeticError:
+        raise Unreadable("a number in the JSON is too large") from None
+    if not isinstance(document, dict):
+        raise Unreadable("this is not a JSON object")
+    try:
+        write(document)
+    except TypeError:
+        raise Unreadable("the JSON is nested too deeply, or has an integer of more than 64 bits") from None
+    return document
+
+
+def _decimal(text: str) -> Decimal:
+    """Other readers have doubles: a number that is none of theirs would stop them."""
+    if math.isinf(float(text)):
+        raise OverflowError
+    return Decimal(text)
+
+
+_DECODER = msgspec.json.Decoder(float_hook=_decimal)

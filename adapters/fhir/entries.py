@@ -1,0 +1,132 @@
+"""The entries of a Bundle, and how its resources refer to each other.
+
+Source: FHIR R4 Bundle §2.36.4.1 (resolving references in Bundles), References §2.3.0.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from functools import cached_property
+from typing import Any, NamedTuple
+
+from schemas.errors import InvalidValue, RejectedInput, Unsupported
+from schemas.fhir import Fault
+from schemas.resources.bundle import Resource
+
+_NAMED = re.compile(r"(?:^|/)([A-Z][A-Za-z]+/[A-Za-z0-9.-]{1,64})$")
+_VERSION = re.compile(r"/_history/[A-Za-z0-9.-]{1,64}$")
+
+
+class Entry(NamedTuple):
+    """One entry of a Bundle, or a resource that came alone."""
+
+    number: int
+    """Its place in the Bundle, from 0."""
+    url: str
+    """``fullUrl``, or ``""``."""
+    resource: Resource
+    raw: Resource
+    """The entry whole."""
+    fault: Fault | None = None
+    """Why the resource is not FHIR R4: then nothing in it may be relied on."""
+
+    @property
+    def type(self) -> str:
+        """The resource type; ``""`` of what is none."""
+        found = self.resource.get("resourceType", "")
+        return found if isinstance(found, str) else ""
+
+    @property
+    def included(self) -> bool:
+        """It only came along with what was asked for."""
+        search = self.raw.get("search")
+        return isinstance(search, dict) and search.get("mode") in ("include", "outcome")
+
+    def sound(self) -> Resource:
+        """The resource. Raises `InvalidValue` or `Unsupported` when it is not FHIR R4."""
+        if self.fault is not None:
+            raise wrong(self.fault)
+        return self.resource
+
+
+def wrong(fault: Fault) -> RejectedInput:
+    """Why the content that has this fault is rejected."""
+    if fault.element.endswith(".resourceType"):
+        return Unsupported("a resource of this type is not read here", where=fault.element)
+    return InvalidValue(f"this is not valid FHIR R4: it {fault.reason}", where=fault.element)
+
+
+class Entries:
+    """Finds entries by reference."""
+
+    def __init__(self, entries: Sequence[Entry]) -> None:
+        self.all = tuple(entries)
+        self._by_url = {entry.url: entry for entry in self.all if entry.url}
+        self._by_name: dict[str, list[Entry]] = {}
+        for entry in self.all:
+            for name in _names(entry):
+                self._by_name.setdefault(name, []).append(entry)
+
+    def find(self, reference: Any) -> Entry | None:
+        """The entry that a Reference names, or ``None``. A name that two entries answer to leads nowhere."""
+        text = reference.get("reference") if isinstance(reference, dict) else None
+        if not isinstance(text, str):
+            return None
+        target = _VERSION.sub("", text)
+        named = self._by_name.get(target, ())
+        return self._by_url.get(target) or (named[0] if len(named) == 1 else None)
+
+    def only(self, resource_type: str) -> Entry | None:
+        """The one entry of that type, or ``None`` when there are several or none."""
+        found = [entry for entry in self.all if entry.type == resource_type]
+        return found[0] if len(found) == 1 else None
+
+    def around(self, *starts: Entry) -> list[Entry]:
+        """``starts``, what they refer to, and what that refers to, in the order of the Bundle."""
+        found: dict[int, Entry] = {}
+        waiting = list(starts)
+        while waiting:
+            entry = waiting.pop()
+            if entry.number not in found:
+                found[entry.number] = entry
+                waiting += self._referred[entry.number]
+        return [found[number] for number in sorted(found)]
+
+    def referring(self, target: Entry) -> list[Entry]:
+        """The entries that refer to ``target`` themselves."""
+        return self._referring.get(target.number, [])
+
+    @cached_property
+    def _referred(self) -> Mapping[int, list[Entry]]:
+        """By number: the entries it refers to. Walked once: of a thousand entries each may be asked for."""
+        found = {entry.number: map(self.find, _references(entry.resource)) for entry in self.all}
+        return {number: [one for one in targets if one is not None] for number, targets in found.items()}
+
+    @cached_property
+    def _referring(self) -> Mapping[int, list[Entry]]:
+        found: dict[int, list[Entry]] = {}
+        for entry in self.all:
+            for target in {one.number for one in self._referred[entry.number]}:
+                found.setdefault(target, []).append(entry)
+        return found
+
+
+def _names(entry: Entry) -> set[str]:
+    """``Patient/1`` by its own id or by the end of its ``fullUrl``."""
+    own = entry.resource.get("id")
+    found = _NAMED.search(entry.url)
+    return ({f"{entry.type}/{own}"} if isinstance(own, str) else set()) | ({found[1]} if found else set())
+
+
+def _references(value: Any) -> Iterator[Resource]:
+    """Every Reference inside a resource, whatever it is: this walks what may not be valid."""
+    waiting = [value]
+    while waiting:
+        one = waiting.pop()
+        if isinstance(one, dict):
+            if "reference" in one:
+                yield one
+            waiting.extend(one.values())
+        elif isinstance(one, list):
+            waiting.extend(one)

@@ -1,0 +1,44 @@
+"""The elements of a document one by one, each with the document without it: for the dry run."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterator
+from typing import Any
+
+from adapters.translator import Field
+from schemas.resources.bundle import Resource, write
+
+_SKELETON = frozenset({"resourceType", "search"})
+"""What makes it the document it is; without it there would be another reading, or none."""
+
+Step = str | int
+
+
+def leaves(document: Resource) -> Iterator[Field]:
+    """Every primitive in ``document``, by its FHIRPath, and the document without it and without what is empty then."""
+    root = str(document.get("resourceType", ""))
+    for path in list(_paths(document, ())):
+        without = copy.deepcopy(document)
+        _remove(without, path)
+        yield Field(root + "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in path), write(without))
+
+
+def _paths(value: Any, so_far: tuple[Step, ...]) -> Iterator[tuple[Step, ...]]:
+    if isinstance(value, dict):
+        for name, inner in value.items():
+            if name not in _SKELETON:
+                yield from _paths(inner, (*so_far, name))
+    elif isinstance(value, list):
+        for place, inner in enumerate(value):
+            yield from _paths(inner, (*so_far, place))
+    elif value is not None:
+        yield so_far
+
+
+def _remove(value: Any, path: tuple[Step, ...]) -> None:
+    step, rest = path[0], path[1:]
+    if rest:
+        _remove(value[step], rest)
+    if not rest or value[step] in ({}, []):
+        del value[step]

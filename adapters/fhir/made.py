@@ -1,0 +1,96 @@
+"""Focuses made of other resources: where FHIR says with one resource what an event type says with another.
+
+The received resource is always among the entries as it came; the made one points to it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+
+from adapters.fhir.entries import Entries, Entry
+from schemas.codes import ACT_CODE
+from schemas.resources.bundle import Resource
+
+Build = Callable[[Entry, Resource, Entries], Resource]
+"""Makes a focus of what was received, the Reference to its Patient (may be empty), and what came with it."""
+
+_VISIT_STATUS: Mapping[str, str] = MappingProxyType(
+    {
+        "arrived": "arrived",
+        "checked-in": "arrived",
+        "fulfilled": "finished",
+        "cancelled": "cancelled",
+        "noshow": "cancelled",
+        "entered-in-error": "entered-in-error",
+    }
+)
+"""Status of an Appointment to that of the Encounter it is for; of any other it is planned."""
+APPOINTMENT = "appointment"
+"""What people call it: ``Encounter.type``, for the timeline's sentence."""
+
+
+def as_received(entry: Entry, _subject: Resource, _entries: Entries) -> Resource:
+    """The received resource itself."""
+    return entry.resource
+
+
+def visit(entry: Entry, subject: Resource, entries: Entries) -> Resource:
+    """The Encounter that an Appointment is for."""
+    appointment = entry.resource
+    period = {part: appointment[part] for part in ("start", "end") if part in appointment}
+    place = _place(entry, entries)
+    return _made(
+        "Encounter",
+        appointment,
+        {
+            "identifier": appointment.get("identifier"),
+            "status": _VISIT_STATUS.get(appointment.get("status", ""), "planned"),
+            "class": {"system": ACT_CODE, "code": "AMB", "display": "ambulatory"},
+            "type": [{"text": APPOINTMENT}],
+            "subject": subject,
+            "appointment": [{"reference": entry.url}] if entry.url else None,
+            "period": period,
+            "reasonCode": appointment.get("reasonCode"),
+            "location": [{"location": {"display": place}}] if place else None,
+        },
+    )
+
+
+def _place(entry: Entry, entries: Entries) -> str:
+    """The first place or service by name among what the appointment leads to: slot, schedule, actors."""
+    around = entries.around(entry)
+    named = {one.type: one.resource["name"] for one in reversed(around) if "name" in one.resource}
+    return str(named.get("Location") or named.get("HealthcareService") or "")
+
+
+def answer(status: str) -> Build:
+    """Builds the Task, in the state ``status``, that answers a ServiceRequest."""
+
+    def build(entry: Entry, subject: Resource, _: Entries) -> Resource:
+        request = entry.resource
+        performers = request.get("performer") or [None]
+        focus = {"type": "ServiceRequest"} | ({"reference": entry.url} if entry.url else {})
+        return _made(
+            "Task",
+            request,
+            {
+                "identifier": request.get("identifier"),
+                "status": status,
+                "intent": "order",
+                "code": request.get("code"),
+                "focus": focus,
+                "for": subject,
+                "authoredOn": request.get("authoredOn"),
+                "owner": performers[0],
+            },
+        )
+
+    return build
+
+
+def _made(resource_type: str, received: Resource, elements: Resource) -> Resource:
+    """A resource of what is known. Of the received one's ``meta`` it has what says when and how guarded, not its profiles."""
+    meta = {name: value for name, value in received.get("meta", {}).items() if name in ("lastUpdated", "versionId", "security")}
+    made = {"resourceType": resource_type, "meta": meta} | elements
+    return {name: value for name, value in made.items() if value}

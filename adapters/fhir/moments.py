@@ -1,0 +1,77 @@
+"""FHIR's dates and times as instants, with how exactly they are known.
+
+A date without a time is its first instant in Europe/London, where the people are. A leap second is the second before it.
+
+Source: FHIR R4 datatypes, date, dateTime, instant.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from typing import Any, NamedTuple
+from zoneinfo import ZoneInfo
+
+from schemas.errors import InvalidValue
+from schemas.event import Precision
+from schemas.resources.bundle import Resource
+
+LONDON = ZoneInfo("Europe/London")
+_PRECISIONS = {4: Precision.YEAR, 7: Precision.MONTH, 10: Precision.DAY}
+"""By the length of the text; longer ones always have seconds."""
+_FRACTION = re.compile(r"\.([0-9]{1,6})[0-9]*")
+
+
+class Moment(NamedTuple):
+    """One time as sent."""
+
+    at: datetime
+    """In UTC."""
+    precision: Precision
+
+
+def moment(text: str) -> Moment:
+    """``text`` is a valid ``date``, ``dateTime`` or ``instant``.
+
+    Raises `InvalidValue` for one that is in no year from 1 to 9999 in UTC.
+    """
+    precision = _PRECISIONS.get(len(text), Precision.SECOND)
+    try:
+        local = _instant(text) if precision is Precision.SECOND else _first_instant(text)
+        return Moment(local.astimezone(UTC), precision)
+    except OverflowError:
+        raise InvalidValue("the time is outside the years 1 to 9999 in UTC") from None
+
+
+def _first_instant(text: str) -> datetime:
+    year, month, day = (*(int(part) for part in text.split("-")), 1, 1)[:3]
+    return datetime(year, month, day, tzinfo=LONDON)
+
+
+def _instant(text: str) -> datetime:
+    """The digits of the fraction that Python cannot hold are left away."""
+    seconds, rest = text[17:19], text[19:]
+    fraction = _FRACTION.match(rest)
+    zone = rest[fraction.end() :] if fraction else rest
+    digits = fraction[1].ljust(6, "0") if fraction else "000000"
+    return datetime.fromisoformat(f"{text[:17]}{min(int(seconds), 59):02}.{digits}{zone}")
+
+
+def first_moment(resource: Resource, elements: Iterable[str]) -> Moment | None:
+    """The first of ``elements`` (paths such as ``period.start``) that the resource has; of lists the first member."""
+    for path in elements:
+        found = at_path(resource, path)
+        if isinstance(found, str):
+            return moment(found)
+    return None
+
+
+def at_path(resource: Resource, path: str) -> Any:
+    """What stands at ``path``, of lists in their first member; ``None`` when nothing does."""
+    found: Any = resource
+    for step in path.split("."):
+        found = found.get(step) if isinstance(found, dict) else None
+        if isinstance(found, list):
+            found = found[0]
+    return found

@@ -1,0 +1,264 @@
+"""What a resource states, and of whom: from an entry to statements.
+
+Source: FHIR R4 §2.4 (modifier elements: who does not understand one may not process the resource).
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Iterator
+from typing import Any, NamedTuple
+
+from adapters.compose import Statement
+from adapters.fhir.entries import Entries, Entry
+from adapters.fhir.identity import Identity, identity
+from adapters.fhir.made import Build, as_received
+from adapters.fhir.moments import Moment, at_path, first_moment, moment
+from adapters.fhir.rules import IN_ERROR, KINDS, TIMES, WITHDRAWN, Kind, Rule, fact, facts_of
+from adapters.translator import Arrival
+from schemas.catalogue import EventType
+from schemas.errors import MissingIdentifier, Unsupported
+from schemas.event import Precision, Sensitivity, instant
+from schemas.resources.bundle import Resource, write
+
+_CONFIDENTIALITY = "http://terminology.hl7.org/CodeSystem/v3-Confidentiality"
+_GUARDED = {
+    "R": Sensitivity.RESTRICTED,
+    "V": Sensitivity.VERY_RESTRICTED,
+    "S": Sensitivity.VERY_RESTRICTED,
+    "REDACTED": Sensitivity.VERY_RESTRICTED,
+}
+"""Codes of ``meta.security`` to what they ask for: HL7 v3 Confidentiality, and the Personal Demographics Service's own."""
+_STRICTNESS = (Sensitivity.NORMAL, Sensitivity.RESTRICTED, Sensitivity.VERY_RESTRICTED)
+_VERSION_WIDTH = 12
+"""Digits a numbered version is padded to, so that text order is number order."""
+_MODIFIERS = ("implicitRules", "modifierExtension")
+
+
+class Reading(NamedTuple):
+    """One document on its way."""
+
+    entries: Entries
+    stamp: str
+    """``Bundle.timestamp``, or ``""``."""
+    arrival: Arrival
+
+
+class Said(NamedTuple):
+    """What is to be said about one entry."""
+
+    entry: Entry
+    makes: EventType
+    fact: str
+    build: Build = as_received
+
+
+class About(NamedTuple):
+    """Whom a resource is about."""
+
+    reference: Resource
+    """As the resource refers to them; empty when it does not."""
+    entry: Entry | None
+    """The Patient's own, unless it came inside the resource or by its identifier alone."""
+    identity: Identity
+
+
+def said_by(entry: Entry, entries: Entries) -> list[Said]:
+    """What ``entry`` says by its type and status.
+
+    Raises `Unsupported` when no event type says that, `InvalidValue` when it is not FHIR.
+    """
+    resource = entry.sound()
+    kind = KINDS.get(entry.type)
+    if kind is None:
+        raise Unsupported(f"no event type says what {_a(entry.type)} alone says", where=entry.type)
+    status = resource.get(kind.status, "") if kind.status else ""
+    if IN_ERROR in (status, resource.get("docStatus")):
+        return [Said(entry, WITHDRAWN, name) for name in facts_of(kind)]
+    found = [
+        rule for rule in kind.rules if status in rule.statuses and rule.when(resource) and _answers(rule, resource, entries)
+    ]
+    if not found:
+        state = f" that is {status}" if status else " like this one"
+        raise Unsupported(
+            f"no event type says what {_a(entry.type)}{state} says", where=f"{entry.type}.{kind.status}".rstrip(".")
+        )
+    return [Said(entry, rule.makes, fact(rule.makes), rule.build) for rule in found]
+
+
+def _a(name: str) -> str:
+    return f"an {name}" if name[:1] in "AEIO" else f"a {name}"
+
+
+def _answers(rule: Rule, resource: Resource, entries: Entries) -> bool:
+    focus = resource.get("focus", {})
+    target = entries.find(focus)
+    named = (
+        target.type if target else "",
+        focus.get("type"),
+        str(focus.get("reference", "")).rpartition("/")[0].rpartition("/")[2],
+    )
+    return not rule.answers or rule.answers in named
+
+
+def about(entry: Entry, reading: Reading) -> About:
+    """Whom the resource in ``entry`` is about.
+
+    Raises `MissingIdentifier` when that is not said or cannot be found out, `Unsupported` when it is no person.
+    """
+    if entry.type == "Patient":
+        return About({}, entry, identity(entry.sound(), reading.arrival))
+    references = list(_subjects(entry.resource, KINDS[entry.type]))
+    if not references:
+        only = reading.entries.only("Patient")
+        if only is None:
+            raise MissingIdentifier("nothing says whom it is about", where=_subject_path(entry))
+        return About({}, only, identity(only.sound(), reading.arrival))
+    for reference in references:
+        patient, found = _patient(reference, entry.resource, reading.entries)
+        if patient is not None:
+            return About(reference, found, identity(patient, reading.arrival))
+    raise MissingIdentifier("the Patient it is about is not in the document", where=_subject_path(entry))
+
+
+def _subject_path(entry: Entry) -> str:
+    return f"{entry.type}.{KINDS[entry.type].subject}"
+
+
+def _subjects(resource: Resource, kind: Kind) -> Iterator[Resource]:
+    """The references that may be to the Patient: one, or an Appointment's actors."""
+    element, _, inner = kind.subject.partition(".")
+    found = resource.get(element, [])
+    for one in found if isinstance(found, list) else [found]:
+        reference = one.get(inner) if inner else one
+        if reference:
+            yield reference
+
+
+def _patient(reference: Resource, holder: Resource, entries: Entries) -> tuple[Resource | None, Entry | None]:
+    """The Patient that ``reference`` names: an entry, one contained in ``holder``, or one known by the identifier alone."""
+    target = str(reference.get("reference", ""))
+    if target.startswith("#"):
+        contained = (
+            one for one in holder.get("contained", ()) if one.get("id") == target[1:] and one["resourceType"] == "Patient"
+        )
+        return next(contained, None), None
+    entry = entries.find(reference)
+    if entry is not None:
+        return (entry.sound(), entry) if entry.type == "Patient" else (None, None)
+    if "identifier" in reference and reference.get("type", "Patient") == "Patient":
+        return {"resourceType": "Patient", "identifier": [reference["identifier"]]}, None
+    return None, None
+
+
+class Told(NamedTuple):
+    """A statement, with what about it deserves a look."""
+
+    statement: Statement
+    flags: tuple[str, ...]
+
+
+def tell(said: Said, context: Iterable[Entry], reading: Reading) -> Told:
+    """The statement of ``said``; ``context`` is what stands beside its entry.
+
+    Raises `MissingIdentifier`, `Unsupported`, `InvalidValue`.
+    """
+    entry = said.entry
+    whom = about(entry, reading)
+    _refuse_modifiers(entry.resource, whom.identity.patient)
+    is_patient = entry is whom.entry
+    focus = whom.identity.patient if is_patient else said.build(entry, whom.reference, reading.entries)
+    made = focus is not entry.resource and not is_patient
+    beside = sorted([*context, entry] if made else context)
+    others = [one for one in beside if one is not whom.entry]
+    resources = (focus, whom.identity.patient, *(one.sound() for one in others))
+    happened, flags = _when(said.makes, focus, reading)
+    statement = Statement(
+        type=said.makes,
+        record=whom.identity.record,
+        natural_key=(entry.type, name_of(entry, whom), said.fact),
+        happened_at=happened.at,
+        precision=happened.precision,
+        focus=focus,
+        patient=whom.identity.patient,
+        others=resources[2:],
+        sequence=_sequence(entry.resource, reading.stamp),
+        thread=_thread(entry, reading.entries),
+        sensitivity=max(map(_sensitivity, resources), key=_STRICTNESS.index),
+        urls=(
+            "" if made else entry.url,
+            *([] if is_patient else [whom.entry.url if whom.entry else ""]),
+            *(one.url for one in others),
+        ),
+    )
+    return Told(statement, (*whom.identity.flags, *flags))
+
+
+def _refuse_modifiers(*resources: Resource) -> None:
+    for resource in resources:
+        for element in _MODIFIERS:
+            if element in resource:
+                where = f"{resource['resourceType']}.{element}"
+                raise Unsupported("it changes the meaning of the resource in a way that is not known here", where=where)
+        if resource.get("doNotPerform") is True:
+            raise Unsupported("a request not to do something is no referral", where=f"{resource['resourceType']}.doNotPerform")
+
+
+def _when(row: EventType, focus: Resource, reading: Reading) -> tuple[Moment, tuple[str, ...]]:
+    """When it happened: what the resource says, else when it was written down, else, flagged, when it arrived."""
+    found = first_moment(focus, (*TIMES.get(row.name, ()), "meta.lastUpdated"))
+    if found is None and reading.stamp:
+        found = moment(reading.stamp)
+    if found is not None:
+        return found, ()
+    return Moment(reading.arrival.received_at, Precision.SECOND), (f"time-of-arrival at {focus['resourceType']}",)
+
+
+def name_of(entry: Entry, whom: About | None = None) -> str:
+    """What names the resource at its source: its business identifier, its id, its ``fullUrl``, else its content.
+
+    A Patient is named by its record.
+    """
+    if entry.type == "Patient" and whom is not None:
+        return whom.identity.record
+    resource = entry.resource
+    for identifier in _listed(resource.get("masterIdentifier")) + _listed(resource.get("identifier")):
+        if identifier.get("value") and identifier.get("use") != "old":
+            return f"{identifier.get('system', '')}|{identifier['value']}"
+    if "id" in resource:
+        return f"{entry.type}/{resource['id']}"
+    return entry.url or hashlib.sha256(write(resource)).hexdigest()
+
+
+def _listed(value: Any) -> list[Any]:
+    if value is None:
+        return []
+    return value if isinstance(value, list) else [value]
+
+
+def _sequence(resource: Resource, stamp: str) -> str:
+    """Order among the versions: when the source last changed it, then its version number; without either the message's time."""
+    meta = resource.get("meta", {})
+    updated = meta.get("lastUpdated") or ("" if "versionId" in meta else stamp)
+    number = str(meta.get("versionId", ""))
+    parts = [instant(moment(updated).at)] if updated else []
+    if number.isascii() and number.isdigit() and len(number) <= _VERSION_WIDTH:
+        parts.append(number.zfill(_VERSION_WIDTH))
+    return "/".join(parts)
+
+
+def _thread(entry: Entry, entries: Entries) -> str:
+    """What it belongs to: the visit, the referral."""
+    if entry.type in ("Encounter", "EpisodeOfCare", "ServiceRequest", "Appointment"):
+        return f"{entry.type} {name_of(entry)}"
+    for path in ("focus", "encounter", "context.encounter"):
+        found = entries.find(at_path(entry.resource, path))
+        if found is not None:
+            return f"{found.type} {name_of(found)}" if found.fault is None else ""
+    return ""
+
+
+def _sensitivity(resource: Resource) -> Sensitivity:
+    labels = resource.get("meta", {}).get("security", ())
+    codes = [label.get("code") for label in labels if label.get("system", _CONFIDENTIALITY) == _CONFIDENTIALITY]
+    return max((_GUARDED.get(code, Sensitivity.NORMAL) for code in codes), key=_STRICTNESS.index, default=Sensitivity.NORMAL)
