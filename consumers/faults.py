@@ -6,8 +6,10 @@ everything for one bad record, or drop good records for one full disk.
 
 from __future__ import annotations
 
+import traceback
 from datetime import timedelta
 from enum import StrEnum
+from pathlib import Path
 from typing import NamedTuple
 
 from schemas.errors import EngineUnavailable, PositionLost
@@ -48,3 +50,9 @@ def decide(error: Exception, attempt: int, records: int) -> Decision:
             return Decision(Remedy.AGAIN, FIRST_WAIT * 2 ** (attempt - 1))
         return Decision(Remedy.GIVE_UP)
     return Decision(Remedy.SPLIT if records > 1 else Remedy.PARK)
+
+
+def place_of_error(error: Exception) -> str:
+    """Where it was raised, by file, line and function. Its message may quote the content, and so is left out (promise P12)."""
+    frames = traceback.extract_tb(error.__traceback__)[-3:]
+    return " < ".join(f"{Path(frame.filename).name}:{frame.lineno} {frame.name}" for frame in reversed(frames))

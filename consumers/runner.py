@@ -8,18 +8,16 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import traceback
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from datetime import datetime
-from pathlib import Path
 
-from consumers.faults import Remedy, decide
+from consumers.applier import Applier
+from consumers.faults import Remedy, decide, place_of_error
 from consumers.projection import Projection
 from consumers.store.database import Database
 from consumers.store.parked import park, parked, release
-from consumers.store.positions import Step, advance, claim
 from schemas.errors import PositionLost
-from schemas.log import EventLog, Follower, Record
+from schemas.log import EventLog, Follower
 
 LOGGER = logging.getLogger(__name__)
 
@@ -32,27 +30,15 @@ WAIT_S = 0.5
 class Runner:
     """Keeps one projection up to date with the log.
 
-    ``owner`` names this process among those that run the same projection; ``clock`` gives aware times; ``applied`` is told,
-    after each commit, how many records it took in.
+    ``owner`` names this process among those that run the same projection; ``clock`` gives aware times.
     """
 
     def __init__(
-        self,
-        projection: Projection,
-        log: EventLog,
-        database: Database,
-        owner: str,
-        clock: Callable[[], datetime],
-        applied: Callable[[str, int], None] = lambda projection, records: None,
+        self, projection: Projection, log: EventLog, database: Database, owner: str, clock: Callable[[], datetime]
     ) -> None:
         self._projection = projection
         self._log = log
-        self._database = database
-        self._owner = owner
-        self._clock = clock
-        self._applied = applied
-        self._next: dict[tuple[str, int], int] = {}
-        """Where the stored positions stand, as this owner left them."""
+        self._applier = Applier(projection, database, owner, clock)
 
     async def run(self, stop: asyncio.Event) -> None:
         """Apply what the log holds, and what comes, until ``stop`` is set.
@@ -71,61 +57,11 @@ class Runner:
         while not stop.is_set():
             records = await follower.poll(BATCH, WAIT_S)
             if records:
-                await self._apply(records)
+                await self._applier.apply(records)
 
     async def _claim(self, topic: str, partitions: frozenset[int]) -> Mapping[int, int]:
         starts = await self._log.starts(topic)
-        wanted = {partition: starts[partition] for partition in partitions}
-        positions = await claim(self._database, self._projection.name, self._owner, topic, wanted)
-        self._next.update({(topic, partition): position for partition, position in positions.items()})
-        return positions
-
-    async def _apply(self, records: Sequence[Record], attempt: int = 1) -> None:
-        """Apply ``records`` and move past them, in as many transactions as it takes."""
-        try:
-            await self._commit(records)
-        except Exception as error:  # what it means and what to do about it stands in a table
-            decision = decide(error, attempt, len(records))
-            if decision.remedy is Remedy.GIVE_UP:
-                raise
-            failure = error
-        else:
-            self._applied(self._projection.name, len(records))
-            return
-        if decision.remedy is Remedy.AGAIN:
-            await asyncio.sleep(decision.wait.total_seconds())
-            await self._apply(records, attempt + 1)
-        elif decision.remedy is Remedy.SPLIT:
-            half = len(records) // 2
-            await self._apply(records[:half])
-            await self._apply(records[half:])
-        else:
-            await self._park(records[0], failure)
-
-    async def _commit(self, records: Sequence[Record]) -> None:
-        steps = self._steps(records)
-        async with self._database.writing() as connection:
-            await self._projection.apply(records, connection)
-            await advance(connection, self._projection.name, self._owner, steps)
-        self._move(steps)
-
-    async def _park(self, record: Record, error: Exception) -> None:
-        name, steps = self._projection.name, self._steps([record])
-        code, reason = type(error).__name__, _place(error)
-        LOGGER.error("%s cannot apply %s/%d/%d: %s at %s", name, record.topic, record.partition, record.offset, code, reason)
-        async with self._database.writing() as connection:
-            await park(connection, name, record, code, reason, self._clock())
-            await advance(connection, name, self._owner, steps)
-        self._move(steps)
-
-    def _steps(self, records: Sequence[Record]) -> list[Step]:
-        """From where to where each partition moves; in the order of their numbers, so that two processes cannot deadlock."""
-        last = {(record.topic, record.partition): record.offset + 1 for record in records}
-        return [Step(*place, expected=self._next[place], next=last[place]) for place in sorted(last)]
-
-    def _move(self, steps: Sequence[Step]) -> None:
-        for step in steps:
-            self._next[step.topic, step.partition] = step.next
+        return await self._applier.claim(topic, {partition: starts[partition] for partition in partitions})
 
 
 async def retry_parked(projection: Projection, log: EventLog, database: Database, clock: Callable[[], datetime]) -> int:
@@ -144,11 +80,5 @@ async def retry_parked(projection: Projection, log: EventLog, database: Database
             if decide(error, attempt=1, records=1).remedy is not Remedy.PARK:
                 raise
             async with database.writing() as connection:
-                await park(connection, projection.name, found[0], type(error).__name__, _place(error), clock())
+                await park(connection, projection.name, found[0], type(error).__name__, place_of_error(error), clock())
     return applied
-
-
-def _place(error: Exception) -> str:
-    """Where it was raised, by file, line and function. Its message may quote the content, and so is left out."""
-    frames = traceback.extract_tb(error.__traceback__)[-3:]
-    return " < ".join(f"{Path(frame.filename).name}:{frame.lineno} {frame.name}" for frame in reversed(frames))

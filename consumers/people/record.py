@@ -6,9 +6,6 @@ What a message leaves out stays as it was; what it deletes goes.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import Any
-
 import msgspec
 import orjson
 
@@ -22,7 +19,7 @@ from schemas.resources.bundle import Resource
 from schemas.resources.person import verified_number
 
 Stamp = tuple[str, bool, int]
-"""From when on a statement holds, whether it shows a whole state (which comes after a movement of the same moment), its place."""
+"""From when on a statement holds, whether it shows a whole state (which then comes after a movement), its place."""
 
 _STAMPS = msgspec.json.Decoder(list[tuple[Stamp, list[str]]])
 _FIRST: Stamp = ("", False, -1)
@@ -64,6 +61,7 @@ class Record:
         self._read = msgspec.structs.replace(row)
         self._elements: Elements = elements(orjson.loads(row.patient))
         self._stamps: dict[str, Stamp] = {name: stamp for stamp, names in _STAMPS.decode(row.stamps) for name in names}
+        self._says_more = False
 
     @classmethod
     def unknown(cls, key: RecordKey, source: str, pseudonyms: Pseudonyms) -> Record:
@@ -71,6 +69,30 @@ class Record:
         alone = pseudonyms.person_by_record(key)
         empty = '{"resourceType":"Patient"}'
         return cls(Row(key, source, alone, alone, "", None, None, "", "", "[]", empty), True)
+
+    def hear(self, patient: Resource, stamp: Stamp) -> None:
+        """Take in what somebody says of the Patient."""
+        for name, value in elements(patient).items():
+            if stamp > self._stamps.get(name, _FIRST):
+                self._stamps[name] = stamp
+                self._says_more = self._says_more or self._elements.get(name) != value
+                self._elements[name] = value
+
+    def seen(self, at: str) -> None:
+        """Note that the backbone learned of it then."""
+        self.row.first_at = min(self.row.first_at or at, at)
+        self.row.last_at = max(self.row.last_at, at)
+
+    def settle(self, pseudonyms: Pseudonyms) -> None:
+        """Write what was heard into the row, and the person that it gives by itself."""
+        stamped: dict[Stamp, list[str]] = {}
+        for name, stamp in sorted(self._stamps.items()):
+            stamped.setdefault(stamp, []).append(name)
+        self.row.stamps = orjson.dumps(sorted(stamped.items())).decode()
+        if self._says_more:
+            patient = compose("Patient", self._elements)
+            self.row.patient = orjson.dumps(patient).decode()
+            self.row.own_person = own_person(RecordKey(self.row.key), number_in(patient), pseudonyms)
 
     @property
     def changed(self) -> bool:
@@ -80,36 +102,17 @@ class Record:
     @property
     def own_changed(self) -> bool:
         """Whether its own evidence gives another person than it did."""
-        return self.new or self.row.own_person != self._read.own_person
-
-    def hear(self, patient: Resource, stamp: Stamp) -> bool:
-        """Take in what an event says of the Patient; whether that changed anything."""
-        changed = False
-        for name, value in elements(patient).items():
-            if stamp > self._stamps.get(name, _FIRST):
-                self._stamps[name] = stamp
-                changed = changed or self._elements.get(name) != value
-                self._elements[name] = value
-        return changed
-
-    def seen(self, at: str) -> None:
-        """Note that the backbone learned of it then."""
-        self.row.first_at = min(self.row.first_at or at, at)
-        self.row.last_at = max(self.row.last_at, at)
-
-    def settle(self, changed: bool) -> None:
-        """Write what was heard into the row."""
-        groups: dict[Stamp, list[str]] = {}
-        for name, stamp in sorted(self._stamps.items()):
-            groups.setdefault(stamp, []).append(name)
-        self.row.stamps = orjson.dumps(sorted(groups.items())).decode()
-        if changed:
-            self.row.patient = orjson.dumps(self.patient).decode()
+        return self.new or self._read.own_person != self.row.own_person
 
     @property
-    def patient(self) -> Resource:
-        """The Patient as far as events were read."""
-        return compose("Patient", self._elements)
+    def own_before(self) -> str | None:
+        """The person that its own evidence gave before, if that was another one and any event had given it."""
+        return self._read.own_person if self._read.first_at and self.own_changed else None
+
+    @property
+    def number(self) -> NhsNumber | None:
+        """The NHS number it is linked by."""
+        return number_in(compose("Patient", self._elements))
 
 
 def stamp_of(event: Event, place: int) -> Stamp:
@@ -119,20 +122,11 @@ def stamp_of(event: Event, place: int) -> Stamp:
 
 def number_in(patient: Resource) -> NhsNumber | None:
     """The verified NHS number by which ``patient`` is linked. Two different ones contradict each other: neither is."""
-    numbers = {number for number in map(verified_number, _one_by_one(patient)) if number}
+    one_by_one = ({"identifier": [identifier]} for identifier in patient.get("identifier", ()))
+    numbers = {number for number in map(verified_number, one_by_one) if number}
     return numbers.pop() if len(numbers) == 1 else None
 
 
-def _one_by_one(patient: Resource) -> Iterable[Resource]:
-    return ({"identifier": [identifier]} for identifier in patient.get("identifier", ()))
-
-
-def own_person(key: RecordKey, patient: Resource, pseudonyms: Pseudonyms) -> PersonId:
-    """The person that ``patient`` by itself is."""
-    number = number_in(patient)
+def own_person(key: RecordKey, number: NhsNumber | None, pseudonyms: Pseudonyms) -> PersonId:
+    """The person that a record is by itself."""
     return pseudonyms.person_by_number(number) if number else pseudonyms.person_by_record(key)
-
-
-def is_alone(row: Any, pseudonyms: Pseudonyms) -> bool:
-    """Whether the record's own evidence has no verified number."""
-    return bool(row.own_person == pseudonyms.person_by_record(row.key))

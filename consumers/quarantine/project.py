@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import msgspec
-from sqlalchemy import bindparam, case, func, select, update
+from sqlalchemy import bindparam, case, func, literal_column, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from consumers.place import place_of
@@ -42,7 +42,9 @@ class QuarantineProjection:
             .values(
                 tries=select(func.count()).select_from(trial).where(its_trials).scalar_subquery(),
                 last_try=select(func.max(trial.c.at)).where(its_trials).scalar_subquery(),
-                status=case((succeeded == 1, TAKEN_IN), else_=OPEN),
+                status=case(
+                    (succeeded == literal_column("1"), literal_column(f"'{TAKEN_IN}'")), else_=literal_column(f"'{OPEN}'")
+                ),
             )
         )
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 import msgspec
-from sqlalchemy import Select, bindparam, select, tuple_
+from sqlalchemy import Select, bindparam, literal_column, select, tuple_
 
 from consumers.quarantine.project import OPEN, TAKEN_IN
 from consumers.store.database import Database
@@ -96,7 +96,7 @@ def _page(*conditions: Any) -> Statement:
     rank = tuple_(_ITEM.c.received_at, _ITEM.c.id)
     page: Select[Any] = select(_ITEM).where(_ITEM.c.status == bindparam("its_status"), *conditions)
     page = page.where(rank > tuple_(bindparam("after_at"), bindparam("after_id")))
-    return Statement(page.order_by(_ITEM.c.received_at, _ITEM.c.id).limit(bindparam("many")))
+    return Statement(page.order_by(_ITEM.c.received_at, _ITEM.c.id).limit(bindparam("many")).offset(literal_column("0")))
 
 
 _ALL = _page()

@@ -79,6 +79,8 @@ class Among(ColumnElement[bool]):
 
     inherit_cache = True
     type = Boolean()
+    _is_implicitly_boolean = True
+    """Else SQLite is asked whether it ``= 1``, and looks through the whole table for the answer."""
 
     def __init__(self, among: ColumnElement[Any], name: str, kind: str = "TEXT") -> None:
         self.column, self.kind = among, kind

@@ -1,0 +1,91 @@
+"""The statements of the people projection: what it asks of its tables and what it writes."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Sequence
+
+import msgspec
+from sqlalchemy import bindparam, delete, or_, select, tuple_, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy.sql import ClauseElement
+
+from consumers.people.link import Merge
+from consumers.people.record import COLUMNS, Row
+from consumers.store.statement import Among, Statement, insert, listed
+from consumers.store.tables import PeopleTables
+
+_MERGE = ("fact", "old", "new", "order", "place")
+_CHANGING = [name for name in COLUMNS if name not in ("key", "source")]
+
+
+class PeopleRows:
+    """Reads and writes ``tables``; knows no rule."""
+
+    def __init__(self, tables: PeopleTables) -> None:
+        record, merge, former, local_id = tables
+        wanted = select(record).where(Among(record.c.key, "keys"))
+        touching = or_(Among(merge.c.old, "keys"), Among(merge.c.new, "keys"), Among(merge.c.fact, "facts"))
+
+        def note(sqlite: bool) -> ClauseElement:
+            fresh = insert(merge, sqlite)
+            newer = tuple_(fresh.excluded.order, fresh.excluded.place) > tuple_(merge.c.order, merge.c.place)
+            changed = {name: fresh.excluded[name] for name in ("new", "order", "place")}
+            noted: ClauseElement = fresh.on_conflict_do_update(index_elements=["fact", "old"], set_=changed, where=newer)
+            return noted
+
+        # SQLite has one writer at a time. Elsewhere rows are locked in the order of their keys, so that processes that work on
+        # the same people wait for each other.
+        self._records = Statement(lambda sqlite: wanted if sqlite else wanted.order_by(record.c.key).with_for_update())
+        self._insert = Statement(record.insert())
+        its_key = record.c.key == bindparam("its_key")
+        self._update = Statement(update(record).where(its_key).values({name: bindparam(f"its_{name}") for name in _CHANGING}))
+        self._merges = Statement(select(*(merge.c[name] for name in _MERGE)).where(touching))
+        self._of_facts = Statement(select(*(merge.c[name] for name in _MERGE)).where(Among(merge.c.fact, "facts")))
+        self._note = Statement(note)
+        self._add_former = Statement(lambda sqlite: insert(former, sqlite).on_conflict_do_nothing())
+        same = (former.c.person == bindparam("its_person"), former.c.record == bindparam("its_record"))
+        self._drop_former = Statement(delete(former).where(*same))
+        self._add_local_id = Statement(lambda sqlite: insert(local_id, sqlite).on_conflict_do_nothing())
+
+    async def records(self, keys: Collection[str], connection: AsyncConnection) -> list[Row]:
+        """The rows of ``keys``, kept from all other writers until this transaction ends."""
+        found = await self._records.rows(connection, {"keys": listed(sorted(keys), connection.dialect)})
+        return [Row(*row) for row in found]
+
+    async def insert(self, rows: Sequence[Row], connection: AsyncConnection) -> None:
+        """Add new records. One that another process adds at the same time makes the transaction fail, to be tried again."""
+        ordered = sorted(rows, key=lambda row: row.key)
+        await self._insert.each_of(connection, [msgspec.structs.astuple(row) for row in ordered])
+
+    async def update(self, rows: Sequence[Row], connection: AsyncConnection) -> None:
+        """Write stored records anew."""
+        values = [{f"its_{name}": value for name, value in msgspec.structs.asdict(row).items()} for row in rows]
+        await self._update.each(connection, values)
+
+    async def merges(self, keys: Collection[str], connection: AsyncConnection) -> list[Merge]:
+        """Every statement of a fact that merges one of ``keys``, with the withdrawals of those facts."""
+        asked = {"keys": listed(keys, connection.dialect), "facts": listed((), connection.dialect)}
+        touching = [Merge(*row) for row in await self._merges.rows(connection, asked)]
+        facts = {merge.fact for merge in touching}
+        return await self.of_facts(facts, connection) if facts else []
+
+    async def of_facts(self, facts: Collection[str], connection: AsyncConnection) -> list[Merge]:
+        """Every statement of these facts, and their withdrawals."""
+        asked = {"facts": listed(facts, connection.dialect)}
+        return [Merge(*row) for row in await self._of_facts.rows(connection, asked)]
+
+    async def note(self, merges: Iterable[Merge], connection: AsyncConnection) -> None:
+        """Keep what is stated of merges: of one fact and record the newest."""
+        rows = [merge._asdict() for merge in sorted(merges)]
+        await self._note.each(connection, rows)
+
+    async def former(
+        self, add: Iterable[tuple[str, str]], drop: Iterable[tuple[str, str]], connection: AsyncConnection
+    ) -> None:
+        """Keep, or forget, person ids of records that are not their own ids now: pairs (person, record)."""
+        await self._drop_former.each(connection, [{"its_person": one, "its_record": key} for one, key in sorted(drop)])
+        await self._add_former.each_of(connection, sorted(add))
+
+    async def local_ids(self, pairs: Iterable[tuple[str, str]], connection: AsyncConnection) -> None:
+        """Keep other local identifiers: pairs (key, record)."""
+        await self._add_local_id.each_of(connection, sorted(pairs))
