@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
+from consumers.people.query import KnownPatient
 from schemas.identifiers import NHS_NUMBER, SOURCE_URN
 from schemas.resources.bundle import RECORD_URN, Resource
 from schemas.resources.person import DELETED
@@ -20,13 +21,6 @@ _OWN = frozenset({"resourceType", "id", "meta", "identifier", "text", "contained
 """Elements of a record's Patient that are not taken over: they are that resource's own, or joined by hand."""
 _CHOICES = ("deceased", "multipleBirth")
 """Elements that take one of several types: of a choice one record's answer counts."""
-
-
-class KnownPatient(NamedTuple):
-    """A person as one record has them."""
-
-    sector: str
-    patient: Resource
 
 
 class Answer(NamedTuple):

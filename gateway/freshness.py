@@ -11,19 +11,17 @@ import logging
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from datetime import datetime, timedelta
 from types import MappingProxyType
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import msgspec
 
+from consumers.lag import Behind
 from gateway import shapes
 from gateway.settings.shapes import SourceSettings
 from schemas.errors import BackboneError
 from schemas.event import instant
 from schemas.source import Source
 from schemas.timeline import EntrySource
-
-if TYPE_CHECKING:
-    from consumers.lag import Behind
 
 LOGGER = logging.getLogger("backbone.gateway")
 

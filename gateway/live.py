@@ -11,15 +11,12 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from datetime import timedelta
-from typing import TYPE_CHECKING
 
 import msgspec
 
+from consumers.timeline.query import Changes, TimelineQuery
 from schemas.errors import EngineUnavailable
 from schemas.timeline import Question
-
-if TYPE_CHECKING:
-    from consumers.timeline.query import TimelineQuery
 
 LOOK_EVERY = timedelta(milliseconds=250)
 """How often the store is asked for what is new: an event is seen a quarter of a second after its projection at most."""

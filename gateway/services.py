@@ -6,19 +6,17 @@ import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
 from adapters.intake import Intake
+from consumers.people.query import PeopleQuery
+from consumers.quarantine.query import QuarantineQuery
+from consumers.receipts.query import ReceiptsQuery
+from consumers.timeline.query import TimelineQuery
 from gateway.freshness import Freshness
 from gateway.settings.shapes import Door, SourceSettings
 from schemas.errors import DoorClosed, NotFound, UnknownSource
 from schemas.log import EventLog
-
-if TYPE_CHECKING:
-    from consumers.people.query import PeopleQuery
-    from consumers.quarantine.query import QuarantineQuery
-    from consumers.receipts.query import ReceiptsQuery
-    from consumers.timeline.query import TimelineQuery
 
 BODY_BYTES = 256 * 1024 * 1024
 """Largest body taken in unless set: a year of one council's rows is about 60 MiB."""

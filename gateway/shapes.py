@@ -74,6 +74,41 @@ class Found(msgspec.Struct, kw_only=True):
     person: str
 
 
+class LinkedRecord(msgspec.Struct, kw_only=True):
+    """One source's record of a person, and why it is theirs."""
+
+    record: str
+    """Its key: opaque."""
+    source: EntrySource
+    rule: str
+    """By which it was linked."""
+    merged_into: str | None
+    """Key of the record that its source says replaced it."""
+    identifiers: list[dict[str, Any]]
+    """FHIR Identifiers, as the source states them."""
+    first_at: str | None
+    last_at: str | None
+
+
+class Contradiction(msgspec.Struct, kw_only=True):
+    """Evidence about a person that speaks against itself: somebody should look."""
+
+    code: str
+    people: list[str]
+    records: list[str]
+
+
+class Person(msgspec.Struct, kw_only=True):
+    """A person: the records that are theirs."""
+
+    person: str
+    """Their id now; the one asked for may be an earlier one."""
+    records: list[LinkedRecord]
+    former: list[str]
+    """Ids they had before."""
+    contradictions: list[Contradiction]
+
+
 class ReceiptView(msgspec.Struct, kw_only=True):
     """The account of one arrival: received = accepted + rejected."""
 

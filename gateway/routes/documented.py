@@ -22,6 +22,7 @@ _SHAPES = (
     shapes.Behind,
     shapes.Search,
     shapes.Found,
+    shapes.Person,
     shapes.ReceiptView,
     shapes.QuarantinePage,
     shapes.QuarantineItem,

@@ -10,7 +10,6 @@ from typing import Any, NamedTuple
 from urllib.parse import parse_qsl, urlencode
 
 import msgspec
-import orjson
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -55,7 +54,7 @@ class _Entry(msgspec.Struct):
 
     recorded_at: str
     source: dict[str, str]
-    resource: msgspec.Raw
+    resource: Resource
 
 
 _ENTRIES = msgspec.json.Decoder(list[_Entry])
@@ -72,7 +71,7 @@ class _Wanted(NamedTuple):
     def of(self, entries: bytes) -> list[Resource]:
         """The searchset entries of a timeline page."""
         fresh = [
-            Answer(row.recorded_at, row.source["id"], orjson.loads(row.resource))
+            Answer(row.recorded_at, row.source["id"], row.resource)
             for row in _ENTRIES.decode(entries)
             if row.recorded_at >= self.since
         ]

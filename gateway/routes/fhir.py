@@ -14,7 +14,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from gateway.fhir_capability import capability_statement
-from gateway.fhir_facade import KnownPatient, entry, person_as_patient, searchset
+from gateway.fhir_facade import entry, person_as_patient, searchset
 from gateway.problems import FHIR_TYPE
 from gateway.routes.body import expect, text_of, whole
 from gateway.routes.direct import router, services
@@ -102,11 +102,11 @@ def fhir(resource: Resource) -> Response:
 
 
 async def patient_of(known: Services, person: PersonId) -> Resource:
-    """The person as a Patient. Raises `NotFound`."""
-    patients = await known.people.patients(person)
-    if not patients:
+    """The person as a Patient, under the id they have now. Raises `NotFound`."""
+    current = await known.people.current(person)
+    if current is None:
         raise NotFound("there is no such Patient", where="path, id")
-    return person_as_patient(person, [KnownPatient(row.sector, row.patient) for row in patients])
+    return person_as_patient(current, await known.people.patients(current))
 
 
 async def _people(known: Services, asked: Mapping[str, Any]) -> list[PersonId]:

@@ -14,7 +14,7 @@ from gateway.routes.documented import JSON, READS, Says, answers, body, shape
 from gateway.routes.parameters import InPath, Parameters
 from gateway.services import Services
 from gateway.settings.shapes import SourceSettings
-from gateway.shapes import Found, Search
+from gateway.shapes import Found, Person, Search
 from schemas.errors import InvalidRequest, NotFound, TooLarge, WrongMediaType
 from schemas.identifiers import NHS_NUMBER, SOURCE_URN, LocalId, PersonId, nhs_number
 
@@ -44,7 +44,7 @@ async def search(request: Request) -> Response:
 @routes.get(
     "/people/{person}",
     summary="The records that are one person's, by which rule, and their identifiers",
-    responses=answers({200: Says("The person.", {"type": "object"})}, *READS),
+    responses=answers({200: Says("The person.", shape(Person))}, *READS),
     openapi_extra=Parameters().documented(PERSON.documented()),
 )
 async def person(request: Request) -> Response:

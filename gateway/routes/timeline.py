@@ -5,12 +5,11 @@ A page costs one indexed query and builds nothing: the store holds entries as th
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import msgspec
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
+from consumers.timeline.query import Page
 from gateway import live
 from gateway.freshness import Snapshot
 from gateway.routes.direct import router, services
@@ -22,9 +21,6 @@ from gateway.services import Services
 from gateway.shapes import TimelineEntry, TimelinePage
 from schemas.errors import InvalidRequest, NotFound
 from schemas.identifiers import PersonId
-
-if TYPE_CHECKING:
-    from consumers.timeline.query import Page
 
 EVENT_STREAM = "text/event-stream"
 _STREAM_HEADERS = {"x-accel-buffering": "no"}
@@ -73,7 +69,7 @@ def joined(person: PersonId, page: Page, snapshot: Snapshot) -> bytes:
 
 async def _exists(known: Services, person: PersonId) -> None:
     """Asked when no source holds a record of the person. Raises `NotFound`."""
-    if await known.people.person(person) is None:
+    if await known.people.current(person) is None:
         raise NotFound("there is no such person", where="path, person")
 
 

@@ -10,9 +10,10 @@ from fhir.resources.R4B.capabilitystatement import CapabilityStatement
 from fhir.resources.R4B.patient import Patient
 
 from gateway.fhir_capability import capability_statement
-from gateway.fhir_facade import Answer, KnownPatient, entries_of, entry, person_as_patient, searchset
+from consumers.people.query import KnownPatient
+from gateway.fhir_facade import Answer, entries_of, entry, person_as_patient, searchset
 from schemas.fhir import faults_in
-from schemas.identifiers import NHS_NUMBER, SOURCE_URN
+from schemas.identifiers import NHS_NUMBER, SOURCE_URN, RecordKey
 from schemas.resources.bundle import RECORD_URN
 from schemas.resources.person import DELETED
 
@@ -27,7 +28,7 @@ def record(**elements: Any) -> dict[str, Any]:
 
 
 def known(*rows: tuple[str, dict[str, Any]]) -> list[KnownPatient]:
-    return [KnownPatient(sector, patient) for sector, patient in rows]
+    return [KnownPatient(RecordKey(f"r{number}"), "", sector, patient) for number, (sector, patient) in enumerate(rows)]
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,149 @@
+"""A whole backbone behind the gateway's application: log in memory, store in a file, projections applied when a test says so.
+
+Everything is real but the log, so that a test can take it away.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import httpx2
+from fastapi import FastAPI
+
+from adapters.hl7v2.translate import Hl7v2Translator
+from adapters.intake import Intake
+from adapters.registry import Registry
+from adapters.tabular.mapping import load_mapping
+from adapters.tabular.translate import TabularTranslator
+from adapters.translator import Translator
+from consumers.lag import behind
+from consumers.people.project import PeopleProjection
+from consumers.people.query import PeopleQuery
+from consumers.projection import Projection
+from consumers.quarantine.project import QuarantineProjection
+from consumers.quarantine.query import QuarantineQuery
+from consumers.receipts.project import ReceiptsProjection
+from consumers.receipts.query import ReceiptsQuery
+from consumers.runner import Runner
+from consumers.store.database import Database
+from consumers.store.migrate import migrate
+from consumers.timeline.project import TimelineProjection
+from consumers.timeline.query import TimelineQuery
+from gateway.app import create_app
+from gateway.freshness import Freshness
+from gateway.services import Services
+from gateway.settings.shapes import Door, SourceSettings
+from gateway.telemetry import Metrics
+from schemas.pseudonyms import Pseudonyms
+from schemas.source import Sector, Source
+from tests.line_translator import SECRET, LineTranslator
+from tests.memory_log import MemoryLog
+
+SAMPLES = files("gateway") / "samples"
+MAPPINGS = files("adapters") / "tabular" / "mappings"
+ENDPOINT = "https://fhir.nhs.uk/Id/dos-service-id|2000099999"
+START = datetime(2026, 3, 1, 12, tzinfo=UTC)
+MARGARET = "9990000018"
+"""NHS number of the person the samples are about."""
+NHS_NUMBER = "https://fhir.nhs.uk/Id/nhs-number"
+
+
+def _declared(id: str, name: str, sector: Sector, **more: Any) -> SourceSettings:
+    return SourceSettings(source=Source(id=id, name=name, sector=sector), reads="", **({"doors": frozenset({Door.HTTP})} | more))
+
+
+SOURCES: Mapping[str, SourceSettings] = {
+    row.source.id: row
+    for row in (
+        _declared("lines", "Lines", Sector.HOUSING),
+        _declared("northfield-pas", "Northfield Hospital", Sector.NHS, expect_every=timedelta(hours=1)),
+        _declared("willow-contacts", "Willow Befriending", Sector.VOLUNTARY),
+        _declared("riverside-bars", "Riverside Council", Sector.COUNCIL, endpoint=ENDPOINT),
+        _declared("folder-only", "Folder", Sector.FIRE, doors=frozenset({Door.FOLDER})),
+    )
+}
+
+
+def translators() -> Registry:
+    hl7, lines = Hl7v2Translator(), LineTranslator()
+    willow = TabularTranslator(load_mapping((MAPPINGS / "willow-contacts.yaml").read_text(), "willow-contacts.yaml"))
+    own: dict[str, Translator] = {"lines": lines, "northfield-pas": hl7, "willow-contacts": willow, "folder-only": lines}
+    return Registry(own, {"hl7v2": hl7})
+
+
+class Rig:
+    """The backbone and a client of its gateway. Times come from ``now``."""
+
+    def __init__(self, folder: Path, registry: Registry | None = None, **services: Any) -> None:
+        self.now = START
+        self.log = MemoryLog()
+        self.database = Database.connect(f"sqlite:///{folder / 'store.db'}")
+        pseudonyms = Pseudonyms(SECRET)
+        plain = {name: row.source for name, row in SOURCES.items()}
+        receipts = ReceiptsQuery(self.database)
+        self.projections: tuple[Projection, ...] = (
+            PeopleProjection(pseudonyms),
+            TimelineProjection(plain),
+            ReceiptsProjection(),
+            QuarantineProjection(),
+        )
+        self.intake = Intake(self.log, registry or translators(), pseudonyms, lambda: self.now)
+        self.freshness = Freshness(SOURCES, lambda: behind(self.log, self.database), receipts.activity, lambda: self.now)
+        self.services = Services(
+            **{
+                "log": self.log,
+                "sources": SOURCES,
+                "people": PeopleQuery(self.database, pseudonyms, plain),
+                "timeline": TimelineQuery(self.database),
+                "receipts": receipts,
+                "quarantine": QuarantineQuery(self.database),
+                "freshness": self.freshness,
+                "metrics": Metrics(),
+                "intake": self.intake,
+                **services,
+            }
+        )
+        self.app: FastAPI = create_app(self.services)
+        self.client = httpx2.AsyncClient(transport=httpx2.ASGITransport(self.app), base_url="http://127.0.0.1:8080")
+
+    async def settle(self) -> None:
+        """Apply all that is in the log, as the projections' own loop does."""
+        runners = [Runner(one, self.log, self.database, "rig", lambda: self.now) for one in self.projections]
+        running = [asyncio.create_task(runner.run(asyncio.Event())) for runner in runners]
+        while any(lag.events for lag in (await behind(self.log, self.database)).values()):
+            await asyncio.sleep(0)
+            assert not any(task.done() for task in running)
+        for task in running:
+            task.cancel()
+        await asyncio.wait(running)
+        await self.freshness.measure()
+
+    async def samples(self) -> None:
+        """Take in the sample hospital stay."""
+        text = (SAMPLES / "northfield-pas.hl7").read_text()
+        for message in text.split("MSH|")[1:]:
+            content = ("MSH|" + message).replace("\n", "\r").encode()
+            answer = await self.client.post("/intake/northfield-pas", content=content)
+            assert answer.status_code == 200, answer.text
+        await self.settle()
+
+    async def person(self, number: str = MARGARET) -> str:
+        answer = await self.client.post("/people/search", json={"system": NHS_NUMBER, "value": number})
+        assert answer.status_code == 200, answer.text
+        return str(answer.json()["person"])
+
+
+@asynccontextmanager
+async def rigged(folder: Path, registry: Registry | None = None, **services: Any) -> AsyncIterator[Rig]:
+    """A rig in ``folder``."""
+    rig = Rig(folder, registry, **services)
+    await migrate(rig.database)
+    async with rig.client:
+        yield rig
+    await rig.database.close()
