@@ -11,8 +11,8 @@ The words come from the event's focus resource, by its type.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping
-from functools import lru_cache
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import lru_cache, partial
 from typing import Any
 
 from schemas.resources.bundle import Resource
@@ -66,10 +66,13 @@ def render(template: str, words: Mapping[str, str]) -> str:
     return sentence[:1].upper() + sentence[1:]
 
 
-def title(template: str, focus: Resource, source_name: str) -> str:
-    """The sentence about ``focus`` as the source called ``source_name`` stated it."""
+def title(template: str, focus: Resource, source_name: str, entries: Sequence[Resource] = ()) -> str:
+    """The sentence about ``focus`` as the source called ``source_name`` stated it.
+
+    ``entries`` are the payload's: what a reference without words leads to is called by its own name.
+    """
     find = _WORDS_OF.get(focus["resourceType"])
-    words = {"source": source_name} | (find(focus) if find else {})
+    words = {"source": source_name} | (find(focus, partial(_display, entries)) if find else {})
     return _rendered(template, tuple(words.items()))
 
 
@@ -105,10 +108,23 @@ def concept(element: Any) -> str:
     return str(element.get("text") or next(filter(None, displays), ""))
 
 
-def _display(reference: Any) -> str:
+def _display(entries: Sequence[Resource], reference: Any) -> str:
+    """The words of a Reference, or of the first of a list that has some: its display, else the name of what it leads to."""
     if isinstance(reference, list):
-        return next(filter(None, map(_display, reference)), "")
-    return str(reference.get("display", "")) if isinstance(reference, dict) else ""
+        return next(filter(None, (_display(entries, one) for one in reference)), "")
+    if not isinstance(reference, dict):
+        return ""
+    return str(reference.get("display") or _name(reference.get("reference"), entries))
+
+
+def _name(target: str | None, entries: Sequence[Resource]) -> str:
+    """The name of the organisation, place, service or person at ``target`` (a ``fullUrl``, or type and id)."""
+    for entry in entries if target else ():
+        resource = entry["resource"]
+        if target in (entry.get("fullUrl"), f"{resource['resourceType']}/{resource.get('id')}"):
+            name = resource.get("name", "")
+            return name if isinstance(name, str) else next(filter(None, map(_full_name, name)), "")
+    return ""
 
 
 def _joined(parts: Iterable[str]) -> str:
@@ -122,9 +138,13 @@ def _extension(resource: Resource, url: str) -> str:
     return ""
 
 
-def _encounter(focus: Resource) -> dict[str, str]:
-    provider = _display(focus.get("serviceProvider"))
-    ward = _display([location["location"] for location in focus.get("location", ())][:1])
+Display = Callable[[Any], str]
+"""Gives the words of a Reference."""
+
+
+def _encounter(focus: Resource, display: Display) -> dict[str, str]:
+    provider = display(focus.get("serviceProvider"))
+    ward = display([location["location"] for location in focus.get("location", ())][:1])
     expected = _extension(focus, EXPECTED_DISCHARGE)
     return {
         "place": _joined((ward, provider)),
@@ -135,24 +155,29 @@ def _encounter(focus: Resource) -> dict[str, str]:
         "readiness": _extension(focus, READINESS),
         "expected": plain_date(expected) if expected else "",
         "movement": _extension(focus, MOVEMENT),
-        "who": _display([one["individual"] for one in focus.get("participant", ()) if "individual" in one][:1]),
+        "who": display([one["individual"] for one in focus.get("participant", ()) if "individual" in one][:1]),
     }
 
 
-def _service(focus: Resource) -> dict[str, str]:
-    return {"service": concept(focus.get("type")), "provider": _display(focus.get("managingOrganization"))}
+def _service(focus: Resource, display: Display) -> dict[str, str]:
+    return {"service": concept(focus.get("type")), "provider": display(focus.get("managingOrganization"))}
 
 
-def _request(focus: Resource) -> dict[str, str]:
+def _request(focus: Resource, display: Display) -> dict[str, str]:
     return {
-        "service": concept(focus.get("code")) or concept(focus.get("category")),
-        "performer": _display(focus.get("performer")) or _display(focus.get("owner")),
-        "requester": _display(focus.get("requester")),
+        "service": concept(focus.get("code")) or _text(focus.get("category")),
+        "performer": display(focus.get("performer")) or display(focus.get("owner")),
+        "requester": display(focus.get("requester")),
         "reason": concept(focus.get("reasonCode")) or concept(focus.get("statusReason")),
     }
 
 
-def _statement(focus: Resource) -> dict[str, str]:
+def _text(concepts: Any) -> str:
+    """The first text of CodeableConcepts: a category's code says what sort of form was used, not what for."""
+    return next((str(one["text"]) for one in concepts or () if "text" in one), "")
+
+
+def _statement(focus: Resource, _: Display) -> dict[str, str]:
     return {
         "what": next(filter(None, (concept(focus.get(element)) for element in ("code", "type", "category", "scope"))), ""),
         "summary": str(focus.get("title") or focus.get("summary") or ""),
@@ -160,11 +185,11 @@ def _statement(focus: Resource) -> dict[str, str]:
     }
 
 
-def _goal(focus: Resource) -> dict[str, str]:
+def _goal(focus: Resource, _: Display) -> dict[str, str]:
     return {"summary": concept(focus.get("description")), "outcome": concept(focus.get("achievementStatus"))}
 
 
-def _related(focus: Resource) -> dict[str, str]:
+def _related(focus: Resource, _: Display) -> dict[str, str]:
     return {
         "name": next(filter(None, map(_full_name, focus.get("name", ()))), ""),
         "relationship": concept(focus.get("relationship")),
@@ -176,7 +201,7 @@ def _full_name(name: Resource) -> str:
     return str(name.get("text") or " ".join(filter(None, (*name.get("given", ()), name.get("family", "")))))
 
 
-_WORDS_OF: Mapping[str, Callable[[Resource], dict[str, str]]] = {
+_WORDS_OF: Mapping[str, Callable[[Resource, Display], dict[str, str]]] = {
     "Encounter": _encounter,
     "EpisodeOfCare": _service,
     "ServiceRequest": _request,

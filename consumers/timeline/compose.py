@@ -103,7 +103,7 @@ def tell(record: Record, sources: Mapping[str, Source]) -> Told:
         "occurred_at": occurred(event.time, event.timeprecision),
         "precision": event.timeprecision,
         "recorded_at": event.recordedtime,
-        "title": title(row.title, focus, name),
+        "title": title(row.title, focus, name, bundle["entry"]),
         "status": Status.WITHDRAWN if withdraws else Status.CURRENT,
         "source": {"id": source, "name": name, "sector": sector},
         "record": event.partitionkey,

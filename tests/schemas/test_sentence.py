@@ -144,6 +144,32 @@ def test_no_valid_resource_leaves_a_title_speechless(example: str) -> None:
             assert title(row.title, focus, "Willow Befriending")[0].isupper()
 
 
+ENTRIES = [
+    {"fullUrl": "urn:uuid:a", "resource": {"resourceType": "Organization", "name": "Willow Befriending"}},
+    {"resource": {"resourceType": "Practitioner", "id": "1", "name": [{"given": ["Joan"], "family": "Example"}]}},
+    {"fullUrl": "urn:uuid:c", "resource": {"resourceType": "PractitionerRole"}},
+]
+CALLED = [
+    ({"reference": "urn:uuid:a"}, "Referred to Willow Befriending"),
+    ({"reference": "urn:uuid:a", "display": "Willow"}, "Referred to Willow"),
+    ({"reference": "Practitioner/1"}, "Referred to Joan Example"),
+    ({"reference": "urn:uuid:c"}, "Referred"),
+    ({"reference": "urn:uuid:elsewhere"}, "Referred"),
+    ({"identifier": {"value": "a"}}, "Referred"),
+]
+
+
+@pytest.mark.parametrize(("performer", "sentence"), CALLED)
+def test_what_a_reference_leads_to_is_called_by_its_own_name(performer: dict[str, Any], sentence: str) -> None:
+    request = REQUEST | {"performer": [performer]}
+    assert title(CATALOGUE["referral-requested-1"].title, request, "Northfield Surgery", ENTRIES) == sentence
+
+
+def test_a_category_without_text_is_no_service() -> None:
+    request = REQUEST | {"category": [{"coding": [{"code": "validation", "display": "For Validation"}]}, {"text": "a fall"}]}
+    assert title(CATALOGUE["referral-requested-1"].title, request, "Northfield Surgery") == "Referred for a fall"
+
+
 def test_a_long_word_is_cut_at_a_blank() -> None:
     summary = {"resourceType": "CarePlan", "title": "word " * 100}
     sentence = title(CATALOGUE["plan-agreed-1"].title, summary, "Willow Befriending")
