@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from types import MappingProxyType
 
-from adapters.hl7v2.header import DELIMITERS, Header, header
+from adapters.hl7v2.header import DELIMITERS, Header, header, separates
 from adapters.hl7v2.times import LONDON
 from schemas.errors import (
     BackboneError,
@@ -64,6 +64,8 @@ def acknowledge(raw: bytes, code: str, text: str = "", error: BackboneError | No
     """
     sent = header(raw)
     separator, delimiters = _delimiters(sent)
+    if sent.fields and (separator, delimiters) != (sent.fields[1], sent.fields[2]):
+        sent = _rewritten(sent, separator, delimiters)
     segments = [
         _msh(sent, separator, delimiters, raw, code, at),
         ["MSA", code, sent.control_id, _escaped(text or (error.message if error else ""), separator, delimiters)[:_TEXT_MOST]],
@@ -74,13 +76,18 @@ def acknowledge(raw: bytes, code: str, text: str = "", error: BackboneError | No
 
 
 def _delimiters(sent: Header) -> tuple[str, str]:
-    """The sender's own when all can be read, or the standard's."""
+    """The sender's own when they can be used, or the standard's."""
     if not sent.fields:
         return "|", DELIMITERS
     separator, delimiters = sent.fields[1], sent.fields[2]
-    if len(delimiters) < 4 or len({separator, *delimiters}) != len(delimiters) + 1 or any(one.isalnum() for one in delimiters):
-        return separator, DELIMITERS
-    return separator, delimiters
+    distinct = len({separator, *delimiters}) == len(delimiters) + 1
+    return (separator, delimiters) if 4 <= len(delimiters) <= 5 and distinct and separates(delimiters) else ("|", DELIMITERS)
+
+
+def _rewritten(sent: Header, separator: str, delimiters: str) -> Header:
+    """What is sent back, in other delimiters than it came in."""
+    fields = tuple(_escaped(field, separator, delimiters) for field in sent.fields)
+    return sent._replace(fields=fields, control_id=fields[10], trigger=_escaped(sent.trigger, separator, delimiters))
 
 
 def _msh(sent: Header, separator: str, delimiters: str, raw: bytes, code: str, at: datetime | None) -> list[str]:

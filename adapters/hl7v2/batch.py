@@ -17,7 +17,9 @@ CHUNK_BYTES = 1024 * 1024
 """Read at a time: most files and every message off a wire are smaller, and cut without a second reading."""
 MESSAGE_MOST_BYTES = 16 * 1024 * 1024
 """The longest message, as over MLLP. It is held whole, which a file of rubbish without an end must not be."""
-_BEGINS = re.compile(rb"(?<=[\r\n])(?=\x0b?(?:MSH|BHS|BTS|FHS|FTS)[^A-Za-z0-9\r\n])")
+_BEGINS = re.compile(rb"(?<=[\r\n])(?=\x0b?(?:(?:MSH|BHS|FHS)[^A-Za-z0-9\r\n]|(?:BTS|FTS)(?![A-Za-z0-9])))")
+_BEGINNING_BYTES = 8
+"""More than what tells that a message begins: so much is looked at again when more has been read."""
 _ENVELOPES = {b"FHS": b"FTS", b"BHS": b"BTS"}
 _MSH = b"MSH"
 _BLANK = b" \t\r\n\x0b\x1c"
@@ -30,7 +32,7 @@ def messages(content: BinaryIO) -> Iterator[bytes]:
     Raises before the first is given out: `Unreadable` when a batch is not whole, `TooLarge` when a message is.
     """
     first = content.read(CHUNK_BYTES)
-    if len(first) < CHUNK_BYTES and first.startswith(_MSH) and first.find(_MSH, 1) < 0:
+    if len(first) < CHUNK_BYTES and _is_single(first):
         yield first
         return
     if len(first) < CHUNK_BYTES:
@@ -46,6 +48,11 @@ def messages(content: BinaryIO) -> Iterator[bytes]:
     yield from [piece for piece in pieces if _is_message(piece)] or ([first] if not _kind(first) else [])
 
 
+def _is_single(content: bytes) -> bool:
+    """Whether it is surely one message: what comes off a wire, told without looking at every byte."""
+    return content.startswith(_MSH) and content.find(_MSH, 1) < 0 and not any(end in content for end in _ENVELOPES.values())
+
+
 def _pieces(content: BinaryIO) -> Iterator[bytes]:
     """``content`` cut before every message and every part of an envelope, in flat memory.
 
@@ -53,8 +60,12 @@ def _pieces(content: BinaryIO) -> Iterator[bytes]:
     """
     rest = b""
     while chunk := content.read(CHUNK_BYTES):
-        *whole, rest = _BEGINS.split(rest + chunk)
-        yield from whole
+        seen, begun = max(len(rest) - _BEGINNING_BYTES, 0), 0
+        rest += chunk
+        for found in _BEGINS.finditer(rest, seen):
+            yield rest[begun : found.start()]
+            begun = found.start()
+        rest = rest[begun:]
         if len(rest) > MESSAGE_MOST_BYTES:
             raise TooLarge(f"a message is longer than {MESSAGE_MOST_BYTES} bytes")
     yield rest

@@ -43,12 +43,12 @@ def header(raw: bytes) -> Header:
     head = raw[:HEAD_BYTES].lstrip(_BEFORE)
     line = head.replace(b"\n", b"\r").partition(b"\r")[0].decode("latin-1")
     separator = line[3:4]
-    if line[:3] != "MSH" or not separator or separator.isalnum() or separator.isspace():
+    if line[:3] != "MSH" or not separates(separator):
         return Header()
     sent = line.rstrip(" ").split(separator)
     fields = ["MSH", separator, *sent[1:], *_NONE]
     component = fields[2][:1]
-    if not component or component.isalnum():
+    if not separates(component) or component == separator:
         component = DELIMITERS[0]
     kind, _, rest = fields[9].partition(component)
     return Header(
@@ -61,6 +61,11 @@ def header(raw: bytes) -> Header:
         fields=tuple(fields),
         component=component,
     )
+
+
+def separates(characters: str) -> bool:
+    """Whether each of ``characters`` can be a delimiter: visible ASCII that is no letter and no digit."""
+    return bool(characters) and all("!" <= one <= "~" and not one.isalnum() for one in characters)
 
 
 def _first(field: str, component: str) -> str:
