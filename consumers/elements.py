@@ -18,15 +18,19 @@ from schemas.resources.person import DELETED, ETHNIC_CATEGORY
 Elements = dict[str, Any]
 """Element → its value; ``None`` when it was deleted."""
 
-CHOICES = ("deceased", "multipleBirth")
+_CHOICES = {
+    **dict.fromkeys(("deceasedBoolean", "deceasedDateTime"), "deceased"),
+    **dict.fromkeys(("multipleBirthBoolean", "multipleBirthInteger"), "multipleBirth"),
+}
 """Elements that take one of several types: another type replaces the one before."""
-
+_CHOSEN = frozenset(_CHOICES.values())
 _LISTS = {"identifier": "system", "extension": "url"}
 """Lists whose parts are stated each by itself, and what names the part."""
 _GROUPS = frozenset({"hospitalization", "period"})
 """Elements whose parts come from different fields and are stated each by itself."""
 _SILENT = frozenset({"resourceType", "id", "meta", "link", "subject"})
 """Say nothing of the thing itself."""
+_SPECIAL = frozenset({*_CHOICES, *_LISTS, *_GROUPS, *_SILENT})
 _DELETED_AS: Mapping[str, str] = {
     "ethnicCategory": f"extension {ETHNIC_CATEGORY}",
     "dischargeMethod": f"extension {DISCHARGE_METHOD_URL}",
@@ -37,27 +41,28 @@ _DELETED_AS: Mapping[str, str] = {
 
 def elements(resource: Resource) -> Elements:
     """What ``resource`` states and deletes. What it both deletes and states, it states."""
-    found: Elements = dict.fromkeys(_deleted(resource))
+    found: Elements = dict.fromkeys(_deleted(resource)) if "extension" in resource else {}
     for name, value in resource.items():
-        if name not in _SILENT:
-            found.update(_named(name, value))
+        if name not in _SPECIAL:
+            found[name] = value
+        elif name not in _SILENT:
+            found.update(_parts(name, value))
     return found
 
 
 def _deleted(resource: Resource) -> Iterator[str]:
-    for extension in resource.get("extension", ()):
+    for extension in resource["extension"]:
         if extension["url"] == DELETED:
             name = extension["valueString"]
             yield _DELETED_AS.get(name, name)
 
 
-def _named(name: str, value: Any) -> Elements:
+def _parts(name: str, value: Any) -> Elements:
+    if name in _CHOICES:
+        return {_CHOICES[name]: {name: value}}
     if name in _LISTS:
         return _parted(name, value)
-    if name in _GROUPS:
-        return {f"{name}.{part}": inner for key, one in value.items() for part, inner in _named(key, one).items()}
-    choice = next((choice for choice in CHOICES if name.startswith(choice)), "")
-    return {choice: {name: value}} if choice else {name: value}
+    return {f"{name}.{part}": inner for part, inner in elements(value).items()}
 
 
 def _parted(name: str, parts: list[Resource]) -> Elements:
@@ -79,7 +84,7 @@ def compose(kind: str, found: Elements) -> Resource:
             continue
         if element in _LISTS:
             resource.setdefault(element, []).extend(value)
-        elif element in CHOICES:
+        elif element in _CHOSEN:
             resource.update(value)
         else:
             resource[element] = value

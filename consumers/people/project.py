@@ -6,14 +6,15 @@ There is no row of a person: a person is the records that have their id, and the
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 import orjson
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from consumers.payload import patient_in
 from consumers.people.link import Merge, Own, link
-from consumers.people.record import Record, number_in, own_person, stamp_of
+from consumers.people.record import BEFORE_ALL, Heard, Record, number_in, own_person, stamp_of
 from consumers.people.rows import PeopleRows
 from consumers.place import place_of
 from consumers.store.tables import PEOPLE, PeopleTables
@@ -22,25 +23,18 @@ from schemas.identifiers import NHS_NUMBER, SOURCE_URN, LocalId, NhsNumber, Reco
 from schemas.log import EVENTS
 from schemas.log import Record as LogRecord
 from schemas.pseudonyms import Pseudonyms
-from schemas.resources.bundle import Resource, patient_of
+from schemas.resources.bundle import Resource
 from schemas.resources.person import local_ids, merged_identifiers
 
 MERGED, WITHDRAWN = "records-merged-1", "entry-withdrawn-1"
 
-_BEFORE_ALL = ("", False, 0)
-"""Stamp of what is said of a record by the one that replaced it: what it says itself holds, whenever it says it."""
 
-
-class _Heard(NamedTuple):
-    """An event, read."""
+class _Told(NamedTuple):
+    """An event, read as far as its Patient."""
 
     event: Event
+    heard: Heard
     place: int
-    patient: Resource
-
-    @property
-    def key(self) -> RecordKey:
-        return RecordKey(self.event.partitionkey)
 
     @property
     def source(self) -> str:
@@ -65,14 +59,14 @@ class PeopleProjection:
     async def apply(self, records: Sequence[LogRecord], connection: AsyncConnection) -> None:
         """See `consumers.projection.Projection.apply`."""
         batch = _Batch(self._pseudonyms, self._rows, connection)
-        await batch.hear([_hear(record) for record in records])
+        await batch.hear([_tell(record) for record in records])
         await batch.link()
         await batch.write()
 
 
-def _hear(record: LogRecord) -> _Heard:
-    event = decode(record.value)
-    return _Heard(event, place_of(record), patient_of(orjson.loads(bytes(event.data))) or {})
+def _tell(record: LogRecord) -> _Told:
+    event, place = decode(record.value), place_of(record)
+    return _Told(event, Heard(stamp_of(event, place), patient_in(event)), place)
 
 
 class _Batch:
@@ -89,43 +83,50 @@ class _Batch:
         self._local_ids: set[tuple[str, str]] = set()
         """Pairs (key, record): the keys that a record's local identifiers make."""
 
-    async def hear(self, events: Sequence[_Heard]) -> None:
+    async def hear(self, told: Sequence[_Told]) -> None:
         """Take in what events say of records and of merges."""
-        replaced = [(one, old, identifier) for one in events for old, identifier in self._replaced(one)]
-        await self._read({one.key: one.source for one in events} | {old: one.source for one, old, _ in replaced})
-        for one in events:
-            self._hear(one)
-        for _, old, identifier in replaced:  # what is known of a record before it says anything itself
-            self._records[old].hear({"identifier": [identifier]}, _BEFORE_ALL)
+        await self._read({one.event.partitionkey: one.source for one in told})
+        replaced: dict[str, tuple[str, Resource]] = {}
+        for one in told:
+            patient = self._hear(one)
+            if one.event.type in (MERGED, WITHDRAWN):
+                replaced |= self._merge(one, patient or orjson.loads(one.heard.patient))
+        await self._read({key: source for key, (source, _) in replaced.items()})
+        for key, (_, identifier) in replaced.items():
+            self._records[key].hear(Heard(BEFORE_ALL, orjson.dumps({"identifier": [identifier]})))
         for record in self._records.values():
             record.settle(self._pseudonyms)
 
-    async def _read(self, sources: Mapping[RecordKey, str]) -> None:
-        for row in await self._rows.records(sources.keys() - self._records.keys(), self._connection):
+    async def _read(self, sources: Mapping[str, str]) -> None:
+        wanted = sources.keys() - self._records.keys()
+        for row in await self._rows.records(wanted, self._connection) if wanted else ():
             self._records[row.key] = Record(row, new=False)
-        for key, source in sources.items():
-            if key not in self._records:
-                self._records[key] = Record.unknown(key, source, self._pseudonyms)
+        for key in wanted - self._records.keys():
+            self._records[key] = Record.unknown(key, sources[key])
 
-    def _hear(self, heard: _Heard) -> None:
-        event, key, patient = heard.event, heard.key, heard.patient
+    def _hear(self, told: _Told) -> Resource | None:
+        key = told.event.partitionkey
         record = self._records[key]
-        record.hear(patient, stamp_of(event, heard.place))
-        record.seen(event.recordedtime)
-        self._given.add((own_person(key, number_in(patient), self._pseudonyms), key))
-        self._local_ids |= {(self._pseudonyms.record(*local_id), key) for local_id in local_ids(patient)}
-        if event.type == WITHDRAWN:
-            self._state(Merge(event.subject, "", "", event.order, heard.place))
+        record.seen(told.event.recordedtime)
+        patient = record.hear(told.heard)
+        if patient is not None:
+            self._given.add((own_person(key, number_in(patient), self._pseudonyms), key))
+            self._local_ids |= {(self._pseudonyms.record(*local_id), key) for local_id in local_ids(patient)}
+        return patient
 
-    def _replaced(self, heard: _Heard) -> Iterator[tuple[RecordKey, Resource]]:
-        """The records that the event's record replaces, and the identifier each is known by."""
-        if heard.event.type != MERGED:
-            return
-        for identifier in merged_identifiers(heard.patient):
-            old = self._key_of(identifier, heard.source)
-            if old is not None and old != heard.key:
-                self._state(Merge(heard.event.subject, old, heard.key, heard.event.order, heard.place))
-                yield old, identifier
+    def _merge(self, told: _Told, patient: Resource) -> dict[str, tuple[str, Resource]]:
+        """Note what is stated of merges; the records that are replaced, with the source and the identifier of each."""
+        event, key = told.event, told.event.partitionkey
+        if event.type == WITHDRAWN:
+            self._state(Merge(event.subject, "", "", event.order, told.place))
+            return {}
+        replaced: dict[str, tuple[str, Resource]] = {}
+        for identifier in merged_identifiers(patient):
+            old = self._key_of(identifier, told.source)
+            if old is not None and old != key:
+                self._state(Merge(event.subject, old, key, event.order, told.place))
+                replaced[old] = (told.source, identifier)
+        return replaced
 
     def _key_of(self, identifier: Resource, source: str) -> RecordKey | None:
         system, value = identifier.get("system", ""), identifier.get("value", "")
@@ -159,7 +160,7 @@ class _Batch:
             if not more:
                 return merges, keys
             keys |= more
-            await self._read(dict.fromkeys(map(RecordKey, more), ""))
+            await self._read(dict.fromkeys(more, ""))
 
     async def write(self) -> None:
         """Write what changed."""

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import orjson
-from sqlalchemy import bindparam, select, union
+from sqlalchemy import BindParameter, bindparam, select, union
 
 from consumers.people.link import Rule
 from consumers.store.database import Database
@@ -22,7 +22,7 @@ from schemas.source import Source
 
 _RECORD, _, _FORMER, _LOCAL_ID = PEOPLE
 _ELSEWHERE = _RECORD.c.own_person != _RECORD.c.person
-_ASKED = bindparam("its_person")
+_ASKED: BindParameter[str] = bindparam("its_person")
 
 _OF_PERSON = Statement(select(_RECORD).where(_RECORD.c.person == _ASKED).order_by(_RECORD.c.key))
 _OF_KEY = Statement(

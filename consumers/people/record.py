@@ -6,6 +6,9 @@ What a message leaves out stays as it was; what it deletes goes.
 
 from __future__ import annotations
 
+import hashlib
+from typing import NamedTuple
+
 import msgspec
 import orjson
 
@@ -13,16 +16,31 @@ from consumers.chronicle import valid
 from consumers.elements import Elements, compose, elements
 from schemas.catalogue import CATALOGUE, Movement
 from schemas.event import Event
-from schemas.identifiers import NhsNumber, PersonId, RecordKey
+from schemas.identifiers import NHS_NUMBER, NhsNumber, PersonId, RecordKey
 from schemas.pseudonyms import Pseudonyms
 from schemas.resources.bundle import Resource
 from schemas.resources.person import verified_number
 
 Stamp = tuple[str, bool, int]
 """From when on a statement holds, whether it shows a whole state (which then comes after a movement), its place."""
-
-_STAMPS = msgspec.json.Decoder(list[tuple[Stamp, list[str]]])
 _FIRST: Stamp = ("", False, -1)
+BEFORE_ALL: Stamp = ("", False, 0)
+"""Of what is said of a record by the one that replaced it: what it says itself holds, whenever it says it."""
+
+
+class Stamps(msgspec.Struct):
+    """When each element of a record's Patient was last stated."""
+
+    last: str = ""
+    """Digest of the Patient that was stated last: most messages of a person repeat it."""
+    at: Stamp = _FIRST
+    """Its stamp."""
+    names: list[str] = []
+    """The elements it stated or deleted: those of the others are older."""
+    others: dict[str, Stamp] = {}
+
+
+_STAMPS = msgspec.json.Decoder(Stamps)
 
 
 class Row(msgspec.Struct):
@@ -52,6 +70,19 @@ class Row(msgspec.Struct):
 COLUMNS = Row.__struct_fields__
 
 
+class Heard(NamedTuple):
+    """What somebody says of a Patient."""
+
+    stamp: Stamp
+    patient: bytes
+    """As JSON."""
+
+    @property
+    def digest(self) -> str:
+        """Of what is said: compared only within one record."""
+        return hashlib.blake2b(self.patient, digest_size=8).hexdigest()
+
+
 class Record:
     """A record that events are being read into."""
 
@@ -59,24 +90,42 @@ class Record:
         self.row = row
         self.new = new
         self._read = msgspec.structs.replace(row)
-        self._elements: Elements = elements(orjson.loads(row.patient))
-        self._stamps: dict[str, Stamp] = {name: stamp for stamp, names in _STAMPS.decode(row.stamps) for name in names}
-        self._says_more = False
+        self._stamps = _STAMPS.decode(row.stamps)
+        self._says: Elements | None = None
+        """The elements of the Patient, once something was heard that is not a repetition."""
 
     @classmethod
-    def unknown(cls, key: RecordKey, source: str, pseudonyms: Pseudonyms) -> Record:
+    def unknown(cls, key: str, source: str) -> Record:
         """A record of which nothing is known yet."""
-        alone = pseudonyms.person_by_record(key)
-        empty = '{"resourceType":"Patient"}'
-        return cls(Row(key, source, alone, alone, "", None, None, "", "", "[]", empty), True)
+        return cls(Row(key, source, "", "", "", None, None, "", "", "{}", '{"resourceType":"Patient"}'), True)
 
-    def hear(self, patient: Resource, stamp: Stamp) -> None:
-        """Take in what somebody says of the Patient."""
-        for name, value in elements(patient).items():
-            if stamp > self._stamps.get(name, _FIRST):
-                self._stamps[name] = stamp
-                self._says_more = self._says_more or self._elements.get(name) != value
-                self._elements[name] = value
+    def hear(self, heard: Heard) -> Resource | None:
+        """Take in what somebody says; the Patient they said it with, or ``None`` when it repeats what was said last."""
+        stamps, digest = self._stamps, heard.digest
+        if digest == stamps.last and heard.stamp > stamps.at:
+            stamps.at = heard.stamp
+            return None
+        patient: Resource = orjson.loads(heard.patient)
+        said = elements(patient)
+        known = self._elements
+        known.update({name: value for name, value in said.items() if heard.stamp > self._stamp(name)})
+        if heard.stamp > stamps.at:
+            stamps.others |= dict.fromkeys(stamps.names, stamps.at)
+            stamps.last, stamps.at, stamps.names = digest, heard.stamp, sorted(said)
+            stamps.others = {name: stamp for name, stamp in stamps.others.items() if name not in said}
+        else:
+            older = {name for name in said if name not in stamps.names and heard.stamp > self._stamp(name)}
+            stamps.others |= dict.fromkeys(older, heard.stamp)
+        return patient
+
+    @property
+    def _elements(self) -> Elements:
+        if self._says is None:
+            self._says = elements(orjson.loads(self.row.patient))
+        return self._says
+
+    def _stamp(self, name: str) -> Stamp:
+        return self._stamps.at if name in self._stamps.names else self._stamps.others.get(name, _FIRST)
 
     def seen(self, at: str) -> None:
         """Note that the backbone learned of it then."""
@@ -85,14 +134,12 @@ class Record:
 
     def settle(self, pseudonyms: Pseudonyms) -> None:
         """Write what was heard into the row, and the person that it gives by itself."""
-        stamped: dict[Stamp, list[str]] = {}
-        for name, stamp in sorted(self._stamps.items()):
-            stamped.setdefault(stamp, []).append(name)
-        self.row.stamps = orjson.dumps(sorted(stamped.items())).decode()
-        if self._says_more:
-            patient = compose("Patient", self._elements)
+        if self._says is not None:
+            self._stamps.others = dict(sorted(self._stamps.others.items()))
+            patient = compose("Patient", self._says)
             self.row.patient = orjson.dumps(patient).decode()
-            self.row.own_person = own_person(RecordKey(self.row.key), number_in(patient), pseudonyms)
+            self.row.own_person = own_person(self.row.key, number_in(patient), pseudonyms)
+        self.row.stamps = msgspec.json.encode(self._stamps).decode()
 
     @property
     def changed(self) -> bool:
@@ -112,7 +159,7 @@ class Record:
     @property
     def number(self) -> NhsNumber | None:
         """The NHS number it is linked by."""
-        return number_in(compose("Patient", self._elements))
+        return number_in(orjson.loads(self.row.patient))
 
 
 def stamp_of(event: Event, place: int) -> Stamp:
@@ -122,11 +169,11 @@ def stamp_of(event: Event, place: int) -> Stamp:
 
 def number_in(patient: Resource) -> NhsNumber | None:
     """The verified NHS number by which ``patient`` is linked. Two different ones contradict each other: neither is."""
-    one_by_one = ({"identifier": [identifier]} for identifier in patient.get("identifier", ()))
-    numbers = {number for number in map(verified_number, one_by_one) if number}
+    stated = [one for one in patient.get("identifier", ()) if one.get("system") == NHS_NUMBER]
+    numbers = {number for one in stated if (number := verified_number({"identifier": [one]}))}
     return numbers.pop() if len(numbers) == 1 else None
 
 
-def own_person(key: RecordKey, number: NhsNumber | None, pseudonyms: Pseudonyms) -> PersonId:
+def own_person(key: str, number: NhsNumber | None, pseudonyms: Pseudonyms) -> PersonId:
     """The person that a record is by itself."""
-    return pseudonyms.person_by_number(number) if number else pseudonyms.person_by_record(key)
+    return pseudonyms.person_by_number(number) if number else pseudonyms.person_by_record(RecordKey(key))
