@@ -12,6 +12,7 @@ from typing import Any, Self
 
 from sqlalchemy import Connection, MetaData, Table, delete, select, text, update
 from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy.sql.elements import quoted_name
 
 from consumers.applier import Applier
 from consumers.projection import Projection
@@ -60,7 +61,7 @@ class _Shadow:
     def __init__(self, projection: Projection, tables: Sequence[Table]) -> None:
         self.name = projection.name + SUFFIX
         self.topics = projection.topics
-        self.tables = tuple(tables)
+        self.tables: tuple[Table, ...] = (*tables,)
         self._copy = projection.onto(type(projection.tables)(*tables))
 
     def onto(self, tables: Any) -> Self:
@@ -106,9 +107,9 @@ def _copies(tables: Sequence[Table]) -> list[Table]:
     copies = [table.to_metadata(beside, name=table.name + SUFFIX) for table in tables]
     for copy in copies:
         if copy.primary_key.name:
-            copy.primary_key.name = f"{copy.primary_key.name}{SUFFIX}"
+            copy.primary_key.name = quoted_name(f"{copy.primary_key.name}{SUFFIX}", quote=None)
         for index in copy.indexes:
-            index.name = f"{index.name}{SUFFIX}"
+            index.name = quoted_name(f"{index.name}{SUFFIX}", quote=None)
     return copies
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import msgspec
-from sqlalchemy import bindparam, case, func, literal_column, select, update
+from sqlalchemy import ColumnElement, bindparam, case, func, literal_column, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from consumers.place import place_of
@@ -42,9 +42,7 @@ class QuarantineProjection:
             .values(
                 tries=select(func.count()).select_from(trial).where(its_trials).scalar_subquery(),
                 last_try=select(func.max(trial.c.at)).where(its_trials).scalar_subquery(),
-                status=case(
-                    (succeeded == literal_column("1"), literal_column(f"'{TAKEN_IN}'")), else_=literal_column(f"'{OPEN}'")
-                ),
+                status=case((succeeded == literal_column("1"), _literal(TAKEN_IN)), else_=_literal(OPEN)),
             )
         )
 
@@ -84,6 +82,10 @@ def _item(kept: Kept) -> tuple[str | int | None, ...]:
         0,
         None,
     )
+
+
+def _literal(status: str) -> ColumnElement[str]:
+    return literal_column(f"'{status}'")
 
 
 def _account(tried: Tried) -> str:

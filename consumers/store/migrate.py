@@ -1,7 +1,8 @@
 """Brings the store's tables to the version this program knows, once, whoever starts first.
 
 A new store is made at once from `consumers.store.tables` and stamped; an older one is brought up by Alembic, which takes most
-of a second to import and so is imported only then. A store of a newer version is refused: an older program would write it wrong.
+of a second to import and so is imported only then. A store of a newer version is refused: an older program would write it
+wrong.
 """
 
 from __future__ import annotations

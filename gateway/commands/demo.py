@@ -153,7 +153,7 @@ def _call(http: str, path: str, body: bytes | None, media_type: str | None) -> d
         if refused.code in (404, 503):
             return None
         raise EngineUnavailable(f"the gateway answered {refused.code}", where=path) from None
-    except urllib.error.URLError:
+    except (urllib.error.URLError, ConnectionError):
         return None
 
 

@@ -10,7 +10,7 @@ import typer
 
 from gateway.commands.frame import Call
 from gateway.commands.show import json_line
-from gateway.factory import Factory
+from gateway.factory import Factory, now
 from gateway.settings.parse import nearest
 from schemas.errors import InvalidRequest
 
@@ -32,7 +32,7 @@ async def rebuild(
                 raise InvalidRequest("there is no such projection", where="PROJECTION", cure=cure)
         log = await make.log()
         for name in dict.fromkeys(projections):
-            await rebuild_one(known[name], log, make.database, _progress(name, quiet=call.json))
+            await rebuild_one(known[name], log, make.database, now, _progress(name, quiet=call.json))
             json_line({"rebuilt": name}) if call.json else print(f"{name} is rebuilt.")
 
 
