@@ -58,7 +58,7 @@ def reply(refusals: Sequence[Refusal]) -> str:
 class MllpListener:
     """Listens for senders and hands their messages to the intake.
 
-    ``address`` is a host and a port; port 0 takes a free one, which `address` then says. ``tls`` is made by
+    ``address`` is a host and a port; port 0 takes a free one. ``tls`` is made by
     `adapters.sources.mllp_tls.listening`.
     """
 
@@ -73,7 +73,8 @@ class MllpListener:
     ) -> None:
         self._intake = intake
         self._senders = senders
-        self._wanted = address
+        self.address = address
+        """Where it listens; once it does, with the port it got."""
         self._tls = tls
         self._observer = observer or Unobserved()
         self._connections: set[Connection] = set()
@@ -85,22 +86,15 @@ class MllpListener:
         self._empty.set()
         self.limits = limits or Limits()
 
-    @property
-    def address(self) -> tuple[str, int]:
-        """Where it listens."""
-        if self._server is None:
-            return self._wanted
-        host, port = self._server.sockets[0].getsockname()[:2]
-        return host, port
-
     async def start(self) -> None:
         """Listen. Raises `SettingsError` when the address cannot be had."""
         loop = asyncio.get_running_loop()
-        host, port = self._wanted
+        host, port = self.address
         try:
             self._server = await loop.create_server(lambda: Connection(self), host, port, ssl=self._tls, backlog=512)
         except OSError as error:
             raise SettingsError(f"cannot listen for MLLP: {error.strerror}", where=f"{host}:{port}") from None
+        self.address = self._server.sockets[0].getsockname()[:2]
         self._sweeper = asyncio.create_task(self._sweep())
 
     async def stop(self, within: timedelta) -> None:
