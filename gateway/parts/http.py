@@ -66,13 +66,13 @@ class HttpPart:
         self._bound = bound
         self._freshness = freshness
         self._stopping = stopping
-        self._tasks: list[asyncio.Task[None]] = []
+        self._serving: asyncio.Task[None] | None = None
 
     async def start(self) -> list[Shown]:
         where = f"http://{address_of(self._bound)}"
         serving = asyncio.create_task(self._server.serve([self._bound]), name="http")
         ready = asyncio.create_task(self._server.ready.wait())
-        self._tasks = [serving, asyncio.create_task(self._freshness.keep(), name="freshness")]
+        self._serving = serving
         await asyncio.wait((serving, ready), return_when=asyncio.FIRST_COMPLETED)
         ready.cancel()
         if serving.done():
@@ -80,16 +80,19 @@ class HttpPart:
         return [Shown(self.name, where)]
 
     async def run(self) -> None:
-        done, _ = await asyncio.wait(self._tasks, return_when=asyncio.FIRST_COMPLETED)
-        for task in done:
-            task.result()
+        measuring = asyncio.create_task(self._freshness.keep(), name="freshness")
+        working = [task for task in (self._serving, measuring) if task is not None]
+        try:
+            done, _ = await asyncio.wait(working, return_when=asyncio.FIRST_COMPLETED)
+            for task in done:
+                task.result()
+        finally:
+            measuring.cancel()
 
     async def stop(self, within: timedelta) -> None:
         self._stopping.set()
         self._server.should_exit = True
-        if not self._tasks:
+        if self._serving is None:
             self._bound.close()
-            return
-        serving, measuring = self._tasks
-        await asyncio.wait((serving,), timeout=within.total_seconds())
-        measuring.cancel()
+        else:
+            await asyncio.wait((self._serving,), timeout=within.total_seconds())
