@@ -11,9 +11,10 @@ from pathlib import Path
 from typing import TypeVar
 from urllib.parse import quote
 
-from adapters.eventlog.embedded_file import entries_of
+from adapters.eventlog.embedded_append import entries_of
 from adapters.eventlog.embedded_follow import EmbeddedFollower
 from adapters.eventlog.embedded_reader import EmbeddedReader
+from adapters.eventlog.embedded_watch import Watch
 from adapters.eventlog.embedded_writer import GroupWriter
 from adapters.eventlog.file_lock import FileLock
 from schemas.errors import LogUnavailable
@@ -53,6 +54,7 @@ class EmbeddedLog:
         self._path, self._partitions, self._patience = path, partitions, patience.total_seconds()
         self._followers: set[EmbeddedFollower] = set()
         self._writer = GroupWriter(path, partitions, self._patience, self._wake)
+        self._watch = Watch(self._open_reader, self._wake)
         self._reading = ThreadPoolExecutor(1, "log-reader")
         self._closed = False
         try:
@@ -81,6 +83,7 @@ class EmbeddedLog:
         lock = FileLock(self._path.with_name(f"{self._path.name}-group-{quote(group, safe='')}.lock"))
         follower = EmbeddedFollower(self._open_reader, topics, self._partitions, lock, claim)
         self._followers.add(follower)
+        self._watch.start()
         try:
             if self._closed:
                 raise LogUnavailable("the log is closed")
@@ -108,6 +111,7 @@ class EmbeddedLog:
             raise LogUnavailable("the log's last records could not be written in time", where=str(self._path))
 
     def _finish(self) -> bool:
+        self._watch.stop()
         if self._reader is not None:
             self._reader.close()
         return self._writer.join()

@@ -7,7 +7,7 @@ import logging
 from collections import deque
 from collections.abc import Iterable, Sequence
 
-from adapters.eventlog.embedded_file import Entry
+from adapters.eventlog.embedded_append import Entry
 from schemas.errors import BackboneError, LogUnavailable
 from schemas.log import Position
 

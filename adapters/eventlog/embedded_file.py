@@ -1,4 +1,4 @@
-"""The embedded log's file: its settings, its tables and every statement that writes it.
+"""The embedded log's file: its settings, its tables, and where they end. `adapters.eventlog.embedded_append` writes it.
 
 Nothing here names a driver: a `Connection` is the standard library's in production and another one, with simulated power
 cuts below it, in ``tests/faults``. Both run these very statements.
@@ -9,7 +9,7 @@ The layout was chosen by measuring (events of 2 KiB with receipts of 500 bytes, 
   one range whatever the number of partitions, and the file grows by little more than the content. One tree ordered by
   (partition, offset) instead has 48 places to write at: half the rate and a fifth more space.
 * ``places`` says where an entry of a partition stands. Keeping it with each append would write a page a partition for
-  a few bytes, half the cost of a small append. It is filled once for `INDEX_EVERY` entries, in the transaction that
+  a few bytes, half the cost of a small append. It is filled once for some thousand entries, in the transaction that
   reaches that number; what is not in it yet is found by looking through the entries behind ``indexed``.
 
 Source: SQLite file format; https://www.sqlite.org/wal.html; https://www.sqlite.org/pragma.html.
@@ -19,18 +19,14 @@ from __future__ import annotations
 
 import struct
 import zlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Protocol
 
-from schemas.errors import CorruptLog, SettingsError, TooLarge
-from schemas.log import RECORD_BYTES, NewRecord, Position
+from schemas.errors import CorruptLog, SettingsError
 
 FORMAT = 1
 """Version of the tables below; a file of a newer one is refused."""
-INDEX_EVERY = 4096
-"""Entries put into ``places`` at once: some 80 a partition, so a page is written for 80 entries and not for one. Looking
-through as many that are not in it yet takes a few milliseconds."""
 
 SETTINGS = (
     "PRAGMA page_size = 8192",  # two events of 2 KiB to a page leave 4 KiB pages a third empty
@@ -63,18 +59,11 @@ _TABLES = "SELECT name FROM sqlite_master WHERE type = 'table'"
 
 BEGIN_READ = "BEGIN"
 COMMIT = "COMMIT"
-_BEGIN = "BEGIN IMMEDIATE"
+BEGIN_WRITE = "BEGIN IMMEDIATE"
 _VERSION = "PRAGMA data_version"
-_CHECKPOINT = "PRAGMA wal_checkpoint(PASSIVE)"
 
 _TOPICS = "SELECT name, number FROM topics"
-_ADD_TOPIC = "INSERT INTO topics (number, name) VALUES (?, ?)"
 _INDEXED = "SELECT value FROM about WHERE name = 'indexed'"
-_SET_INDEXED = "UPDATE about SET value = ? WHERE name = 'indexed'"
-_INDEX = (
-    'INSERT INTO places SELECT topic, partition, "offset", seq FROM entries WHERE seq > ? AND seq <= ?'
-    ' ORDER BY topic, partition, "offset"'
-)
 _LAST = "SELECT coalesce(max(seq), 0) FROM entries"
 _INDEXED_ENDS = (
     "WITH RECURSIVE held (partition) AS (SELECT 0 UNION ALL SELECT partition + 1 FROM held WHERE partition + 1 < ?)"
@@ -82,13 +71,6 @@ _INDEXED_ENDS = (
     " WHERE places.topic = topics.number AND places.partition = held.partition) FROM topics, held"
 )
 _ENDS_AFTER = 'SELECT topic, partition, max("offset") FROM entries WHERE seq > ? GROUP BY topic, partition'
-_COLUMNS = 8
-_INSERTS = tuple(
-    " ".join(("INSERT INTO entries VALUES", ", ".join(["(?, ?, ?, ?, ?, ?, ?, ?)"] * 2**power))) for power in range(7)
-)
-"""For 1, 2, 4, … 64 rows. One statement for many rows lets go of Python's interpreter lock once, where one for each row
-waits for it again at every row while a busy event loop holds it: 20 ms against 80 ms for 64 rows. 64 rows are 512
-parameters, below the 999 of old SQLite."""
 
 
 class Cursor(Protocol):
@@ -103,29 +85,6 @@ class Connection(Protocol):
     """What is used of a driver's connection, in its autocommit mode."""
 
     def execute(self, sql: str, parameters: Sequence[Any] = ..., /) -> Cursor: ...
-
-
-class Entry(NamedTuple):
-    """A record about to be appended."""
-
-    topic: str
-    partition: int
-    key: bytes
-    value: bytes
-    crc: int
-    """Of the value alone: counted before the entry's offset is known."""
-
-
-def entries_of(records: Iterable[NewRecord], partitions: int) -> list[Entry]:
-    """``records`` ready to be appended. Raises `TooLarge` when one is over `RECORD_BYTES`."""
-    entries: list[Entry] = []
-    for number, (topic, name, value) in enumerate(records):
-        key = name.encode()
-        if len(key) + len(value) > RECORD_BYTES:
-            message = f"record {number} of the call has {len(key) + len(value)} bytes; one record may have {RECORD_BYTES}"
-            raise TooLarge(message, where=topic)
-        entries.append(Entry(topic, zlib.crc32(key) % partitions, key, value, zlib.crc32(value)))
-    return entries
 
 
 def checksum(place: tuple[str, int, int], appended_us: int, key: bytes, crc: int) -> int:
@@ -155,7 +114,7 @@ def prepare(connection: Connection, partitions: int) -> None:
         connection.execute(setting).fetchall()
     if connection.execute(_JOURNAL).fetchall() != [("wal",)]:
         raise SettingsError("the log's file system cannot share memory between processes", cure="Put the log on a local disk.")
-    connection.execute(_BEGIN)
+    connection.execute(BEGIN_WRITE)
     tables = {name for (name,) in connection.execute(_TABLES).fetchall()}
     if tables and "about" not in tables:
         raise SettingsError("the file is a SQLite database of something else", cure="Give the log a file of its own.")
@@ -184,108 +143,31 @@ def topics(connection: Connection) -> dict[str, int]:
     return dict(connection.execute(_TOPICS).fetchall())
 
 
+def version(connection: Connection) -> int:
+    """Another number whenever another connection has written since the last call."""
+    return int(connection.execute(_VERSION).fetchall()[0][0])
+
+
 def last(connection: Connection) -> int:
     """Number of the last entry; 0 while there is none."""
     return int(connection.execute(_LAST).fetchall()[0][0])
 
 
+def indexed(connection: Connection) -> int:
+    """Number of the entry up to which the index goes."""
+    return int(connection.execute(_INDEXED).fetchall()[0][0])
+
+
 def ends(connection: Connection, partitions: int) -> dict[tuple[int, int], int]:
     """Offset after the last entry of each (topic number, partition); one without entries is left out."""
-    (indexed,) = connection.execute(_INDEXED).fetchone()
     places = connection.execute(_INDEXED_ENDS, (partitions,)).fetchall()
     known = {(topic, partition): offset + 1 for topic, partition, offset in places if offset is not None}
-    return known | ends_after(connection, indexed)
+    return known | ends_after(connection, indexed(connection))
 
 
 def ends_after(connection: Connection, seq: int) -> dict[tuple[int, int], int]:
     """The same from the entries behind ``seq`` alone."""
-    last = connection.execute(_ENDS_AFTER, (seq,)).fetchall()
-    if any(None in row for row in last):
+    found = connection.execute(_ENDS_AFTER, (seq,)).fetchall()
+    if any(None in row for row in found):
         raise CorruptLog("an entry of the log has lost its place")
-    return {(topic, partition): offset + 1 for topic, partition, offset in last}
-
-
-class Appender:
-    """Puts entries behind the last ones of the file.
-
-    It remembers where the partitions end and trusts that only while nobody else has written: other processes append to
-    the same file.
-    """
-
-    def __init__(self, connection: Connection, partitions: int, index_every: int = INDEX_EVERY) -> None:
-        self._connection, self._partitions, self._index_every = connection, partitions, index_every
-        self._version = -1
-        """``PRAGMA data_version`` when what follows was right; -1: nothing is known."""
-        self._topics: dict[str, int] = {}
-        self._ends: dict[tuple[int, int], int] = {}
-        self._last = 0
-        self._indexed = 0
-
-    def append(self, entries: Sequence[Entry], appended_us: int) -> list[Position]:
-        """Append ``entries`` in one transaction: on return they are on the disk. Their positions, in the order given.
-
-        When it raises, close the connection, which undoes what was begun: what is remembered here is wrong then, and after
-        an error of the disk only a new connection reads the file as it is. Whether the entries are in the log is unknown.
-        """
-        self._connection.execute(_BEGIN)
-        self._learn()
-        positions = self._insert(entries, appended_us)
-        if self._last - self._indexed >= self._index_every:
-            self._index()
-        self._connection.execute(COMMIT)
-        return positions
-
-    def checkpoint(self) -> None:
-        """Copy the write-ahead file's pages to their places and let the next append begin it anew.
-
-        Call it between appends and under the lock that every appending process holds: up to SQLite 3.51.2 a checkpoint
-        beside another connection's append could, rarely, lose committed pages ("WAL-reset bug", mended in 3.51.3).
-        """
-        self._connection.execute(_CHECKPOINT).fetchall()
-
-    def _learn(self) -> None:
-        (version,) = self._connection.execute(_VERSION).fetchall()[0]
-        if version == self._version:
-            return
-        if self._version < 0:
-            self._ends = ends(self._connection, self._partitions)
-        else:
-            self._ends |= ends_after(self._connection, self._last)
-        self._topics = topics(self._connection)
-        (self._indexed,) = self._connection.execute(_INDEXED).fetchone()
-        self._last = last(self._connection)
-        self._version = version
-
-    def _insert(self, entries: Sequence[Entry], appended_us: int) -> list[Position]:
-        positions: list[Position] = []
-        values: list[Any] = []
-        for topic, partition, key, value, crc in entries:
-            number = self._topics.get(topic) or self._add_topic(topic)
-            offset = self._ends.get((number, partition), 0)
-            self._ends[number, partition] = offset + 1
-            self._last += 1
-            place = Position(topic, partition, offset)
-            check = checksum(place, appended_us, key, crc)
-            values += (self._last, number, partition, offset, appended_us, check, key, value)
-            positions.append(place)
-        self._run(values)
-        return positions
-
-    def _run(self, values: list[Any]) -> None:
-        done, rows = 0, len(values) // _COLUMNS
-        while done < rows:
-            power = min(len(_INSERTS), (rows - done).bit_length()) - 1
-            until = done + 2**power
-            self._connection.execute(_INSERTS[power], values[done * _COLUMNS : until * _COLUMNS])
-            done = until
-
-    def _add_topic(self, topic: str) -> int:
-        number = len(self._topics) + 1
-        self._connection.execute(_ADD_TOPIC, (number, topic))
-        self._topics[topic] = number
-        return number
-
-    def _index(self) -> None:
-        self._connection.execute(_INDEX, (self._indexed, self._last))
-        self._connection.execute(_SET_INDEXED, (self._last,))
-        self._indexed = self._last
+    return {(topic, partition): offset + 1 for topic, partition, offset in found}

@@ -18,11 +18,8 @@ from adapters.eventlog.file_lock import FileLock
 from schemas.errors import LogUnavailable
 from schemas.log import Claim, Record
 
-_ACTIVE_PAUSE_SECONDS = 0.005
-"""Between two looks for what other processes appended, while somebody has lately: unseen for so long at most."""
-_IDLE_PAUSE_SECONDS = 0.05
-"""The same once the log has been quiet for `_ACTIVE_SECONDS`."""
-_ACTIVE_SECONDS = 1.0
+_WAITING_PAUSE_SECONDS = 0.05
+"""Between two tries to join while another member has the group."""
 
 _T = TypeVar("_T")
 
@@ -42,7 +39,6 @@ class EmbeddedFollower:
         """Next offset of each partition held; empty until they are claimed."""
         self._behind = 0
         """Number of the entry up to which all has been given out."""
-        self._active_until = 0.0
         self._news = asyncio.Event()
         self._loop: asyncio.AbstractEventLoop | None = None
         """Of the poll under way."""
@@ -117,7 +113,6 @@ class EmbeddedFollower:
     async def _advance(self, limit: int) -> Sequence[Record]:
         """The next records, if there are any. A call that is cancelled has moved nothing on."""
         while batch := await self._in_thread(partial(self._look, limit)):
-            self._active_until = asyncio.get_running_loop().time() + _ACTIVE_SECONDS
             records, whole = self._wanted(batch)
             if whole:
                 self._behind = batch.until
@@ -151,7 +146,7 @@ class EmbeddedFollower:
         return records, True
 
     async def _pause(self, left: float) -> None:
-        active = asyncio.get_running_loop().time() < self._active_until
+        """Until there is something new, or time to try again to join."""
         with suppress(TimeoutError):
-            async with asyncio.timeout(min(left, _ACTIVE_PAUSE_SECONDS if active else _IDLE_PAUSE_SECONDS)):
+            async with asyncio.timeout(left if self._next else min(left, _WAITING_PAUSE_SECONDS)):
                 await self._news.wait()

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from adapters.eventlog.embedded_driver import explained, open_to_read
-from adapters.eventlog.embedded_file import BEGIN_READ, COMMIT, checksum, ends, last, topics
+from adapters.eventlog.embedded_file import BEGIN_READ, COMMIT, checksum, ends, last, topics, version
 from schemas.errors import CorruptLog, LogUnavailable
 from schemas.log import Record
 
@@ -95,8 +95,13 @@ class EmbeddedReader:
     def close(self) -> None:
         self._connection.close()
 
+    def version(self) -> int:
+        """Another number once anybody has appended."""
+        with explained(self._path):
+            return version(self._connection)
+
     def last(self) -> int:
-        """Number of the log's last entry. While nobody appends, this is a look into shared memory and none at the disk."""
+        """Number of the log's last entry. While nobody appends, finding it reads no disk."""
         with explained(self._path):
             return last(self._connection)
 

@@ -16,9 +16,9 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from queue import Empty, SimpleQueue
 
+from adapters.eventlog.embedded_append import Appender, Entry
 from adapters.eventlog.embedded_callers import Desk, Job, Outcome
 from adapters.eventlog.embedded_driver import check_place, explain, open_to_append
-from adapters.eventlog.embedded_file import Appender, Entry
 from adapters.eventlog.file_lock import FileLock
 from schemas.errors import BackboneError, LogUnavailable, SettingsError
 from schemas.log import Position

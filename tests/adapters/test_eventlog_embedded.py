@@ -19,7 +19,7 @@ import pytest
 import pytest_asyncio
 
 from adapters.eventlog.embedded import EmbeddedLog
-from adapters.eventlog.embedded_file import INDEX_EVERY
+from adapters.eventlog.embedded_append import INDEX_EVERY
 from schemas.errors import BackboneError, CorruptLog, LogUnavailable, SettingsError
 from schemas.log import NewRecord, Record
 
@@ -265,6 +265,17 @@ async def test_an_index_that_points_to_another_entry_is_noticed(log: EmbeddedLog
     change(path, 'UPDATE places SET seq = 5 WHERE seq = 3 AND "offset" = 2')
     with pytest.raises(CorruptLog):
         await log.read("t", place.partition, 2, 1)
+
+
+async def test_a_broken_entry_does_not_keep_the_log_from_taking_in_more(log: EmbeddedLog, path: Path) -> None:
+    (place, *_) = await log.append(numbered(5, key="k"))
+    change(path, 'UPDATE entries SET "offset" = 1 WHERE seq = 3')  # so that two entries claim one place
+    for _ in range(2):
+        await log.append(numbered(INDEX_EVERY, "other"))
+    await log.append(numbered(3, key="k"))
+    assert len(await log.read("t", place.partition, 0, 2)) == 2
+    with pytest.raises(CorruptLog):
+        await follow_whole(log, 8)
 
 
 async def test_broken_pages_are_an_error_that_names_the_place(path: Path) -> None:

@@ -11,7 +11,7 @@ import pytest
 import pytest_asyncio
 
 from adapters.eventlog.embedded import EmbeddedLog
-from adapters.eventlog.embedded_file import INDEX_EVERY
+from adapters.eventlog.embedded_append import INDEX_EVERY
 from adapters.eventlog.verify import LISTED, Kind, PartitionCount, verify
 from schemas.errors import LogUnavailable
 from schemas.log import EVENTS, QUARANTINE, RECEIPTS, NewRecord

@@ -255,8 +255,8 @@ async def test_a_record_over_the_limit_is_refused_with_all_of_its_call(log: Even
     assert len(await read_all(log)) == 1
 
 
-async def test_a_record_of_many_mebibytes_is_taken_whole(log: EventLog) -> None:
-    value = bytes(range(256)) * (20 * 4096)
+async def test_a_record_as_large_as_the_limit_is_taken_whole(log: EventLog) -> None:
+    value = bytes(range(256)) * (RECORD_BYTES // 256)
     (position,) = await log.append([NewRecord(QUARANTINE, "k", value)])
     (record,) = await log.read(*position, 1)
     assert record.value == value
