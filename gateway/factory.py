@@ -222,7 +222,7 @@ class Factory:
         """Who is who."""
         from consumers.people.query import PeopleQuery
 
-        return PeopleQuery(self.database, self.pseudonyms)
+        return PeopleQuery(self.database, self.pseudonyms, {name: row.source for name, row in self.settings.sources.items()})
 
     @cached_property
     def timeline(self) -> TimelineQuery:

@@ -55,7 +55,9 @@ NHS_NUMBER = "https://fhir.nhs.uk/Id/nhs-number"
 
 
 def _declared(id: str, name: str, sector: Sector, **more: Any) -> SourceSettings:
-    return SourceSettings(source=Source(id=id, name=name, sector=sector), reads="", **({"doors": frozenset({Door.HTTP})} | more))
+    return SourceSettings(
+        source=Source(id=id, name=name, sector=sector), reads="", **({"doors": frozenset({Door.HTTP})} | more)
+    )
 
 
 SOURCES: Mapping[str, SourceSettings] = {

@@ -9,8 +9,8 @@ from fhir.resources.R4B.bundle import Bundle
 from fhir.resources.R4B.capabilitystatement import CapabilityStatement
 from fhir.resources.R4B.patient import Patient
 
-from gateway.fhir_capability import capability_statement
 from consumers.people.query import KnownPatient
+from gateway.fhir_capability import capability_statement
 from gateway.fhir_facade import Answer, entries_of, entry, person_as_patient, searchset
 from schemas.fhir import faults_in
 from schemas.identifiers import NHS_NUMBER, SOURCE_URN, RecordKey

@@ -1,0 +1,252 @@
+"""``POST /intake/{source}`` and its receipts: what arrives is answered by what became of it, once that is durable."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import tempfile
+from collections.abc import AsyncIterator
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+import pytest_asyncio
+
+from gateway.shapes import ReceiptView
+from schemas.event import decode
+from schemas.log import EVENTS, QUARANTINE, RECEIPTS
+from schemas.receipt import LISTED
+from tests.gateway.http_rig import Rig, rigged
+from tests.gateway.served import connect, everything_from, served
+
+LINES = "/intake/lines"
+
+
+@pytest_asyncio.fixture
+async def rig(tmp_path: Path) -> AsyncIterator[Rig]:
+    async with rigged(tmp_path) as made:
+        yield made
+
+
+@pytest.mark.parametrize(
+    ("content", "status", "counts"),
+    [
+        (b"good 1", 200, (1, 1, 0)),
+        (b"good 1\ngood 2\n", 200, (2, 2, 0)),
+        (b"flagged 1", 200, (1, 1, 0)),
+        (b"blank", 200, (1, 1, 0)),
+        (b"", 200, (0, 0, 0)),
+        (b"good 1\nbad 2\n", 207, (2, 1, 1)),
+        (b"good 1\nboom", 207, (2, 1, 1)),
+        (b"bad 1", 422, (1, 0, 1)),
+        (b"refuse", 422, (1, 0, 1)),
+        (b"boom", 422, (1, 0, 1)),
+    ],
+)
+@pytest.mark.asyncio
+async def test_the_status_says_how_much_was_taken_in(rig: Rig, content: bytes, status: int, counts: tuple[int, ...]) -> None:
+    answer = await rig.client.post(LINES, content=content)
+    receipt = answer.json()
+    assert answer.status_code == status
+    assert (receipt["received"], receipt["accepted"], receipt["rejected"]) == counts
+    assert len(rig.log.all(RECEIPTS)) == 1, "the receipt is durable before it is given"
+    assert len(rig.log.all(EVENTS)) == len(receipt["events"])
+    assert [one["quarantine"] for one in receipt["refusals"]] == [record.key for record in rig.log.all(QUARANTINE)]
+
+
+@pytest.mark.asyncio
+async def test_a_receipt_says_everything_and_nothing_of_the_backbones_own(rig: Rig) -> None:
+    answer = await rig.client.post(LINES, content=b"flagged 1\nbad 2")
+    receipt = answer.json()
+    assert set(receipt) == set(ReceiptView.__struct_fields__)
+    assert receipt["source"] == "lines"
+    assert receipt["door"] == "http"
+    assert receipt["flags"] == ["odd at line 1"]
+    (refusal,) = receipt["refusals"]
+    assert refusal["position"] == "line 2"
+    assert refusal["code"] == "missing-identifier"
+    assert answer.headers["content-location"] == f"/intake/receipts/{receipt['id']}"
+
+
+@pytest.mark.asyncio
+async def test_what_cannot_be_read_is_a_problem_and_a_receipt_in_one(rig: Rig) -> None:
+    answer = await rig.client.post(LINES, content=b"bad 1")
+    told = answer.json()
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert (told["status"], told["code"], told["where"]) == (422, "missing-identifier", "line 1")
+    assert told["refusals"][0]["quarantine"] in told["cure"]
+    assert set(ReceiptView.__struct_fields__) < set(told)
+
+
+@pytest.mark.asyncio
+async def test_an_unknown_media_type_is_kept_and_said(rig: Rig) -> None:
+    answer = await rig.client.post(LINES, content=b"<x/>", headers={"content-type": "application/xml"})
+    assert answer.status_code == 422
+    assert answer.json()["code"] == "unsupported"
+    assert len(rig.log.all(QUARANTINE)) == 1
+
+
+@pytest.mark.asyncio
+async def test_the_same_body_again_has_the_same_receipt_and_appends_nothing(rig: Rig) -> None:
+    first = await rig.client.post(LINES, content=b"good 1\nbad 2")
+    appended = rig.log.appends
+    again = await rig.client.post(LINES, content=b"good 1\nbad 2")
+    assert (again.status_code, again.json()) == (first.status_code, first.json())
+    assert rig.log.appends == appended
+
+
+@pytest.mark.parametrize(
+    ("path", "status", "code"),
+    [
+        ("/intake/unheard-of", 404, "unknown-source"),
+        ("/intake/folder-only", 403, "door-closed"),
+        ("/intake/Not A Source", 404, "not-found"),
+        ("/intake/lines?dry=1", 400, "invalid-request"),
+    ],
+)
+@pytest.mark.asyncio
+async def test_who_may_not_send_is_told_why_and_the_cure(rig: Rig, path: str, status: int, code: str) -> None:
+    answer = await rig.client.post(path, content=b"good 1")
+    told = answer.json()
+    assert (answer.status_code, told["code"]) == (status, code)
+    assert told["cure"]
+    assert rig.log.appends == 0
+
+
+@pytest.mark.asyncio
+async def test_while_the_log_does_not_answer_nothing_is_acknowledged(rig: Rig) -> None:
+    rig.log.room = 0
+    answer = await rig.client.post(LINES, content=b"good 1")
+    assert answer.status_code == 503
+    assert int(answer.headers["retry-after"]) > 0
+    assert answer.json()["code"] == "log-unavailable"
+    rig.log.room = float("inf")
+    assert (await rig.client.post(LINES, content=b"good 1")).status_code == 200
+
+
+@pytest.mark.asyncio
+async def test_a_process_that_does_not_take_in_says_so(tmp_path: Path) -> None:
+    async with rigged(tmp_path, intake=None) as rig:
+        answer = await rig.client.post(LINES, content=b"good 1")
+    assert answer.status_code == 404
+    assert "--only" in answer.json()["cure"]
+
+
+@pytest.mark.parametrize("chunked", [False, True])
+@pytest.mark.asyncio
+async def test_a_body_over_the_limit_is_refused_whole(tmp_path: Path, chunked: bool) -> None:
+    async with rigged(tmp_path, body_bytes=1000) as rig:
+        answer = await rig.client.post(LINES, content=_pieces(b"good 1\n" * 200) if chunked else b"good 1\n" * 200)
+        assert answer.status_code == 413
+        assert answer.json()["code"] == "too-large"
+        assert answer.headers["connection"] == "close"
+        assert rig.log.appends == 0
+        assert (await rig.client.post(LINES, content=b"x" * 900)).status_code == 200
+
+
+async def _pieces(content: bytes) -> AsyncIterator[bytes]:
+    for start in range(0, len(content), 100):
+        yield content[start : start + 100]
+
+
+@pytest.mark.asyncio
+async def test_a_compressed_body_is_refused_before_it_is_read(rig: Rig) -> None:
+    answer = await rig.client.post(LINES, content=b"\x1f\x8b", headers={"content-encoding": "gzip"})
+    assert (answer.status_code, answer.json()["code"]) == (415, "wrong-media-type")
+    assert rig.log.appends == 0
+
+
+@pytest.mark.asyncio
+async def test_a_body_too_long_for_memory_is_taken_in_from_a_file(rig: Rig) -> None:
+    many = LISTED // 10
+    content = b"".join(b"good %d %s\n" % (number, b"x" * 20_000) for number in range(many))
+    receipt = (await rig.client.post(LINES, content=_pieces_of(content, 65536))).json()
+    assert receipt["size_bytes"] == len(content) > 1024 * 1024
+    assert receipt["accepted"] == many
+
+
+async def _pieces_of(content: bytes, size: int) -> AsyncIterator[bytes]:
+    for start in range(0, len(content), size):
+        yield content[start : start + size]
+
+
+@pytest.mark.asyncio
+async def test_a_disk_that_takes_no_more_is_our_own_trouble(rig: Rig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "gone"))
+    answer = await rig.client.post(LINES, content=b"x" * (2 * 1024 * 1024))
+    assert (answer.status_code, answer.json()["code"]) == (503, "engine-unavailable")
+    assert rig.log.appends == 0
+
+
+@pytest.mark.asyncio
+async def test_a_trace_context_goes_on_with_the_events(rig: Rig) -> None:
+    parent = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
+    await rig.client.post(LINES, content=b"good 1", headers={"traceparent": parent})
+    await rig.client.post(LINES, content=b"good 2", headers={"traceparent": "9990000018"})
+    assert {decode(record.value).traceparent for record in rig.log.all(EVENTS)} == {parent, ""}
+
+
+@pytest.mark.asyncio
+async def test_a_receipt_just_given_is_found_although_its_projection_is_behind(rig: Rig) -> None:
+    given = (await rig.client.post(LINES, content=b"good 1\nbad 2")).json()
+    asking = asyncio.create_task(rig.client.get(f"/intake/receipts/{given['id']}"))
+    await asyncio.sleep(0)
+    assert not asking.done()
+    await rig.settle()
+    found = await asking
+    assert found.status_code == 200
+    assert found.json() == given
+
+
+@pytest.mark.parametrize("receipt", ["00000000-0000-5000-8000-000000000000", "x", "..%2f..%2fetc"])
+@pytest.mark.asyncio
+async def test_a_receipt_nobody_gave_is_not_found(rig: Rig, receipt: str) -> None:
+    answer = await rig.client.get(f"/intake/receipts/{receipt}")
+    assert answer.status_code == 404
+    assert answer.json()["code"] in ("not-found", "http")
+
+
+@pytest.mark.asyncio
+async def test_a_long_arrivals_receipt_is_given_whole(rig: Rig) -> None:
+    many = LISTED + 500
+    given = (await rig.client.post(LINES, content=b"".join(b"good %d\n" % number for number in range(many)))).json()
+    await rig.settle()
+    found = (await rig.client.get(f"/intake/receipts/{given['id']}")).json()
+    assert found["accepted"] == many
+    assert len(set(found["events"])) == many
+
+
+@pytest.mark.asyncio
+async def test_doors_are_counted_by_route(rig: Rig) -> None:
+    await rig.client.post(LINES, content=b"good 1")
+    await rig.client.post("/intake/9990000018", content=b"good 1")
+    text = (await rig.client.get("/metrics")).text
+    assert 'route="/intake/{source}",status="200"' in text
+    assert 'route="/intake/{source}",status="404"' in text
+    assert "9990000018" not in text
+
+
+def test_one_byte_at_a_time_is_cut_off_and_nothing_taken_in(tmp_path: Path) -> None:
+    answer, appended = _trickled(tmp_path, b"Content-Length: 100\r\n\r\ngo")
+    head, _, body = answer.partition(b"\r\n\r\n")
+    assert head.startswith(b"HTTP/1.1 408 ")
+    assert json.loads(body)["code"] == "too-slow"
+    assert appended == 0
+
+
+def test_a_sender_that_leaves_in_the_middle_leaves_nothing(tmp_path: Path) -> None:
+    rig = Rig(tmp_path)
+    with served(rig.app) as url, connect(url) as connection:
+        connection.sendall(_HEAD + b"Content-Length: 100\r\n\r\ngood 1")
+    assert rig.log.appends == 0
+
+
+_HEAD = b"POST /intake/lines HTTP/1.1\r\nHost: x\r\n"
+
+
+def _trickled(folder: Path, begun: bytes) -> tuple[bytes, int]:
+    rig: Any = Rig(folder, patience=timedelta(milliseconds=200))
+    with served(rig.app) as url, connect(url) as connection:
+        connection.sendall(_HEAD + begun)
+        return everything_from(connection), rig.log.appends
