@@ -16,7 +16,7 @@ import orjson
 from adapters.translator import Arrival
 from schemas.catalogue import EventType
 from schemas.errors import InvalidValue
-from schemas.event import PAYLOAD_TYPE, SCHEMA_URN, Event, Precision, Sensitivity, event_id, instant
+from schemas.event import PAYLOAD_TYPE, SCHEMA_URN, Event, Precision, Sensitivity, event_id, instant, strictest
 from schemas.fhir import faults_in
 from schemas.identifiers import RecordKey
 from schemas.resources.bundle import Resource, collection, write
@@ -59,9 +59,6 @@ def content_hash(content: bytes) -> bytes:
     return hashlib.sha256(content).digest()
 
 
-_GUARD = (Sensitivity.NORMAL, Sensitivity.RESTRICTED, Sensitivity.VERY_RESTRICTED)
-
-
 def compose(statement: Statement, origin: Origin) -> Event:
     """The event that says ``statement``.
 
@@ -87,7 +84,7 @@ def compose(statement: Statement, origin: Origin) -> Event:
         dataschema=SCHEMA_URN + row.name,
         datacontenttype=PAYLOAD_TYPE,
         data=msgspec.Raw(_payload(bundle)),
-        dataclassification=max(row.sensitivity, statement.sensitivity, key=_GUARD.index),
+        dataclassification=strictest((row.sensitivity, statement.sensitivity)),
         timeprecision=statement.precision,
         sequence=statement.sequence,
         correlationid=pseudonyms.conversation(source.id, statement.thread) if statement.thread else "",

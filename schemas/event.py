@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import uuid
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from enum import StrEnum
 from functools import lru_cache
@@ -34,6 +35,15 @@ class Sensitivity(StrEnum):
     NORMAL = "N"
     RESTRICTED = "R"
     VERY_RESTRICTED = "V"
+
+
+_STRICTNESS = tuple(Sensitivity)
+"""As they are declared: the least guarded first."""
+
+
+def strictest(labels: Iterable[Sensitivity]) -> Sensitivity:
+    """The most guarded of ``labels``; of none, `Sensitivity.NORMAL`."""
+    return max(labels, key=_STRICTNESS.index, default=Sensitivity.NORMAL)
 
 
 class Precision(StrEnum):

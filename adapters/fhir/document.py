@@ -16,7 +16,8 @@ from schemas.resources.bundle import write
 
 MOST_BYTES = 32 * 1024 * 1024
 """A document is read whole, into some ten times as much memory: what is larger is to be sent as several Bundles."""
-_MARK = b"\xef\xbb\xbf"
+MARK = b"\xef\xbb\xbf"
+"""A byte order mark in UTF-8."""
 
 
 def read(content: BinaryIO) -> bytes:
@@ -30,7 +31,7 @@ def read(content: BinaryIO) -> bytes:
 def parse(raw: bytes) -> dict[str, Any]:
     """The JSON object in ``raw``, which can be written again; decimals are ``Decimal``. Raises `Unreadable`."""
     try:
-        document = _DECODER.decode(raw.removeprefix(_MARK))
+        document = _DECODER.decode(raw.removeprefix(MARK))
     except (msgspec.DecodeError, UnicodeDecodeError):
         raise Unreadable("this is not JSON in UTF-8") from None
     except RecursionError:

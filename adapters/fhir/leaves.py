@@ -21,7 +21,8 @@ def leaves(document: Resource) -> Iterator[Field]:
     for path in list(_paths(document, ())):
         without = copy.deepcopy(document)
         _remove(without, path)
-        yield Field(root + "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in path), write(without))
+        name = root + "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in path)
+        yield Field(name.lstrip("."), write(without))
 
 
 def _paths(value: Any, so_far: tuple[Step, ...]) -> Iterator[tuple[Step, ...]]:

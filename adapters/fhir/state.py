@@ -18,7 +18,7 @@ from adapters.fhir.rules import IN_ERROR, KINDS, TIMES, WITHDRAWN, Kind, Rule, f
 from adapters.translator import Arrival
 from schemas.catalogue import EventType
 from schemas.errors import MissingIdentifier, Unsupported
-from schemas.event import Precision, Sensitivity, instant
+from schemas.event import Precision, Sensitivity, instant, strictest
 from schemas.resources.bundle import Resource, write
 
 _CONFIDENTIALITY = "http://terminology.hl7.org/CodeSystem/v3-Confidentiality"
@@ -29,7 +29,6 @@ _GUARDED = {
     "REDACTED": Sensitivity.VERY_RESTRICTED,
 }
 """Codes of ``meta.security`` to what they ask for: HL7 v3 Confidentiality, and the Personal Demographics Service's own."""
-_STRICTNESS = (Sensitivity.NORMAL, Sensitivity.RESTRICTED, Sensitivity.VERY_RESTRICTED)
 _VERSION_WIDTH = 12
 """Digits a numbered version is padded to, so that text order is number order."""
 _MODIFIERS = ("implicitRules", "modifierExtension")
@@ -165,7 +164,7 @@ def tell(said: Said, context: Iterable[Entry], reading: Reading) -> Told:
     """
     entry = said.entry
     whom = about(entry, reading)
-    _refuse_modifiers(entry.resource, whom.identity.patient)
+    refuse_modifiers(entry.resource, whom.identity.patient)
     is_patient = entry is whom.entry
     focus = whom.identity.patient if is_patient else said.build(entry, whom.reference, reading.entries)
     made = focus is not entry.resource and not is_patient
@@ -184,7 +183,7 @@ def tell(said: Said, context: Iterable[Entry], reading: Reading) -> Told:
         others=resources[2:],
         sequence=_sequence(entry.resource, reading.stamp),
         thread=_thread(entry, reading.entries),
-        sensitivity=max(map(_sensitivity, resources), key=_STRICTNESS.index),
+        sensitivity=strictest(map(sensitivity, resources)),
         urls=(
             "" if made else entry.url,
             *([] if is_patient else [whom.entry.url if whom.entry else ""]),
@@ -194,7 +193,8 @@ def tell(said: Said, context: Iterable[Entry], reading: Reading) -> Told:
     return Told(statement, (*whom.identity.flags, *flags))
 
 
-def _refuse_modifiers(*resources: Resource) -> None:
+def refuse_modifiers(*resources: Resource) -> None:
+    """Raises `Unsupported` when one of them says that it does not mean what it seems to."""
     for resource in resources:
         for element in _MODIFIERS:
             if element in resource:
@@ -258,7 +258,8 @@ def _thread(entry: Entry, entries: Entries) -> str:
     return ""
 
 
-def _sensitivity(resource: Resource) -> Sensitivity:
+def sensitivity(resource: Resource) -> Sensitivity:
+    """How guarded ``resource`` is by its own label."""
     labels = resource.get("meta", {}).get("security", ())
     codes = [label.get("code") for label in labels if label.get("system", _CONFIDENTIALITY) == _CONFIDENTIALITY]
-    return max((_GUARDED.get(code, Sensitivity.NORMAL) for code in codes), key=_STRICTNESS.index, default=Sensitivity.NORMAL)
+    return strictest(_GUARDED.get(code, Sensitivity.NORMAL) for code in codes)

@@ -1,0 +1,228 @@
+"""The translator of CloudEvents: events of our own types, posted by whoever can write them.
+
+An event is taken in when its type is one of the catalogue and its data a FHIR Bundle with the type's focus first and the
+Patient in it. Then it is made anew:
+
+* **Identity.** The sender's ``id`` is the natural key of the fact. Our own ``id``, ``subject`` and ``partitionkey`` are made
+  from it and from the Patient as for every other source, so nobody can claim another's. The same id with other content is
+  another version of the fact, and a withdrawal names what it withdraws by its id; versions are ordered by ``sequence``, else
+  by time.
+* **Times.** ``time`` says when it happened, ``timeprecision`` how exactly. Without ``time`` the time of arrival stands in,
+  flagged.
+* **Sensitivity.** ``dataclassification`` may raise what the type and the resources' own labels ask for, never lower it.
+
+Source: CloudEvents 1.0.2 §3; JSON Event Format §3 (structured), §4 (batch).
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import re
+from collections.abc import Iterator
+from typing import BinaryIO
+
+import msgspec
+
+from adapters.compose import Origin, Statement, compose, content_hash
+from adapters.fhir.document import MARK, parse, read
+from adapters.fhir.entries import wrong
+from adapters.fhir.identity import Identity, identity
+from adapters.fhir.leaves import leaves
+from adapters.fhir.moments import Moment, moment
+from adapters.fhir.state import refuse_modifiers, sensitivity
+from adapters.translator import Arrival, Field, Item, Rejection
+from schemas.catalogue import CATALOGUE, EventType
+from schemas.errors import InvalidValue, MissingIdentifier, RejectedInput, Unreadable, Unsupported
+from schemas.event import PAYLOAD_TYPE, Precision, Sensitivity, strictest
+from schemas.fhir import faults_in
+from schemas.resources.bundle import Resource
+
+VERSION = "cloudevents-1"
+"""Raised when the same event would make another: see `adapters.translator.Translator.version`."""
+_PAYLOAD_TYPES = frozenset({"", PAYLOAD_TYPE, "application/json"})
+_TIME = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(?:\.[0-9]+)?(?:Z|[+-][0-9]{2}:[0-9]{2})")
+"""RFC 3339 §5.6, with the letters in capitals as it recommends."""
+_TRACEPARENT = re.compile("[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
+"""W3C Trace Context §3.2."""
+_LONGEST = 200
+"""Characters of an id or a sequence: more is no name."""
+
+
+class _Sent(msgspec.Struct):
+    """What is read of an event. ``null`` is an attribute without a value (JSON Event Format §2.2)."""
+
+    specversion: str
+    id: str
+    source: str
+    type: str
+    time: str | None = None
+    timeprecision: Precision | None = None
+    dataclassification: Sensitivity | None = None
+    sequence: str | None = None
+    correlationid: str | None = None
+    traceparent: str | None = None
+    datacontenttype: str | None = None
+    data: msgspec.Raw = msgspec.Raw()
+    data_base64: str | None = None
+
+
+_EVENT = msgspec.json.Decoder(_Sent)
+_BATCH = msgspec.json.Decoder(list[msgspec.Raw])
+_NAMED = re.compile(r"`\$\.([a-z0-9_]+)`|field `([a-z0-9_]+)`")
+"""The attribute in a message of msgspec, as path or as missing field: nothing else of it may be repeated."""
+
+
+class CloudEventsTranslator:
+    """The translator of every source that sends CloudEvents in JSON, one or a batch (`adapters.translator.Translator`)."""
+
+    version = VERSION
+
+    def translate(self, content: BinaryIO, arrival: Arrival) -> Iterator[Item]:
+        """The items of ``content``, in order. Never raises on input."""
+        try:
+            raw = read(content)
+            events = _events(raw)
+        except RejectedInput as error:
+            yield Item("document", rejection=Rejection(error, b"", whole=True))
+            return
+        if events is None:
+            yield self._item("event", raw, arrival)
+            return
+        for number, event in enumerate(events, 1):
+            yield self._item(f"event {number}", bytes(event), arrival)
+
+    def fields(self, content: bytes) -> Iterator[Field]:
+        """The attributes and elements of the first event; empty when it cannot be read."""
+        try:
+            events = _events(content)
+            document = parse(bytes(events[0]) if events else content)
+        except RejectedInput:
+            return
+        yield from leaves(document)
+
+    def _item(self, position: str, raw: bytes, arrival: Arrival) -> Item:
+        try:
+            sent = _read(raw)
+            whom, statement, flags = _understood(sent, arrival)
+            trace = sent.traceparent or ""
+            circumstances = arrival._replace(traceparent=trace) if _TRACEPARENT.fullmatch(trace) else arrival
+            event = compose(statement, Origin(circumstances, content_hash(raw), self.version))
+            return Item(position, (event,), flags=(*whom.flags, *flags))
+        except RejectedInput as error:
+            return Item(position, rejection=Rejection(error, raw))
+
+
+def _events(raw: bytes) -> list[msgspec.Raw] | None:
+    """The events of a batch; ``None`` when it is one event. Raises `Unreadable`."""
+    text = raw.removeprefix(MARK).lstrip()
+    if not text.startswith(b"["):
+        return None
+    try:
+        return _BATCH.decode(text)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        raise Unreadable("this is not a batch of events in JSON") from None
+
+
+def _read(raw: bytes) -> _Sent:
+    """The attributes. Raises `Unreadable`, `InvalidValue`; the message names the attribute, never its value."""
+    try:
+        return _EVENT.decode(raw.removeprefix(MARK))
+    except msgspec.ValidationError as error:
+        found = _NAMED.search(str(error))
+        where = (found[1] or found[2]) if found else "event"
+        raise InvalidValue("an attribute of the event is missing or not of its kind", where=where) from None
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        raise Unreadable("this is not an event in JSON") from None
+
+
+def _understood(sent: _Sent, arrival: Arrival) -> tuple[Identity, Statement, tuple[str, ...]]:
+    """Whose event it is, what it states, and what deserves a look."""
+    row = _row(sent, arrival)
+    focus, patient, entries = _payload(sent, row)
+    whom = identity(patient, arrival)
+    refuse_modifiers(focus, patient)
+    happened, flags = _when(sent, arrival)
+    is_patient = focus is patient
+    others = [entry for entry in entries if entry["resource"] is not focus and entry["resource"] is not patient]
+    first = [_url(entries, focus)] if is_patient else [_url(entries, focus), _url(entries, patient)]
+    statement = Statement(
+        type=row,
+        record=whom.record,
+        natural_key=("cloudevent", sent.id),
+        happened_at=happened.at,
+        precision=sent.timeprecision or happened.precision,
+        focus=whom.patient if is_patient else focus,
+        patient=whom.patient,
+        others=tuple(entry["resource"] for entry in others),
+        sequence=sent.sequence or "",
+        thread=sent.correlationid or "",
+        sensitivity=strictest(
+            [sent.dataclassification or Sensitivity.NORMAL, *(sensitivity(one["resource"]) for one in entries)]
+        ),
+        urls=(*first, *(entry.get("fullUrl", "") for entry in others)),
+    )
+    return whom, statement, flags
+
+
+def _row(sent: _Sent, arrival: Arrival) -> EventType:
+    """The event's type in the catalogue. Raises `Unsupported`, `InvalidValue`."""
+    if sent.specversion != "1.0":
+        raise Unsupported("only version 1.0 of CloudEvents is read", where="specversion")
+    if sent.source != arrival.source.urn:
+        raise InvalidValue("the event is another source's", where="source")
+    for name, value in (("id", sent.id), ("sequence", sent.sequence)):
+        if value is not None and not 0 < len(value) <= _LONGEST:
+            raise InvalidValue(f"it has from 1 to {_LONGEST} characters", where=name)
+    if sent.type not in CATALOGUE:
+        raise Unsupported("the catalogue has no event type of this name", where="type")
+    if (sent.datacontenttype or "").partition(";")[0].strip().lower() not in _PAYLOAD_TYPES:
+        raise Unsupported(f"the data of an event is {PAYLOAD_TYPE}", where="datacontenttype")
+    return CATALOGUE[sent.type]
+
+
+def _payload(sent: _Sent, row: EventType) -> tuple[Resource, Resource, list[Resource]]:
+    """The focus, the Patient, and all entries. Raises what says why the data is no payload of this type."""
+    bundle = parse(_data(sent))
+    if bundle.get("resourceType") != "Bundle" or bundle.get("type") != "collection":
+        raise InvalidValue("the data of an event is a FHIR Bundle of type collection", where="data")
+    faults = faults_in(bundle)
+    if faults:
+        raise wrong(faults[0])
+    entries: list[Resource] = bundle.get("entry", [])
+    if not entries or any("resource" not in entry for entry in entries):
+        raise InvalidValue("every entry has a resource, the first one the focus", where="data.entry")
+    focus: Resource = entries[0]["resource"]
+    if row.focus not in (focus["resourceType"], "Resource"):
+        raise InvalidValue(f"the focus of this type is a {row.focus}", where="data.entry[0].resource")
+    patients = [entry["resource"] for entry in entries if entry["resource"]["resourceType"] == "Patient"]
+    if len(patients) != 1:
+        raise MissingIdentifier("the one Patient it is about is not among the entries", where="data.entry")
+    return focus, patients[0], entries
+
+
+def _data(sent: _Sent) -> bytes:
+    """The data as JSON. Raises `Unsupported`, `Unreadable`."""
+    if sent.data_base64:
+        try:
+            return base64.b64decode(sent.data_base64, validate=True)
+        except (binascii.Error, ValueError):
+            raise Unreadable("this is not base64", where="data_base64") from None
+    if not bytes(sent.data):
+        raise Unsupported("an event without data says nothing here", where="data")
+    return bytes(sent.data)
+
+
+def _when(sent: _Sent, arrival: Arrival) -> tuple[Moment, tuple[str, ...]]:
+    if not sent.time:
+        return Moment(arrival.received_at, Precision.SECOND), ("time-of-arrival at time",)
+    try:
+        if _TIME.fullmatch(sent.time):
+            return moment(sent.time), ()
+    except ValueError:
+        pass
+    raise InvalidValue("this is not a time as RFC 3339 writes it", where="time")
+
+
+def _url(entries: list[Resource], resource: Resource) -> str:
+    return next((str(entry.get("fullUrl", "")) for entry in entries if entry["resource"] is resource), "")
