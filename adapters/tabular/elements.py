@@ -6,6 +6,7 @@ Source: FHIR R4 resource definitions, by way of `schemas.fhir.definitions`.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import cache
 from typing import Any
 
 from adapters.tabular.document import Node, instead
@@ -16,7 +17,15 @@ _REFERENCE = "#/$defs/"
 
 def check_elements(node: Node, kind: str, target: str) -> None:
     """Raises `MappingError` when the template at ``node`` of a ``kind`` names an element, or nests lists, as FHIR does not."""
+    if kind not in _resources():
+        raise node.fault(f"there is no resource {kind}, or no place for it here", instead(kind, _resources()))
     _check(node, {"$ref": _REFERENCE + kind}, target)
+
+
+@cache
+def _resources() -> list[str]:
+    """The types of resource that an event may hold."""
+    return sorted(name for name, rule in definitions().items() if "resourceType" in rule.get("properties", ()))
 
 
 def _check(node: Node, rule: Mapping[str, Any], target: str) -> None:

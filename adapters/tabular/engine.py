@@ -24,7 +24,7 @@ from schemas.errors import InvalidValue
 
 CHARACTERS_MOST = 2000
 """Of one expression. The engine walks a chain of 20,000 operators until its stack ends, and the process with it."""
-TIME_MOST_MS = 2000
+TIME_MOST_MS = 1000
 """Of one evaluation, which takes about 0.05: long enough that a busy machine rejects no row, short enough to stop a loop."""
 DEPTH_MOST = 400
 """Nested steps of one evaluation; the engine's own stack ends somewhat later."""
@@ -70,8 +70,8 @@ _SYNTAX = {
 }
 
 _EVALUATION = {
-    "TIMEOUT": f"the expression took longer than {TIME_MOST_MS / 1000:.0f} s",
-    "STACK_OVERFLOW": "the expression nests or calls itself too deeply",
+    "TIMEOUT": f"keeps the expression busy for more than {TIME_MOST_MS} ms",
+    "STACK_OVERFLOW": "leads the expression too deep",
     "D3030": "cannot be read as a number",
     "D1001": "gives a number out of range",
     "D3141": "does not hold what the mapping demands of it",
@@ -82,7 +82,7 @@ _EVALUATION = {
     "T2009": "is compared with a value of another kind",
     "T2010": "is compared with a value that has no order",
 }
-"""What the commonest codes of an evaluation mean for the column read; for any other the code itself is said."""
+"""What the commonest codes of an evaluation say of the value read; for any other the code itself is said."""
 
 
 def check_syntax(expression: str) -> None:
@@ -117,7 +117,7 @@ class Expressions:
         try:
             found: dict[str, Any] = self._expression().evaluate(row)
         except jsonata.JsonataError as wrong:
-            said = _EVALUATION.get(wrong.code, f"the expression fails on it (JSONata {wrong.code})")
+            said = _EVALUATION.get(wrong.code, f"makes the expression fail (JSONata {wrong.code})")
             raise InvalidValue(_compiled.fault or said) from None
         except (ValueError, OverflowError):
             raise InvalidValue("holds a number or a character that no expression can read") from None

@@ -6,11 +6,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from adapters.tabular.document import Node, nearest
+from adapters.tabular.document import Node
 from adapters.tabular.elements import check_elements
 from adapters.tabular.example import event_type
 from adapters.tabular.leaf import Leaf, Part, Scope
-from adapters.tabular.leaves import Known, Leaves, unknown_column
+from adapters.tabular.leaves import Known, Leaves, is_slip, unknown_column
 from adapters.tabular.shape import resource
 from schemas.catalogue import EventType
 from schemas.event import Sensitivity
@@ -102,8 +102,8 @@ class Entries:
             return name
         if self._known.closed:
             raise node.fault(f'the column "{name}" is not declared', unknown_column(name, self._known))
-        if nearest(name, self._known.columns):
-            raise node.fault(f'no other line names a column "{name}"', unknown_column(name, self._known))
+        if self._known.tested or is_slip(name, self._known.columns):
+            raise node.fault(f'no test and no other line names a column "{name}"', unknown_column(name, self._known))
         return name
 
     def _optional(self, keys: dict[str, Node], key: str, kind: EventType) -> Value | None:

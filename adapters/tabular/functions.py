@@ -224,6 +224,7 @@ JSONATA = frozenset(
         "merge",
         "min",
         "not",
+        "number",
         "pad",
         "parseInteger",
         "power",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, NamedTuple
 
 from schemas.errors import RejectedInput
@@ -20,6 +20,12 @@ BLANK: tuple[Any, ...] = (None, "", [], {})
 def trim(cell: Any) -> Any:
     """A cell without the white space around it."""
     return cell.strip() if isinstance(cell, str) else cell
+
+
+def named(columns: Iterable[str]) -> str:
+    """``column "A"``, or ``columns "A" and "B"``: where a fault is, in a message."""
+    quoted = [f'"{column}"' for column in columns]
+    return f"column{'s' * (len(quoted) > 1)} {' and '.join(quoted)}"
 
 
 class Layout(NamedTuple):

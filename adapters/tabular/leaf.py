@@ -12,6 +12,7 @@ from typing import Any
 from adapters.tabular.document import Node
 from adapters.tabular.engine import Expressions
 from adapters.tabular.functions import Function
+from adapters.tabular.layout import named
 from adapters.tabular.shortcut import Run, shortcut
 from adapters.tabular.tokens import names, tokens
 from schemas.errors import InvalidValue
@@ -44,8 +45,7 @@ class Leaf:
 
     def fault(self, reason: str, where: str) -> InvalidValue:
         """The error that says ``reason`` about the columns this leaf reads; ``where`` is the row."""
-        named = " and ".join(f'"{column}"' for column in sorted(self.columns))
-        columns = f", column{'s' * (len(self.columns) > 1)} {named}" if named else ""
+        columns = f", {named(sorted(self.columns))}" if self.columns else ""
         return InvalidValue(f"the value {reason} (for {self.target}, line {self.line} of the mapping)", where=where + columns)
 
 

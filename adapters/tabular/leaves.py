@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import difflib
+import re
+from collections.abc import Iterable
 from typing import NamedTuple
 
 from adapters.tabular.document import Node, instead
@@ -20,6 +23,8 @@ class Known(NamedTuple):
     columns: frozenset[str]
     closed: bool
     """They are all declared (``columns``, ``optional``): any other name is a slip."""
+    tested: bool = False
+    """Some row of a test shows what columns there are."""
 
 
 class Leaves:
@@ -110,6 +115,15 @@ class Leaves:
 
 _JSONATA_CURE = "A column with a space in its name stands in backticks, a text in quotes: https://docs.jsonata.org."
 _NO_CODES = "Add it under `codes:`."
+
+
+def is_slip(name: str, known: Iterable[str]) -> bool:
+    """Whether ``name`` looks like a misspelling of one of ``known``. ``Adult 2`` is none of ``Adult 1``."""
+    likely = [other for other in known if _DIGITS.findall(other) == _DIGITS.findall(name)]
+    return bool(difflib.get_close_matches(name.casefold(), [other.casefold() for other in likely], n=1, cutoff=0.85))
+
+
+_DIGITS = re.compile("[0-9]+")
 
 
 def unknown_column(name: str, known: Known) -> str:

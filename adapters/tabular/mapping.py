@@ -147,7 +147,7 @@ class _Loader:
         read = [self._keys[key] for key in ("each", "patient", *SHARED) if key in self._keys]
         rows = {name for node in self._list("tests") for name in columns_named(node)}
         own = {*self._record, self._number} - {""}
-        return Known(frozenset(own | declared | rows | _read_in(read)), closed=False)
+        return Known(frozenset(own | declared | rows | _read_in(read)), closed=False, tested=bool(rows))
 
     def _layout(self, each: Iterable[Entry]) -> Layout:
         columns = {*self._record, self._number}
@@ -191,13 +191,16 @@ def _code_map(name: str, node: Node) -> dict[str, Any]:
     return found
 
 
+_NO_EXPRESSIONS = ("key", "record", "event", "fact", "resourceType")
+
+
 def _read_in(nodes: list[Node]) -> set[str]:
     """Every column that an expression under ``nodes`` reads; a ``key`` is what is to be checked against them."""
     found: set[str] = set()
     while nodes:
         here = nodes.pop()
         if isinstance(here.value, dict):
-            nodes.extend(entry for name, entry in here.value.items() if name not in ("key", "event", "fact", "resourceType"))
+            nodes.extend(entry for name, entry in here.value.items() if name not in _NO_EXPRESSIONS)
         elif isinstance(here.value, list):
             nodes.extend(here.value)
         elif isinstance(here.value, str):

@@ -53,7 +53,7 @@ def _read(content: bytes, asked: dict[str, Any]) -> tuple[dict[str, Any], list[b
         return {"refused": "damaged"}, []
     if len(filled) != 1:
         return {"refused": "several sheets" if filled else "empty"}, []
-    return _rows(*filled[0], asked["cells"])
+    return _rows(*filled[0], asked)
 
 
 def _visible(workbook: Any, calamine: Any) -> list[str]:
@@ -61,9 +61,11 @@ def _visible(workbook: Any, calamine: Any) -> list[str]:
     return [sheet.name for sheet in workbook.sheets_metadata if (sheet.visible, sheet.typ) == shown]
 
 
-def _rows(name: str, sheet: Any, cells_most: int) -> tuple[dict[str, Any], list[bytes]]:
+def _rows(name: str, sheet: Any, asked: dict[str, Any]) -> tuple[dict[str, Any], list[bytes]]:
     height, width = sheet.end[0] + 1, sheet.end[1] + 1 - sheet.start[1]
-    if height * width > cells_most:
+    if height >= asked["full"]:
+        return {"refused": "full"}, []
+    if height * width > asked["cells"]:
         return {"refused": "too many cells"}, []
     lines, size = [], 0
     for row in sheet.iter_rows():
@@ -72,7 +74,7 @@ def _rows(name: str, sheet: Any, cells_most: int) -> tuple[dict[str, Any], list[
         if size > TEXT_BYTES_MOST:
             return {"refused": "too much text"}, []
         lines.append(line)
-    return {"sheet": name, "rows": height, "column": sheet.start[1]}, lines
+    return {"sheet": name, "column": sheet.start[1]}, lines
 
 
 def _number(value: float) -> str:

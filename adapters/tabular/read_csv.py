@@ -171,6 +171,8 @@ def _walk(reader: Reader, taken: list[str], found: Columns) -> None:
         except csv.Error as wrong:
             if "unexpected end" in str(wrong):
                 raise Unreadable("the file ends within a quoted cell", cure=_CUT) from None
+            if "field larger" in str(wrong) and len(taken) > 1:
+                raise TooLarge("a quoted cell runs on over many lines", cure=_QUOTE) from None
             rows, cells, last = rows + 1, found.least, taken[-1]
             taken.clear()
         else:

@@ -22,7 +22,7 @@ import orjson
 from adapters.tabular.archive import Archive, check_archive
 from adapters.tabular.columns import Columns, cells_of, columns, refuse_unnamed, unnamed
 from adapters.tabular.failed import Cells, failed_cells
-from adapters.tabular.layout import Layout, Row, Rows
+from adapters.tabular.layout import Layout, Row, Rows, named
 from adapters.tabular.limits import (
     SHEET_BYTES_MOST,
     SHEET_CELLS_MOST,
@@ -56,6 +56,10 @@ _REFUSALS: dict[str, RejectedInput] = {
         cure="Name the one to read in the mapping (`sheet: …`), or hide or delete the others.",
     ),
     "empty": Unreadable("the workbook is empty", cure="Check how the file was made and sent, then send it again whole."),
+    "full": TooLarge(
+        "the sheet is full to the last row of its format, so what came after it is lost",
+        cure="Send it as CSV, or in several sheets.",
+    ),
     "too many cells": TooLarge(
         f"the sheet has more than {SHEET_CELLS_MOST:,} cells", cure="Send it as CSV, which has no such limit."
     ),
@@ -67,7 +71,6 @@ class _Sheet(NamedTuple):
     """A sheet that was opened."""
 
     name: str
-    rows: int
     column: int
     """Of the first column used, from 0."""
     lines: bytes
@@ -91,12 +94,7 @@ def read_sheet(content: BinaryIO, layout: Layout) -> Rows:
     whole = content.read()
     if archive is None and _ENCRYPTED_PACKAGE in whole:
         raise _again(_REFUSALS["encrypted"])
-    sheet = _open(whole, layout.sheet)
-    if sheet.rows >= SHEET_ROWS_FULL[_format(archive)]:
-        raise TooLarge(
-            "the sheet is full to the last row of its format, so what came after it is lost",
-            cure="Send it as CSV, or in several sheets.",
-        )
+    sheet = _open(whole, layout.sheet, SHEET_ROWS_FULL[_format(archive)])
     return _table(sheet, failed_cells(archive, sheet.name) if archive else set(), layout)
 
 
@@ -111,8 +109,14 @@ def _again(refusal: RejectedInput) -> RejectedInput:
     return type(refusal)(refusal.message, cure=refusal.cure)
 
 
-def _open(whole: bytes, sheet: str) -> _Sheet:
-    asked = {"sheet": sheet, "memory": SHEET_MEMORY_MOST, "seconds": SHEET_SECONDS_MOST, "cells": SHEET_CELLS_MOST}
+def _open(whole: bytes, sheet: str, full: int) -> _Sheet:
+    asked = {
+        "sheet": sheet,
+        "full": full,
+        "memory": SHEET_MEMORY_MOST,
+        "seconds": SHEET_SECONDS_MOST,
+        "cells": SHEET_CELLS_MOST,
+    }
     try:
         # This package's own program, by its full path, without a shell; no word of the arguments comes from outside.
         done = subprocess.run(  # noqa: S603  # nosec B603
@@ -131,7 +135,7 @@ def _open(whole: bytes, sheet: str) -> _Sheet:
     found: dict[str, Any] = orjson.loads(told)
     if "refused" in found:
         raise _again(_REFUSALS[found["refused"]])
-    return _Sheet(found["sheet"], found["rows"], found["column"], lines)
+    return _Sheet(found["sheet"], found["column"], lines)
 
 
 def _table(sheet: _Sheet, failed: Cells, layout: Layout) -> Rows:
@@ -174,10 +178,10 @@ def _rows(sheet: _Sheet, header_at: int, header: Sequence[str], found: Columns, 
 
 def _failed(places: dict[str, int], failed: Cells, row: int, first: int, where: str) -> RejectedInput | None:
     """The fault of a row with a failed formula in a column the mapping reads."""
-    named = [f'"{name}"' for name, place in places.items() if (row, place + first) in failed]
-    if not named:
+    columns = [name for name, place in places.items() if (row, place + first) in failed]
+    if not columns:
         return None
-    return InvalidValue("a formula failed, so that the cell holds no value", where=f"{where}, column {' and '.join(named)}")
+    return InvalidValue("a formula failed, so that the cell holds no value", where=f"{where}, {named(columns)}")
 
 
 def as_csv(header: Sequence[str], row: Sequence[str], delimiter: str) -> bytes:

@@ -70,6 +70,7 @@ def scaffold(sample: bytes, name: str, source_id: str) -> str:
     Raises `RejectedInput` when the sample cannot be read, `InvalidRequest` when it has no column.
     """
     kind = _kind(sample)
+    sample = _whole_lines(sample) if kind in ("csv", "ndjson") else sample
     columns = [column for column in _columns(sample, kind) if "`" not in column][:COLUMNS_MOST]
     if not columns:
         raise InvalidRequest("the sample names no column", where=name)
@@ -86,6 +87,12 @@ def _kind(sample: bytes) -> str:
     if start.startswith(b"{"):
         return "ndjson" if b"\n" in start.strip() and start.partition(b"\n")[0].rstrip().endswith(b"}") else "json"
     return "form" if b"=" in start and b"\n" not in start.strip() and b"," not in start else "csv"
+
+
+def _whole_lines(sample: bytes) -> bytes:
+    """The sample up to its last line end: a part of a larger file is cut anywhere."""
+    lines = sample[: sample.rfind(b"\n") + 1]
+    return lines if lines.count(b"\n") > 1 else sample
 
 
 def _first(sample: bytes, kind: str) -> Row | None:

@@ -20,7 +20,7 @@ from adapters.tabular.dates import ImpossibleError
 from adapters.tabular.entry import Entry, Value
 from adapters.tabular.explain import fields_of
 from adapters.tabular.functions import text_of
-from adapters.tabular.layout import FLAT, Row
+from adapters.tabular.layout import FLAT, Row, named
 from adapters.tabular.leaf import Part, Scope
 from adapters.tabular.mapping import Mapping
 from adapters.tabular.read import read
@@ -67,10 +67,10 @@ class TabularTranslator:
         """The fields of the first row in ``content``; none when it cannot be read."""
         try:
             rows = read(io.BytesIO(content), self._mapping.layout._replace(wanted=None))
-            first = next((row for row in rows if not row.blank and not row.fault), None)
+            first = next(iter(rows), None)
         except RejectedInput:
             return
-        if first:
+        if first and not first.fault:
             yield from fields_of(first, self._mapping.layout)
 
 
@@ -141,8 +141,7 @@ class _Speaker:
             raise mapping.conditions.blame(row.cells, error, row.position) from None
         if not wanted and mapping.rejects_unmatched:
             columns = sorted(frozenset[str]().union(*(leaf.columns for leaf in mapping.conditions.leaves)))
-            named = " and ".join(f'"{column}"' for column in columns)
-            raise InvalidValue("the row is of no kind that the mapping knows", where=f"{row.position}, column {named}")
+            raise InvalidValue("the row is of no kind that the mapping knows", where=f"{row.position}, {named(columns)}")
         return wanted
 
     def _whose(self, row: Row) -> tuple[_Person, Resource]:
@@ -170,8 +169,7 @@ class _Speaker:
         if number:
             return _Person(pseudonyms.record_by_number(source.id, number), identifiers, flags)
         columns = [*self._mapping.record, *([self._mapping.nhs_number] if self._mapping.nhs_number else [])]
-        named = " and ".join(f'"{column}"' for column in columns)
-        raise MissingIdentifier("nothing says whose record the row is", where=f"{row.position}, column {named}")
+        raise MissingIdentifier("nothing says whose record the row is", where=f"{row.position}, {named(columns)}")
 
     def _number(self, row: Row) -> tuple[NhsNumber | None, list[Resource], tuple[str, ...]]:
         """A number that cannot be one is kept as it was sent, flagged, and never linked on."""
@@ -281,10 +279,9 @@ def _joined(row: Row, columns: tuple[str, ...]) -> LocalId | None:
 def _natural_key(entry: Entry, scope: Scope, row: Row) -> list[str]:
     texts = [text if isinstance(text, str) else text_of(text) for text in [part.value(scope) for part in entry.key]]
     if not any(texts):
-        columns = " and ".join(f'"{part.column}"' for part in entry.key if part.column)
-        raise InvalidValue(
-            f"nothing names the fact of {entry.type.name}", where=f"{row.position}, column {columns or 'of the key'}"
-        )
+        columns = [part.column for part in entry.key if part.column]
+        where = f"{row.position}, {named(columns)}" if columns else row.position
+        raise InvalidValue(f"nothing names the fact of {entry.type.name}", where=where)
     return texts
 
 
