@@ -146,7 +146,7 @@ def _call(http: str, path: str, body: bytes | None, media_type: str | None) -> d
     headers = {"Content-Type": media_type} if media_type else {}
     request = urllib.request.Request(f"http://{http}{path}", data=body, headers=headers)
     try:
-        with urllib.request.urlopen(request, timeout=DEADLINE_S) as answer:  # noqa: S310
+        with urllib.request.urlopen(request, timeout=DEADLINE_S) as answer:  # noqa: S310 # nosec B310
             found: dict[str, Any] = json.loads(answer.read())
             return found
     except urllib.error.HTTPError as refused:

@@ -51,7 +51,7 @@ class Backbone:
         self.http = httpx2.Client(base_url=f"http://127.0.0.1:{self.http_port}", timeout=30)
 
     def command(self, *arguments: str) -> list[str]:
-        return [sys.executable, "-m", "gateway.cli", *arguments, "--config", str(self.folder / "backbone.toml")]
+        return [sys.executable, "-m", "gateway.cli", "--config", str(self.folder / "backbone.toml"), *arguments]
 
     def run(self, *arguments: str, text: str = "") -> subprocess.CompletedProcess[str]:
         """A command beside the server."""
