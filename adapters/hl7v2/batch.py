@@ -50,7 +50,7 @@ def messages(content: BinaryIO) -> Iterator[bytes]:
 
 def _is_single(content: bytes) -> bool:
     """Whether it is surely one message: what comes off a wire, told without looking at every byte."""
-    return content.startswith(_MSH) and content.find(_MSH, 1) < 0 and not any(end in content for end in _ENVELOPES.values())
+    return content.startswith(_MSH) and content.find(_MSH, 1) < 0 and b"BTS" not in content and b"FTS" not in content
 
 
 def _pieces(content: BinaryIO) -> Iterator[bytes]:

@@ -1,9 +1,6 @@
-"""Who a message is about, remembered for the messages that follow.
+"""Who a message is about, read once for all the messages that say it in the same words.
 
-Messages are "fully populated": all that is sent during a stay repeats the person in the same words, often within seconds. Those
-words are read once. What is remembered is a function of them alone, is never changed, stays in memory and is soon forgotten.
-
-Source: HSCIC ITK HL7 V2 Message Specifications (fully populated messages).
+Source: HSCIC ITK HL7 V2 Message Specifications (PID, PD1, NK1, ZU1).
 """
 
 from __future__ import annotations
@@ -17,8 +14,6 @@ from adapters.hl7v2.reading import Reading
 from schemas.identifiers import RecordKey
 from schemas.resources.bundle import Resource
 
-REMEMBERED = 1024
-"""People at a time: those that a large hospital's messages are about within an hour; some 10 MB."""
 _SEGMENTS = frozenset({"PID", "PD1", "NK1", "ZU1"})
 """All that is read of a person."""
 
@@ -28,8 +23,6 @@ class Person(NamedTuple):
 
     record: RecordKey
     patient: Resource
-    flags: tuple[str, ...]
-    """What was odd about it."""
 
 
 def person(pid: Segment, reading: Reading) -> Person:
@@ -37,22 +30,14 @@ def person(pid: Segment, reading: Reading) -> Person:
 
     Raises `MissingIdentifier` when it names nobody.
     """
-    message, known = reading.message, reading.site.people
+    message = reading.message
     if not message.alone("PID"):
         return _read(pid, reading)
     words = (message.syntax, reading.latest, *[line for line in message.lines if line[:3] in _SEGMENTS])
-    found = known.get(words)
-    if found is None:
-        if len(known) >= REMEMBERED:
-            known.clear()
-        found = known[words] = _read(pid, reading)
-    elif found.flags:
-        reading.flags += found.flags
-    return found._replace(patient=dict(found.patient))
+    record, shown = reading.site.people.recall(words, reading.flags, lambda: _read(pid, reading))
+    return Person(record, dict(shown))
 
 
 def _read(pid: Segment, reading: Reading) -> Person:
-    before = len(reading.flags)
     named = identity(pid, reading)
-    shown = patient(pid, named.identifiers, reading)
-    return Person(named.record, shown, tuple(reading.flags[before:]))
+    return Person(named.record, patient(pid, named.identifiers, reading))

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable
 from functools import lru_cache
 from typing import Any
 
 from adapters.hl7v2.datatypes import components
+from adapters.hl7v2.memory import Memory
 from adapters.hl7v2.syntax import Syntax
 from schemas.pseudonyms import Pseudonyms
 from schemas.resources.bundle import Resource
@@ -22,13 +22,15 @@ _FACILITY, _DESCRIPTION = 3, 8
 class Site:
     """One source. What it hands out is shared and never changed."""
 
-    __slots__ = ("_locations", "people", "provider", "pseudonyms", "source", "visits")
+    __slots__ = ("_locations", "people", "provider", "pseudonyms", "source", "stays", "visits")
 
     def __init__(self, source: Source, pseudonyms: Pseudonyms) -> None:
         self.source = source
         self.pseudonyms = pseudonyms
-        self.people: dict[tuple[Hashable, ...], Any] = {}
-        """What `adapters.hl7v2.people` remembers."""
+        self.people: Memory[Any] = Memory()
+        """Of `adapters.hl7v2.people`."""
+        self.stays: Memory[Any] = Memory()
+        """Of `adapters.hl7v2.visit`."""
         self.provider: Resource = service_provider(source)
         self.visits = f"{source.urn}:visit"
         """System of its visit numbers."""

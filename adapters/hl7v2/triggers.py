@@ -35,7 +35,7 @@ class Fact(NamedTuple):
     name: str
     """Part of its natural key: it may never change."""
     words: str = ""
-    """What people call it."""
+    """What people call it. A projection knows a movement by them (`consumers.timeline.stray`), so they may not change."""
     repeats: bool = False
     """Several times in a visit: its time is part of its name."""
     snapshot: bool = False

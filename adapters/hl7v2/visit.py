@@ -57,31 +57,54 @@ class Visit(NamedTuple):
     """The Encounter as PV1 and PV2 show it, with the status that follows from them."""
 
 
+class _Place(NamedTuple):
+    """What a stay shows of where, with whom and why: few fields change between the messages of a stay, and hardly these."""
+
+    kind: str
+    """Its class."""
+    parts: Resource
+    """Of the Encounter."""
+    gone: list[str]
+    """What is deleted of it."""
+
+
 def visit(record: RecordKey, reading: Reading) -> Visit | None:
     """The stay that the message shows, or ``None`` when it has no PV1."""
-    pv1 = reading.message.segment("PV1")
+    message = reading.message
+    pv1, reason = message.segment("PV1"), message.segment("PV2").fields[3]
     if not pv1:
         return None
+    fields = pv1.fields
+    words = (pv1.syntax, reason, fields[36], fields[37], *fields[2:18])
+    place: _Place = reading.site.stays.recall(words, reading.flags, lambda: _place(pv1, reason, reading))
     admitted, discharged = _period(pv1, reading)
-    number = pv1.text(19) or reading.message.segment("PID").text(18)
-    kind = PATIENT_CLASSES.get(pv1.text(2).upper(), "UNK")
-    stay: Resource = {"resourceType": "Encounter", "status": _status(kind, admitted, discharged), "class": CLASSES[kind]}
+    number = pv1.text(19) or message.segment("PID").text(18)
+    stay: Resource = {"resourceType": "Encounter"}
     if number:
         stay["identifier"] = [visit_identifier(reading.site.visits, number)]
+    stay["status"] = _status(place.kind, admitted, discharged)
     stay["subject"] = patient_reference(record)
-    gone: list[str] = []
-    _add_places(stay, gone, pv1, reading)
-    _add_people(stay, gone, pv1)
-    _add_codes(stay, gone, pv1, reading)
-    _add_reason(stay, gone, reading)
-    stay["serviceProvider"] = reading.site.provider
+    stay.update(place.parts)
     if admitted or discharged:
         ends = (("start", admitted), ("end", discharged))
         stay["period"] = {end: moment.fhir for end, moment in ends if moment}
+    gone = [*place.gone, *(element for field, element in _TIMES if fields[field] == NULL)]
     if gone:
         stay["extension"] = [*stay.get("extension", ())]  # its own, where it was a shared one
         mark_deleted(stay, gone)
     return Visit(number, pv1, admitted, discharged, stay)
+
+
+def _place(pv1: Segment, reason: str, reading: Reading) -> _Place:
+    kind = PATIENT_CLASSES.get(pv1.text(2).upper(), "UNK")
+    parts: Resource = {"class": CLASSES[kind]}
+    gone: list[str] = []
+    _add_locations(parts, gone, pv1, reading)
+    _add_people(parts, gone, pv1)
+    _add_codes(parts, gone, pv1, reading)
+    _add_reason(parts, gone, reason, reading)
+    parts["serviceProvider"] = reading.site.provider
+    return _Place(kind, parts, gone)
 
 
 def _period(pv1: Segment, reading: Reading) -> tuple[Moment | None, Moment | None]:
@@ -100,7 +123,7 @@ def _status(kind: str, admitted: Moment | None, discharged: Moment | None) -> st
     return "in-progress" if admitted else "unknown"
 
 
-def _add_places(stay: Resource, gone: list[str], pv1: Segment, reading: Reading) -> None:
+def _add_locations(stay: Resource, gone: list[str], pv1: Segment, reading: Reading) -> None:
     sent = pv1.fields[3]
     if sent == NULL:
         gone.append("location")
@@ -209,12 +232,10 @@ def _add_codes(stay: Resource, gone: list[str], pv1: Segment, reading: Reading) 
             stay[part] = made
     if inside:
         stay[_STAY] = inside
-    gone += [element for field, element in _TIMES if fields[field] == NULL]
 
 
-def _add_reason(stay: Resource, gone: list[str], reading: Reading) -> None:
+def _add_reason(stay: Resource, gone: list[str], sent: str, reading: Reading) -> None:
     """PV2-3 (CE): its words, else its code."""
-    sent = reading.message.segment("PV2").fields[3]
     if sent == NULL:
         gone.append("reasonCode")
     elif sent:
