@@ -9,13 +9,23 @@ import re
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+import time
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
 BACKBONE = Path(sys.executable).with_name("backbone")
 DEADLINE_S = 60
 """For one command, or for a server to be ready or gone. Far more than it takes: a slow machine is no failure."""
+
+
+def eventually(look: Callable[[], Any]) -> Any:
+    """What ``look`` finds, asked until it finds something; fails after `DEADLINE_S`."""
+    end = time.monotonic() + DEADLINE_S
+    while not (found := look()):
+        assert time.monotonic() < end, "waited in vain"
+        time.sleep(0.02)
+    return found
 
 
 class Outcome(NamedTuple):
@@ -44,10 +54,14 @@ class Backbone:
         """Write ``backbone.toml``."""
         (self.folder / "backbone.toml").write_text(text)
 
+    def command(self, *arguments: str) -> list[str]:
+        """What is run."""
+        return [str(BACKBONE), *arguments]
+
     def __call__(self, *arguments: str, stdin: bytes = b"") -> Outcome:
         """Run one command to its end."""
         done = subprocess.run(
-            [BACKBONE, *arguments],
+            self.command(*arguments),
             cwd=self.folder,
             env=self._environment,
             input=stdin,
@@ -60,7 +74,7 @@ class Backbone:
     def start(self, *arguments: str) -> subprocess.Popen[bytes]:
         """Begin one command; its output is piped."""
         return subprocess.Popen(
-            [BACKBONE, *arguments],
+            self.command(*arguments),
             cwd=self.folder,
             env=self._environment,
             stdout=subprocess.PIPE,

@@ -1,0 +1,261 @@
+"""``backbone serve`` as its operators meet it: started, stopped, refused, left without its engines."""
+
+from __future__ import annotations
+
+import os
+import resource
+import signal
+import socket
+import subprocess
+import threading
+import urllib.error
+import urllib.request
+from pathlib import Path
+
+import pytest
+
+from tests.bench.messages import messages
+from tests.command_line import DEADLINE_S, Backbone, Server, eventually
+
+HOSPITAL = """
+[[source]]
+id = "northfield-pas"
+name = "Northfield Hospital"
+sector = "nhs"
+reads = "hl7v2"
+doors = ["mllp", "http"]
+match = { sending_application = "PAS" }
+"""
+SECRET = "0123456789abcdef0123456789abcdef"
+
+
+@pytest.fixture
+def backbone(tmp_path: Path) -> Backbone:
+    made = Backbone(tmp_path)
+    made.settings(HOSPITAL)
+    return made
+
+
+def status_of(url: str) -> int:
+    try:
+        with urllib.request.urlopen(url, timeout=DEADLINE_S) as answer:
+            return int(answer.status)
+    except urllib.error.HTTPError as refused:
+        return refused.code
+
+
+def sends(address: tuple[str, int], content: bytes) -> bytes:
+    """The answer to one message, empty when the connection is closed without one."""
+    with socket.create_connection(address, timeout=DEADLINE_S) as connection:
+        connection.sendall(b"\x0b" + content + b"\x1c\r")
+        answer = b""
+        while not answer.endswith(b"\x1c\r"):
+            piece = connection.recv(65536)
+            if not piece:
+                return b""
+            answer += piece
+        return answer
+
+
+def events_in_log(backbone: Backbone) -> int:
+    topics = {topic["topic"]: topic for topic in backbone("log", "verify", "--json").json}
+    assert all(topic["sound"] for topic in topics.values())
+    return int(topics["backbone.events"]["records"])
+
+
+def test_it_serves_in_an_empty_folder(tmp_path: Path) -> None:
+    backbone = Backbone(tmp_path)
+    with backbone.serving() as server:
+        assert status_of(f"{server.http}/health/ready") == 200
+        assert sends(server.mllp, next(iter(messages(1)))).split(b"MSA|")[1].startswith(b"AR")
+        assert server.where("projections") == "people, timeline, receipts, quarantine"
+        assert server.stop().status == 0
+    assert oct((tmp_path / "backbone-data").stat().st_mode)[-3:] == "700"
+
+
+def test_it_prints_a_line_for_each_door_and_then_that_it_is_ready(backbone: Backbone) -> None:
+    process = backbone.start("serve", "--http", "127.0.0.1:0", "--mllp", "127.0.0.1:0")
+    assert process.stdout is not None
+    lines = [process.stdout.readline().decode() for _ in range(4)]
+    process.terminate()
+    process.communicate(timeout=DEADLINE_S)
+    assert [line.split()[0] for line in lines] == ["http", "mllp", "projections", "Ready"]
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_ends_it_cleanly_and_it_starts_again(backbone: Backbone, number: signal.Signals) -> None:
+    for _ in range(2):
+        with backbone.serving() as server:
+            outcome = server.stop(number)
+            assert outcome.status == 0
+            assert "Traceback" not in outcome.err
+
+
+class Sender(threading.Thread):
+    """One interface engine: sends one message after the other until the connection is closed."""
+
+    def __init__(self, server: Server, share: list[bytes]) -> None:
+        super().__init__()
+        self._address, self._share = server.mllp, share
+        self.acknowledged = 0
+
+    def run(self) -> None:
+        for content in self._share:
+            try:
+                answer = sends(self._address, content)
+            except OSError:
+                return
+            if b"MSA|AA|" not in answer:
+                return
+            self.acknowledged += 1
+
+
+def test_a_stop_under_load_keeps_what_was_acknowledged(backbone: Backbone) -> None:
+    sent, senders = list(messages(8000)), list[Sender]()
+    with backbone.serving() as server:
+        senders = [Sender(server, sent[number::8]) for number in range(8)]
+        for sender in senders:
+            sender.start()
+        eventually(lambda: sum(sender.acknowledged for sender in senders) > 200)
+        outcome = server.stop()
+        for sender in senders:
+            sender.join()
+    acknowledged = sum(sender.acknowledged for sender in senders)
+    assert outcome.status == 0, outcome.err
+    assert acknowledged < len(sent), "the stop came after the load"
+    assert acknowledged <= events_in_log(backbone) <= acknowledged + len(senders)
+
+
+def test_a_live_stream_does_not_hold_up_the_stop(backbone: Backbone) -> None:
+    with backbone.serving() as server:
+        sends(server.mllp, next(iter(messages(1))))
+        (folder,) = [backbone.folder]
+        (folder / "one.hl7").write_bytes(next(iter(messages(1))))
+        person = eventually(lambda: _someone(backbone))
+        with urllib.request.urlopen(f"{server.http}/people/{person}/timeline/live", timeout=DEADLINE_S) as stream:
+            assert stream.readline().startswith(b"retry:")
+            assert server.stop().status == 0
+
+
+def _someone(backbone: Backbone) -> str:
+    content = next(iter(messages(1)))
+    number = content.split(b"\r")[2].split(b"|")[3].split(b"^")[0]
+    found = backbone("person", "find", "--source", "northfield-pas", stdin=number)
+    return found.out.strip()
+
+
+def test_a_second_server_on_one_folder_is_refused(backbone: Backbone) -> None:
+    with backbone.serving() as server:
+        outcome = backbone("serve", "--http", "127.0.0.1:0", "--mllp", "127.0.0.1:0")
+        assert outcome.status == 2
+        assert f"process {server.process.pid} serves this folder already" in outcome.err
+        assert status_of(f"{server.http}/health/live") == 200
+
+
+def test_two_servers_share_a_folder_in_different_roles(backbone: Backbone) -> None:
+    with backbone.serving("--only", "intake") as intake, backbone.serving("--only", "gateway,projections") as gateway:
+        assert {one["door"] for one in intake.ready["open"]} == {"mllp"}
+        assert {one["door"] for one in gateway.ready["open"]} == {"http", "projections"}
+        assert b"MSA|AA|" in sends(intake.mllp, next(iter(messages(1))))
+        eventually(lambda: _someone(backbone))
+
+
+REFUSALS = [
+    (["--http", "0.0.0.0:8080"], "access control"),
+    (["--mllp", "0.0.0.0:2575"], "access control"),
+    (["--http", "[::]:8080"], "access control"),
+    (["--http", "somewhere"], "--http"),
+    (["--only", "intke"], "did you mean intake?"),
+    (["--only", "delivery"], "nothing to do"),
+]
+
+
+@pytest.mark.parametrize(("arguments", "says"), REFUSALS, ids=[" ".join(row[0]) for row in REFUSALS])
+def test_what_may_not_be_is_refused_with_2(backbone: Backbone, arguments: list[str], says: str) -> None:
+    defaults = {"--http": "127.0.0.1:0", "--mllp": "127.0.0.1:0"}
+    others = [word for option, value in defaults.items() if option not in arguments for word in (option, value)]
+    outcome = backbone("serve", *arguments, *others)
+    assert outcome.status == 2
+    assert says in outcome.err
+    assert "Traceback" not in outcome.err
+
+
+def test_an_address_in_use_is_refused(backbone: Backbone) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        outcome = backbone("serve", "--http", f"127.0.0.1:{taken.getsockname()[1]}", "--mllp", "127.0.0.1:0")
+    assert outcome.status == 2
+    assert "another program listens there" in outcome.err.lower()
+
+
+def test_a_mapping_with_an_error_stops_the_start_with_file_and_line(backbone: Backbone) -> None:
+    (backbone.folder / "mine.yaml").write_text("source: mine\nreads: cvs\n")
+    backbone.settings('[[source]]\nid = "mine"\nname = "Mine"\nsector = "fire"\nreads = "mine.yaml"\n')
+    outcome = backbone("serve", "--http", "127.0.0.1:0", "--mllp", "127.0.0.1:0")
+    assert outcome.status == 2
+    assert "mine.yaml" in outcome.err
+    assert "line 2" in outcome.err
+
+
+def test_a_data_folder_that_cannot_be_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    outcome = Backbone(tmp_path, {"BACKBONE_DATA": "file/data"})("serve", "--http", "127.0.0.1:0", "--mllp", "127.0.0.1:0")
+    assert outcome.status == 3
+    assert f"{tmp_path}/file" in outcome.err
+    assert "Traceback" not in outcome.err
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
+def test_a_folder_without_rights_is_named(tmp_path: Path) -> None:
+    (tmp_path / "closed").mkdir(mode=0o500)
+    outcome = Backbone(tmp_path, {"BACKBONE_DATA": "closed/data"})("serve", "--http", "127.0.0.1:0", "--mllp", "127.0.0.1:0")
+    assert outcome.status == 3
+    assert "Let the user that runs the backbone read and write it." in outcome.err
+
+
+def test_a_quota_that_is_used_up_is_told(backbone: Backbone) -> None:
+    def no_room() -> None:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000))
+
+    process = subprocess.run(
+        backbone.command("serve", "--http", "127.0.0.1:0", "--mllp", "127.0.0.1:0"),
+        cwd=backbone.folder, capture_output=True, timeout=DEADLINE_S, check=False, preexec_fn=no_room,
+    )  # fmt: skip
+    told = process.stderr.decode()
+    assert process.returncode == 3, told
+    assert "log.db" in told
+    assert "full" in told or "quota" in told
+    assert "Traceback" not in told
+
+
+def test_a_store_of_a_newer_version_brings_it_down_unharmed(backbone: Backbone) -> None:
+    import sqlite3
+
+    with backbone.serving() as server:
+        server.stop()
+    with sqlite3.connect(backbone.folder / "backbone-data" / "store.db") as store:
+        store.execute("UPDATE alembic_version SET version_num = '9999'")
+    outcome = backbone("serve", "--http", "127.0.0.1:0", "--mllp", "127.0.0.1:0")
+    assert outcome.status == 2
+    assert "newer version" in outcome.err
+
+
+def test_with_the_store_down_senders_are_still_acknowledged(tmp_path: Path) -> None:
+    environment = {"BACKBONE_STORE": "postgresql://nobody@127.0.0.1:1/none", "BACKBONE_KEY_SECRET": SECRET}
+    backbone = Backbone(tmp_path, environment)
+    backbone.settings(HOSPITAL)
+    with backbone.serving() as server:
+        assert b"MSA|AA|" in sends(server.mllp, next(iter(messages(1))))
+        assert status_of(f"{server.http}/health/ready") == 503
+        assert status_of(f"{server.http}/health/ready?part=taking-in") == 200
+        outcome = backbone("timeline", "0" * 32)
+        assert outcome.status == 3
+        assert "store" in outcome.err
+        assert server.stop().status == 0
+    assert events_in_log(backbone) == 1
+
+
+def test_with_the_log_down_it_does_not_start(tmp_path: Path) -> None:
+    environment = {"BACKBONE_LOG": "kafka://127.0.0.1:1", "BACKBONE_KEY_SECRET": SECRET}
+    outcome = Backbone(tmp_path, environment)("serve", "--http", "127.0.0.1:0", "--mllp", "127.0.0.1:0")
+    assert outcome.status == 3
+    assert "Traceback" not in outcome.err
