@@ -21,9 +21,15 @@ class Projection(Protocol):
     * it does no I/O but through the connection given, and never commits.
     """
 
-    name: str
-    """Names its position for ever, for example ``timeline``."""
-    topics: tuple[str, ...]
+    @property
+    def name(self) -> str:
+        """Names its position for ever, for example ``timeline``."""
+        ...
+
+    @property
+    def topics(self) -> tuple[str, ...]:
+        """What it reads."""
+        ...
 
     @property
     def tables(self) -> tuple[Table, ...]:

@@ -25,19 +25,18 @@ from schemas.pseudonyms import Pseudonyms
 if TYPE_CHECKING:
     import ssl
 
-    from consumers.people.query import PeopleQuery
-    from consumers.timeline.query import TimelineQuery
-
     from adapters.intake import Intake
     from adapters.registry import Registry
     from adapters.sources.folder import DropFolder
     from adapters.sources.mllp import MllpListener
     from adapters.translator import Translator
+    from consumers.people.query import PeopleQuery
     from consumers.projection import Projection
     from consumers.quarantine.query import QuarantineQuery
     from consumers.receipts.query import ReceiptsQuery
     from consumers.runner import Runner
     from consumers.store.database import Database
+    from consumers.timeline.query import TimelineQuery
     from gateway.freshness import Freshness
     from gateway.parts.part import Part
     from gateway.services import Services
@@ -114,7 +113,6 @@ class Factory:
         """The translators that serve every source."""
         from adapters.cloudevents import CloudEventsTranslator
         from adapters.fhir.translate import FhirTranslator
-
         from adapters.hl7v2.translate import Hl7v2Translator
 
         return {"hl7v2": Hl7v2Translator(), "fhir": FhirTranslator(), "cloudevents": CloudEventsTranslator()}
@@ -257,7 +255,6 @@ class Factory:
     def projections(self) -> list[Projection]:
         """Every read model."""
         from consumers.people.project import PeopleProjection
-
         from consumers.quarantine.project import QuarantineProjection
         from consumers.receipts.project import ReceiptsProjection
         from consumers.timeline.project import TimelineProjection

@@ -14,8 +14,8 @@ from gateway.factory import Factory, now
 from gateway.settings.parse import nearest
 from schemas.errors import InvalidRequest
 
-TOLD_EVERY = 10_000
-"""Events between two lines of progress."""
+TOLD_EVERY = 100_000
+"""Records between two lines of progress."""
 
 
 async def rebuild(
@@ -23,6 +23,7 @@ async def rebuild(
 ) -> None:
     """Rebuild each of ``projections``."""
     from consumers.rebuild import rebuild as rebuild_one
+    from consumers.store.migrate import migrate
 
     async with Factory(call.settings()) as make:
         known = {projection.name: projection for projection in make.projections()}
@@ -30,20 +31,23 @@ async def rebuild(
             if name not in known:
                 cure = f"Write some of {', '.join(known)}{nearest(name, known)}."
                 raise InvalidRequest("there is no such projection", where="PROJECTION", cure=cure)
-        log = await make.log()
+        log, database = await make.log(), make.database
+        await migrate(database)
         for name in dict.fromkeys(projections):
-            await rebuild_one(known[name], log, make.database, now, _progress(name, quiet=call.json))
-            json_line({"rebuilt": name}) if call.json else print(f"{name} is rebuilt.")
+            records = await rebuild_one(known[name], log, database, now, _progress(name, quiet=call.json))
+            json_line({"rebuilt": name, "records": records}) if call.json else print(
+                f"{name}: made anew of {records:,} records."
+            )
 
 
 def _progress(name: str, *, quiet: bool) -> Callable[[int], None]:
-    """Told the number of events so far."""
+    """Told the number of records so far."""
     told = 0
 
-    def tell(events: int) -> None:
+    def tell(records: int) -> None:
         nonlocal told
-        if not quiet and events - told >= TOLD_EVERY:
-            told = events
-            print(f"{name}: {events:,} events", file=sys.stderr)
+        if not quiet and records - told >= TOLD_EVERY:
+            told = records
+            print(f"{name}: {records:,} records so far", file=sys.stderr)
 
     return tell
