@@ -68,7 +68,7 @@ _ABSENT = Segment("", syntax("|", "^~\\&", "utf-8"))
 class Message:
     """One message. ``lines`` are its segments as sent, ``ends`` what stood after each."""
 
-    __slots__ = ("_names", "_seen", "before", "encoding", "ends", "flags", "lines", "raw", "syntax")
+    __slots__ = ("_first", "_names", "_seen", "before", "encoding", "ends", "flags", "lines", "raw", "syntax")
 
     def __init__(self, raw: bytes, encoding: str, before: str, lines: list[str], ends: list[str], of: Syntax) -> None:
         self.raw = raw
@@ -80,13 +80,15 @@ class Message:
         self.flags: tuple[str, ...] = ()
         self._seen: dict[str, Segment] = {}
         self._names = [line[:3] for line in lines]
+        self._first = dict(zip(reversed(self._names), range(len(lines) - 1, -1, -1), strict=True))
+        """Where the first segment of each name stands."""
 
     def segment(self, name: str) -> Segment:
         """The first segment of that name; an empty one, which is false, when there is none."""
         seen = self._seen.get(name)
         if seen is None:
-            seen = Segment(self.lines[self._names.index(name)], self.syntax) if name in self._names else _ABSENT
-            self._seen[name] = seen
+            place = self._first.get(name)
+            seen = self._seen[name] = _ABSENT if place is None else Segment(self.lines[place], self.syntax)
         return seen
 
     def segments(self, name: str) -> list[Segment]:
