@@ -58,13 +58,15 @@ def wrong(fault: Fault) -> RejectedInput:
 
 
 class Entries:
-    """Finds entries by reference."""
+    """Finds entries by reference. Each entry's ``number`` is its place in ``all``."""
 
     def __init__(self, entries: Sequence[Entry]) -> None:
         self.all = tuple(entries)
         self._by_url = {entry.url: entry for entry in self.all if entry.url}
         self._by_name: dict[str, list[Entry]] = {}
+        self._by_type: dict[str, list[Entry]] = {}
         for entry in self.all:
+            self._by_type.setdefault(entry.type, []).append(entry)
             for name in _names(entry):
                 self._by_name.setdefault(name, []).append(entry)
 
@@ -79,7 +81,7 @@ class Entries:
 
     def only(self, resource_type: str) -> Entry | None:
         """The one entry of that type, or ``None`` when there are several or none."""
-        found = [entry for entry in self.all if entry.type == resource_type]
+        found = self._by_type.get(resource_type, ())
         return found[0] if len(found) == 1 else None
 
     def around(self, *starts: Entry) -> list[Entry]:

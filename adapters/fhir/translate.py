@@ -168,7 +168,7 @@ def _bundle(document: Resource, entry: Entry, entries: Entries) -> Resource:
     only = entries.only("Patient")
     needed |= {only.number} if only else set()
     stamp = {"timestamp": document["timestamp"]} if "timestamp" in document else {}
-    kept = [_kept(one, one is entry) for one in entries.all if one.number in needed]
+    kept = [_kept(entries.all[number], number == entry.number) for number in sorted(needed)]
     return {"resourceType": "Bundle", "type": "searchset", **stamp, "entry": kept}
 
 
