@@ -155,12 +155,11 @@ class _Batch:
     async def _joined(self, keys: set[str]) -> tuple[list[Merge], set[str]]:
         """All merges that lead to or from ``keys``, however far, and all records they join; those are read and locked."""
         while True:
+            await self._read(dict.fromkeys(keys, ""))
             merges = await self._rows.merges(keys, self._connection) if keys else []
-            more = _keys(merges) - keys
-            if not more:
+            if _keys(merges) <= keys:
                 return merges, keys
-            keys |= more
-            await self._read(dict.fromkeys(more, ""))
+            keys |= _keys(merges)
 
     async def write(self) -> None:
         """Write what changed."""

@@ -62,7 +62,6 @@ async def advance(connection: AsyncConnection, projection: str, owner: str, step
 
     Raises `PositionLost` when one is not where ``owner`` left it: another process has it now, and the caller rolls back.
     """
-    text, names = _ADVANCE.on(connection.dialect)
     for step in steps:
         values = {
             "its_projection": projection,
@@ -72,8 +71,7 @@ async def advance(connection: AsyncConnection, projection: str, owner: str, step
             "becomes": step.next,
             "mine": owner,
         }
-        moved = await connection.exec_driver_sql(text, tuple(values[name] for name in names))
-        if moved.rowcount != 1:
+        if await _ADVANCE.changed(connection, values) != 1:
             raise PositionLost(where=f"{projection}, {step.topic}, partition {step.partition}")
 
 

@@ -27,6 +27,13 @@ class Composed(NamedTuple):
     text: str
     names: tuple[str, ...]
     """Of the parameters, in their order."""
+    constants: Mapping[str, Any]
+    """Those whose values stand in the statement itself."""
+
+    def bind(self, values: Mapping[str, Any]) -> tuple[Any, ...]:
+        """The parameters, given by name, in their order."""
+        constants = self.constants
+        return tuple([values[name] if name in values else constants[name] for name in self.names])
 
 
 Compose = Callable[[bool], ClauseElement]
@@ -48,20 +55,20 @@ class Statement:
         if found is None:
             clause = self._clause if isinstance(self._clause, ClauseElement) else self._clause(dialect.name == "sqlite")
             compiled: Any = clause.compile(dialect=dialect)
-            found = self._composed[dialect.driver] = Composed(str(compiled), tuple(compiled.positiontup or ()))
+            constants = {name: one.value for one, name in compiled.bind_names.items() if not one.required}
+            found = self._composed[dialect.driver] = Composed(str(compiled), tuple(compiled.positiontup or ()), constants)
         return found
 
     async def rows(self, connection: AsyncConnection, values: Mapping[str, Any] | None = None) -> Sequence[Any]:
         """Its rows, given its parameters by name."""
-        text, names = self.on(connection.dialect)
-        given = values or {}
-        return (await connection.exec_driver_sql(text, tuple(given[name] for name in names))).all()
+        composed = self.on(connection.dialect)
+        return (await connection.exec_driver_sql(composed.text, composed.bind(values or {}))).all()
 
     async def each(self, connection: AsyncConnection, rows: Sequence[Mapping[str, Any]]) -> None:
         """Run it once for each of ``rows``, in their order."""
-        text, names = self.on(connection.dialect)
         if rows:
-            await connection.exec_driver_sql(text, [tuple(row[name] for name in names) for row in rows])
+            composed = self.on(connection.dialect)
+            await connection.exec_driver_sql(composed.text, list(map(composed.bind, rows)))
 
     async def each_of(self, connection: AsyncConnection, rows: Sequence[tuple[Any, ...]]) -> None:
         """As `each`, of rows whose values are in the order of its parameters already: those of an INSERT are its columns'."""
@@ -70,8 +77,8 @@ class Statement:
 
     async def changed(self, connection: AsyncConnection, values: Mapping[str, Any]) -> int:
         """Run it once; how many rows it changed."""
-        text, names = self.on(connection.dialect)
-        return (await connection.exec_driver_sql(text, tuple(values[name] for name in names))).rowcount
+        composed = self.on(connection.dialect)
+        return (await connection.exec_driver_sql(composed.text, composed.bind(values))).rowcount
 
 
 class Among(ColumnElement[bool]):
@@ -90,7 +97,7 @@ class Among(ColumnElement[bool]):
 @compiles(Among, "sqlite")
 def _among_sqlite(element: Among, compiler: SQLCompiler, **more: Any) -> str:
     among, parameter = compiler.process(element.column, **more), compiler.process(element.parameter, **more)
-    return f"{among} IN (SELECT value FROM json_each({parameter}))"  # noqa: S608 - two names and a placeholder
+    return f"{among} IN (SELECT value FROM json_each({parameter}))"  # noqa: S608 # nosec B608 - two names and a placeholder
 
 
 @compiles(Among, "postgresql")
@@ -120,7 +127,7 @@ def given_rows(rows: Sequence[tuple[Any, ...]], names: Sequence[str], dialect: D
     """``rows`` as the parameters of a `given` table with columns of these names."""
     if dialect.name == "sqlite":
         return {"given": orjson.dumps(rows).decode()}
-    return dict(zip(names, map(list, zip(*rows, strict=True)), strict=True))
+    return {name: [row[place] for row in rows] for place, name in enumerate(names)}
 
 
 def insert(table: Table, sqlite: bool) -> Any:

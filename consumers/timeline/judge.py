@@ -21,7 +21,7 @@ async def judge_snapshots(batch: Batch) -> None:
     which this is the first snapshot, all that was ever told is read and judged.
     """
     told = _by_subject(batch.new)
-    known = await batch.rows.known(told, batch.connection)
+    known = await batch.rows.known(told, batch.connection) if told else {}
     late = {subject for one in batch.new if (subject := judged(one)) and subject not in known}
     for subject, state in known.items():
         sayings = [saying(one, subject) for one in told[subject]]

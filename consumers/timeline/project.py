@@ -57,7 +57,8 @@ async def _stand(batch: Batch) -> None:
     fresh: defaultdict[str, list[Version]] = defaultdict(list)
     for one in batch.new:
         fresh[one.version.fact].append(one.version)
-    newest = await batch.rows.newest(fresh.keys() - batch.disturbed, batch.connection)
+    calm = fresh.keys() - batch.disturbed
+    newest = await batch.rows.newest(calm, batch.connection) if calm else {}
     batch.disturbed |= {fact for fact, last in newest.items() if not all(comes_after(one, last) for one in fresh[fact])}
     await batch.read_disturbed()
     shown = {one.version.place: one.shown for one in batch.new}

@@ -83,9 +83,8 @@ class TimelineQuery:
 
     async def _rows(self, question: Question, after: Here | None) -> Sequence[Any]:
         dialect = self._database.dialect
-        text, names = statement(shape_of(question, after)).on(dialect)
-        values = values_of(question, after, dialect)
-        return await self._database.fetch(text, [values[name] for name in names])
+        composed = statement(shape_of(question, after)).on(dialect)
+        return await self._database.fetch(composed.text, composed.bind(values_of(question, after, dialect)))
 
     async def _empty(self, question: Question) -> Page:
         """Nothing stands under this id: it may be another's now, or have records that state nothing of what was asked."""
@@ -128,8 +127,8 @@ class TimelineQuery:
         return Changes(entries, write_changes(seen))
 
     async def _fetch(self, asked: Statement, values: dict[str, Any]) -> Sequence[Any]:
-        text, names = asked.on(self._database.dialect)
-        return await self._database.fetch(text, [values[name] for name in names])
+        composed = asked.on(self._database.dialect)
+        return await self._database.fetch(composed.text, composed.bind(values))
 
 
 def _entry(entry: str, resource: str | None) -> bytes:

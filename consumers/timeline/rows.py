@@ -50,7 +50,8 @@ class TimelineRows:
         self._of_stays = Statement(select(table).where(records, stays))
         self._strays = Statement(select(table.c.record, table.c.correlation).where(stray, records, stays))
         self._naming = Statement(select(table.c.record, table.c.correlation).where(stray, Among(table.c.named, "facts")))
-        self._stated = Statement(select(table.c.fact).distinct().where(facts, table.c.type.not_in(WITHDRAWALS)))
+        withdraws = table.c.type.in_([literal_column(f"'{name}'") for name in sorted(WITHDRAWALS)])
+        self._stated = Statement(select(table.c.fact).distinct().where(facts, ~withdraws))
         self._insert = Statement(table.insert())
         self._demote = Statement(
             update(table)

@@ -35,7 +35,7 @@ def standing(found: list[Version]) -> list[tuple[str, int, int | None]]:
 STORIES = {
     "one": ([admitted(0)], [("admitted", State.CURRENT, 1)]),
     "corrected": (
-        [admitted(0), admitted(0, "Rowan Ward", sequence=at) if (at := "2026-03-01T10") else admitted(0)],
+        [admitted(0), admitted(0, "Rowan Ward", sequence="2026-03-01T10")],
         [("admitted", State.PAST, 1), ("admitted", State.CURRENT, 2)],
     ),
     "sent again under another control id": (
