@@ -1,22 +1,24 @@
 """What is read, as FHIR R4: one Patient a person, and the payloads of their timeline in searchset Bundles. Pure.
 
 The facade serves what sources stated. It completes nothing: a Patient here is the union of what their records say, and a
-resource is the one its event carried, with its subject made to point at that Patient.
+resource is the one its event carried, with its references made to lead to what is beside it.
 
 Source: FHIR R4 RESTful API §3.1.1.4 (search), Patient ``$everything``, Bundle §2.36.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from consumers.people.query import KnownPatient
 from schemas.identifiers import NHS_NUMBER, SOURCE_URN
-from schemas.resources.bundle import RECORD_URN, Resource
+from schemas.resources.bundle import FACT_URN, Resource
 from schemas.resources.person import DELETED
 from schemas.source import Sector
 
+EVENT_URN = "urn:care-backbone:event:"
+"""Followed by an event's id and a place in its payload: the ``fullUrl`` of what came under the sender's own."""
 _OWN = frozenset({"resourceType", "id", "meta", "identifier", "text", "contained", "link"})
 """Elements of a record's Patient that are not taken over: they are that resource's own, or joined by hand."""
 _CHOICES = ("deceased", "multipleBirth")
@@ -26,6 +28,8 @@ _CHOICES = ("deceased", "multipleBirth")
 class Answer(NamedTuple):
     """One entry of a timeline page, decoded."""
 
+    event: str
+    """Id."""
     recorded_at: str
     source: str
     """Id."""
@@ -54,8 +58,22 @@ def _shown(record: Resource) -> Iterator[tuple[str, Any]]:
     for element, value in record.items():
         if element == "extension":
             value = [extension for extension in value if extension["url"] != DELETED]
-        if element not in _OWN and value not in ([], None):
-            yield element, value
+        shown = _anywhere(value)
+        if element not in _OWN and shown not in _EMPTY:
+            yield element, shown
+
+
+_EMPTY: tuple[Any, ...] = ([], {}, None)
+
+
+def _anywhere(value: Any) -> Any:
+    """``value`` without references that lead somewhere only in the payload it came in: their words stay."""
+    if isinstance(value, list):
+        return [shown for item in value if (shown := _anywhere(item)) not in _EMPTY]
+    if not isinstance(value, dict):
+        return value
+    shown = {name: _anywhere(item) for name, item in value.items() if name != "reference" or str(item).startswith("http")}
+    return {name: item for name, item in shown.items() if item not in _EMPTY}
 
 
 def _choice(element: str) -> str:
@@ -89,23 +107,38 @@ def entries_of(answers: Iterable[Answer], patient_url: str, types: Collection[st
     The payload's own Patient is left out: the person's takes its place. ``types`` are the resource types wanted; empty: all.
     """
     for answer in answers:
+        addresses = dict(_addresses(answer, patient_url))
         for place, part in enumerate(answer.bundle["entry"]):
             resource = part["resource"]
             if resource["resourceType"] == "Patient" or (types and resource["resourceType"] not in types):
                 continue
             meta = {"lastUpdated": answer.recorded_at, "source": SOURCE_URN + answer.source} | resource.get("meta", {})
-            pointed = _pointing(resource | {"meta": meta}, patient_url)
-            yield entry(part["fullUrl"], pointed, "include" if place else "match")
+            stated = _readdressed(resource | {"meta": meta}, addresses)
+            yield entry(addresses[part["fullUrl"]], stated, "include" if place else "match")
 
 
-def _pointing(value: Any, patient_url: str) -> Any:
-    """``value`` with every reference to a record's Patient made one to the person's."""
+def _addresses(answer: Answer, patient_url: str) -> Iterator[tuple[str, str]]:
+    """How what is in the payload is referred to there, and its address here.
+
+    A sender's own ``fullUrl`` may stand in many payloads with other content each time, and no two entries of a Bundle may have
+    the same one (invariant bdl-7).
+    """
+    for place, part in enumerate(answer.bundle["entry"]):
+        sent, resource = part["fullUrl"], part["resource"]
+        ours = sent if sent.startswith(FACT_URN) else f"{EVENT_URN}{answer.event}:{place}"
+        here = patient_url if resource["resourceType"] == "Patient" else ours
+        yield sent, here
+        if "id" in resource:
+            yield f"{resource['resourceType']}/{resource['id']}", here
+
+
+def _readdressed(value: Any, addresses: Mapping[str, str]) -> Any:
+    """``value`` with every reference to what is in the payload leading to its address here."""
     if isinstance(value, list):
-        return [_pointing(item, patient_url) for item in value]
+        return [_readdressed(item, addresses) for item in value]
     if not isinstance(value, dict):
         return value
-    return {name: patient_url if _refers(name, item) else _pointing(item, patient_url) for name, item in value.items()}
-
-
-def _refers(name: str, item: Any) -> bool:
-    return name == "reference" and isinstance(item, str) and item.startswith(RECORD_URN)
+    return {
+        name: addresses.get(item, item) if name == "reference" and isinstance(item, str) else _readdressed(item, addresses)
+        for name, item in value.items()
+    }

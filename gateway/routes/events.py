@@ -10,6 +10,7 @@ from __future__ import annotations
 import base64
 import io
 import re
+from codecs import BOM_UTF8
 from collections.abc import Iterable
 from typing import Any
 from urllib.parse import unquote
@@ -108,10 +109,11 @@ def _header(value: str) -> str:
 
 def _sources(content: bytes, kind: str) -> Iterable[str]:
     """The ``source`` of each event."""
+    text = content.removeprefix(BOM_UTF8)
     try:
         if kind == BATCH_TYPE:
-            return {event.source for event in _BATCH.decode(content)}
-        return {_ONE.decode(content).source}
+            return {event.source for event in _BATCH.decode(text)}
+        return {_ONE.decode(text).source}
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         raise InvalidRequest("this is not JSON, or an event has no source", where="body", cure=_NOT_KEPT) from None
 

@@ -6,6 +6,7 @@ Source: FHIR R4 Patient operations, ``$everything``; RESTful API §3.1.1.4.5 (pa
 from __future__ import annotations
 
 from collections.abc import Mapping
+from decimal import Decimal
 from typing import Any, NamedTuple
 from urllib.parse import parse_qsl, urlencode
 
@@ -52,12 +53,13 @@ routes = router("fhir")
 class _Entry(msgspec.Struct):
     """What is read of a timeline entry here."""
 
+    id: str
     recorded_at: str
     source: dict[str, str]
     resource: Resource
 
 
-_ENTRIES = msgspec.json.Decoder(list[_Entry])
+_ENTRIES = msgspec.json.Decoder(list[_Entry], float_hook=Decimal)
 
 
 class _Wanted(NamedTuple):
@@ -71,7 +73,7 @@ class _Wanted(NamedTuple):
     def of(self, entries: bytes) -> list[Resource]:
         """The searchset entries of a timeline page."""
         fresh = [
-            Answer(row.recorded_at, row.source["id"], row.resource)
+            Answer(row.id, row.recorded_at, row.source["id"], row.resource)
             for row in _ENTRIES.decode(entries)
             if row.recorded_at >= self.since
         ]

@@ -9,7 +9,6 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-import orjson
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -25,7 +24,7 @@ from gateway.routes.people import PERSON, SEARCH_BYTES, find
 from gateway.services import Services
 from schemas.errors import InvalidRequest, NotAcceptable, NotFound, TooLarge, WrongMediaType
 from schemas.identifiers import PersonId
-from schemas.resources.bundle import Resource
+from schemas.resources.bundle import Resource, write
 
 FORM = "application/x-www-form-urlencoded"
 ID = InPath("id", PERSON.pattern, PERSON.says)
@@ -98,7 +97,7 @@ async def read(request: Request) -> Response:
 
 def fhir(resource: Resource) -> Response:
     """The resource as an answer."""
-    return Response(orjson.dumps(resource), media_type=FHIR_TYPE)
+    return Response(write(resource), media_type=FHIR_TYPE)
 
 
 async def patient_of(known: Services, person: PersonId) -> Resource:

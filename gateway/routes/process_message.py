@@ -10,6 +10,7 @@ Source: FHIR R4 Messaging §2.4.4.1 (``$process-message``); BaRS 1.4 transport h
 from __future__ import annotations
 
 import io
+from codecs import BOM_UTF8
 from collections.abc import Mapping
 
 import msgspec
@@ -94,7 +95,7 @@ async def process_message(request: Request) -> Response:
 def source_of(content: bytes, sources: Mapping[str, SourceSettings]) -> str:
     """Id of the source that the MessageHeader names. Raises `InvalidRequest`, `UnknownSource`."""
     try:
-        message = _MESSAGE.decode(content)
+        message = _MESSAGE.decode(content.removeprefix(BOM_UTF8))
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         raise InvalidRequest("this is not a FHIR Bundle in JSON", where="body", cure=_NOT_KEPT) from None
     header = message.entry[0].resource if message.entry else _Header()

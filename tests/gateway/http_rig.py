@@ -9,6 +9,7 @@ import asyncio
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,8 @@ from typing import Any
 import httpx2
 from fastapi import FastAPI
 
+from adapters.cloudevents import CloudEventsTranslator
+from adapters.fhir.translate import FhirTranslator
 from adapters.hl7v2.translate import Hl7v2Translator
 from adapters.intake import Intake
 from adapters.registry import Registry
@@ -51,7 +54,16 @@ ENDPOINT = "https://fhir.nhs.uk/Id/dos-service-id|2000099999"
 START = datetime(2026, 3, 1, 12, tzinfo=UTC)
 MARGARET = "9990000018"
 """NHS number of the person the samples are about."""
+DOROTHY = "9990000026"
+"""NHS number of a person that no sample is about."""
 NHS_NUMBER = "https://fhir.nhs.uk/Id/nhs-number"
+
+
+VISIT = (
+    b'{"resourceType":"Bundle","type":"collection","entry":[{"fullUrl":"urn:care-backbone:fact:f","resource":'
+    b'{"resourceType":"Encounter","status":"finished","class":{"code":"HH"}}}]}'
+)
+"""Payload of the events that the lines make."""
 
 
 def _declared(id: str, name: str, sector: Sector, **more: Any) -> SourceSettings:
@@ -72,11 +84,18 @@ SOURCES: Mapping[str, SourceSettings] = {
 }
 
 
+@cache
 def translators() -> Registry:
-    hl7, lines = Hl7v2Translator(), LineTranslator()
+    formats: dict[str, Translator] = {
+        "hl7v2": Hl7v2Translator(),
+        "fhir": FhirTranslator(),
+        "cloudevents": CloudEventsTranslator(),
+    }
+    lines = LineTranslator(data=VISIT)
     willow = TabularTranslator(load_mapping((MAPPINGS / "willow-contacts.yaml").read_text(), "willow-contacts.yaml"))
-    own: dict[str, Translator] = {"lines": lines, "northfield-pas": hl7, "willow-contacts": willow, "folder-only": lines}
-    return Registry(own, {"hl7v2": hl7})
+    own: dict[str, Translator] = {"lines": lines, "willow-contacts": willow, "folder-only": lines}
+    own |= {"northfield-pas": formats["hl7v2"], "riverside-bars": formats["fhir"]}
+    return Registry(own, formats)
 
 
 class Rig:

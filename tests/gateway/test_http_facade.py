@@ -50,6 +50,19 @@ def known(*rows: tuple[str, dict[str, Any]]) -> list[KnownPatient]:
         ),
         (known(("nhs", record(id="own", meta={"versionId": "7"}, link=[]))), {}),
         (known(("nhs", record(extension=[{"url": DELETED, "valueString": "telecom"}]))), {}),
+        (
+            known(
+                (
+                    "nhs",
+                    record(generalPractitioner=[{"reference": "#gp", "display": "Dr Okafor"}, {"reference": "Practitioner/1"}]),
+                )
+            ),
+            {"generalPractitioner": [{"display": "Dr Okafor"}]},
+        ),
+        (
+            known(("nhs", record(managingOrganization={"reference": "https://fhir.example/Organization/1"}))),
+            {"managingOrganization": {"reference": "https://fhir.example/Organization/1"}},
+        ),
     ],
 )
 def test_a_patient_is_the_union_of_what_the_records_say(records: list[KnownPatient], expected: dict[str, Any]) -> None:
@@ -74,7 +87,7 @@ ENCOUNTER = {
 }
 LOCATION = {"resourceType": "Location", "name": "Kingsmill Ward"}
 URL = f"http://127.0.0.1:8080/fhir/Patient/{PERSON}"
-ANSWER = Answer("2026-02-03T10:00:00.000Z", "northfield-pas", payload(ENCOUNTER, LOCATION))
+ANSWER = Answer("e1", "2026-02-03T10:00:00.000Z", "northfield-pas", payload(ENCOUNTER, LOCATION))
 
 
 def test_a_payload_becomes_entries_about_the_one_patient() -> None:
@@ -87,6 +100,46 @@ def test_a_payload_becomes_entries_about_the_one_patient() -> None:
     assert encounter["subject"] == {"reference": URL}
     assert encounter["meta"] == {"lastUpdated": "2026-02-03T10:00:00.000Z", "source": "urn:care-backbone:source:northfield-pas"}
     assert ENCOUNTER["subject"] == {"reference": RECORD_URN + "r1"}, "the payload itself is left alone"
+
+
+def test_a_senders_own_addresses_are_made_ones_that_no_other_entry_has() -> None:
+    parts = [
+        (
+            "urn:uuid:1",
+            {
+                "resourceType": "Task",
+                "status": "accepted",
+                "intent": "order",
+                "for": {"reference": "urn:uuid:2"},
+                "focus": {"reference": "ServiceRequest/9"},
+                "owner": {"reference": "Organization/elsewhere"},
+            },
+        ),
+        ("urn:uuid:2", record(id="p")),
+        (
+            "https://sender.example/ServiceRequest/9",
+            {
+                "resourceType": "ServiceRequest",
+                "id": "9",
+                "status": "active",
+                "intent": "plan",
+                "subject": {"reference": "Patient/p"},
+            },
+        ),
+    ]
+    bundle = {
+        "resourceType": "Bundle",
+        "type": "collection",
+        "entry": [{"fullUrl": url, "resource": one} for url, one in parts],
+    }
+    answers = [Answer(event, "2026-02-03T10:00:00.000Z", "riverside-bars", bundle) for event in ("e1", "e2")]
+    found = list(entries_of(answers, URL, frozenset()))
+    task, request = (one["resource"] for one in found[:2])
+    assert task["for"] == request["subject"] == {"reference": URL}
+    assert task["focus"] == {"reference": found[1]["fullUrl"]}
+    assert task["owner"] == {"reference": "Organization/elsewhere"}
+    assert len({one["fullUrl"] for one in found}) == 4
+    assert faults_in(searchset(found, URL, None)) == []
 
 
 @pytest.mark.parametrize(("types", "expected"), [({"Location"}, ["Location"]), ({"Encounter"}, ["Encounter"]), ({"Goal"}, [])])

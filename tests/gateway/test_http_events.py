@@ -1,0 +1,184 @@
+"""``POST /events``: CloudEvents in every mode of the HTTP binding, from our own hand and from a foreign library."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import pytest_asyncio
+from cloudevents.core.bindings.http import to_binary, to_structured
+from cloudevents.core.formats.json import JSONFormat
+from cloudevents.core.v1.event import CloudEvent
+
+from schemas.event import decode, payload
+from schemas.log import EVENTS, QUARANTINE
+from tests.gateway.http_rig import DOROTHY, NHS_NUMBER, Rig, rigged
+
+URN = "urn:care-backbone:source:riverside-bars"
+ONE, BATCH = "application/cloudevents+json", "application/cloudevents-batch+json"
+
+
+@pytest_asyncio.fixture
+async def rig(tmp_path: Path) -> AsyncIterator[Rig]:
+    async with rigged(tmp_path) as made:
+        yield made
+
+
+def bundle() -> dict[str, Any]:
+    patient = {
+        "resourceType": "Patient",
+        "identifier": [{"system": URN, "value": "1001"}, {"system": NHS_NUMBER, "value": DOROTHY}],
+    }
+    focus = {
+        "resourceType": "Encounter",
+        "status": "finished",
+        "class": {"system": "http://terminology.hl7.org/CodeSystem/v3-ActCode", "code": "HH"},
+        "type": [{"text": "home visit"}],
+        "subject": {"reference": "urn:uuid:0e3f2504-4f89-41d3-9a0c-0305e82c3301"},
+    }
+    entries = [
+        ("urn:uuid:1e3f2504-4f89-41d3-9a0c-0305e82c3301", focus),
+        ("urn:uuid:0e3f2504-4f89-41d3-9a0c-0305e82c3301", patient),
+    ]
+    return {
+        "resourceType": "Bundle",
+        "type": "collection",
+        "entry": [{"fullUrl": url, "resource": resource} for url, resource in entries],
+    }
+
+
+def event(**attributes: Any) -> dict[str, Any]:
+    return {
+        "specversion": "1.0",
+        "id": "visit-7",
+        "source": URN,
+        "type": "contact-made-1",
+        "time": "2026-02-12T10:00:00Z",
+        "datacontenttype": "application/fhir+json",
+        "data": bundle(),
+        **attributes,
+    }
+
+
+def foreign(**attributes: Any) -> CloudEvent:
+    """The same event as the CloudEvents library of another house makes it."""
+    ours = event(**attributes)
+    data = ours.pop("data")
+    return CloudEvent(attributes=ours | {"time": _moment(ours["time"])}, data=data)
+
+
+def _moment(text: str) -> Any:
+    from datetime import datetime
+
+    return datetime.fromisoformat(text)
+
+
+@pytest.mark.parametrize("write", [to_structured, to_binary])
+@pytest.mark.asyncio
+async def test_a_foreign_librarys_event_is_taken_in(rig: Rig, write: Any) -> None:
+    message = write(foreign(), JSONFormat())
+    answer = await rig.client.post("/events", content=message.body, headers=message.headers)
+    assert answer.status_code == 200, answer.text
+    (made,) = (decode(record.value) for record in rig.log.all(EVENTS))
+    assert (made.type, made.source, made.time) == ("contact-made-1", URN, "2026-02-12T10:00:00.000Z")
+    assert payload(made)["entry"][0]["resource"]["type"] == [{"text": "home visit"}]
+    assert answer.json()["events"] == [made.id]
+
+
+@pytest.mark.asyncio
+async def test_an_event_posted_again_is_the_same_event_and_has_the_same_receipt(rig: Rig) -> None:
+    for write in (to_structured, to_binary):
+        message = write(foreign(), JSONFormat())
+        first = await rig.client.post("/events", content=message.body, headers=message.headers)
+        reordered = dict(reversed(list(message.headers.items())))
+        again = await rig.client.post("/events", content=message.body, headers=reordered)
+        assert first.json() == again.json()
+
+
+@pytest.mark.asyncio
+async def test_a_batch_is_taken_in_event_by_event(rig: Rig) -> None:
+    batch = [event(id="visit-1"), event(id="visit-2", type="no-such-type-1"), event(id="visit-3")]
+    answer = await rig.client.post("/events", content=json.dumps(batch), headers={"content-type": BATCH})
+    assert answer.status_code == 207
+    receipt = answer.json()
+    assert (receipt["accepted"], receipt["rejected"]) == (2, 1)
+    assert receipt["refusals"][0]["position"] == "event 2"
+    assert len(rig.log.all(QUARANTINE)) == 1
+
+
+@pytest.mark.parametrize(
+    ("content", "headers", "status", "code"),
+    [
+        (event(source="urn:care-backbone:source:unheard-of"), {"content-type": ONE}, 404, "unknown-source"),
+        (event(source="https://elsewhere.example/"), {"content-type": ONE}, 404, "unknown-source"),
+        (event(source="urn:care-backbone:source:folder-only"), {"content-type": ONE}, 403, "door-closed"),
+        (event(type="no-such-type-1"), {"content-type": ONE}, 422, "unsupported"),
+        ({"specversion": "1.0"}, {"content-type": ONE}, 400, "invalid-request"),
+        ([], {"content-type": ONE}, 400, "invalid-request"),
+        ([], {"content-type": BATCH}, 400, "invalid-request"),
+        ([event(), event(source="urn:care-backbone:source:lines")], {"content-type": BATCH}, 400, "invalid-request"),
+        ({}, {"content-type": "application/json"}, 400, "invalid-request"),
+        ({}, {"content-type": "application/json", "ce-id": "1"}, 400, "invalid-request"),
+        ({}, {"content-type": "application/json", "ce-id": "1", "ce-source": URN}, 422, "invalid-value"),
+    ],
+)
+@pytest.mark.asyncio
+async def test_what_is_no_event_of_a_declared_source_is_refused(
+    rig: Rig, content: Any, headers: dict[str, str], status: int, code: str
+) -> None:
+    answer = await rig.client.post("/events", content=json.dumps(content), headers=headers)
+    told = answer.json()
+    assert (answer.status_code, told["code"]) == (status, code)
+    assert told["cure"]
+    assert (len(rig.log.all(QUARANTINE)) == 1) is (status == 422), "what is kept says so, and what is not, too"
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"\xff\xfe",
+        b"{",
+        b'{"source":5}',
+        b"null",
+        b'{"source":' + b"[" * 100_000,
+        b'{"a":' * 20_000 + b"1" + b"}" * 20_000,
+    ],
+)
+@pytest.mark.parametrize("kind", [ONE, BATCH])
+@pytest.mark.asyncio
+async def test_rubbish_is_refused_and_never_an_error_of_ours(rig: Rig, content: bytes, kind: str) -> None:
+    answer = await rig.client.post("/events", content=content, headers={"content-type": kind})
+    assert answer.status_code == 400
+
+
+@pytest.mark.parametrize("data", [b"not json at all", b"\xff\xfe", b'{"a":', b"NaN"])
+@pytest.mark.asyncio
+async def test_data_of_the_binary_mode_that_is_not_what_it_says_is_kept_whole(rig: Rig, data: bytes) -> None:
+    headers = to_binary(foreign(), JSONFormat()).headers
+    answer = await rig.client.post("/events", content=data, headers=headers)
+    assert answer.status_code == 422
+    item = answer.json()["refusals"][0]["quarantine"]
+    await rig.settle()
+    kept = (await rig.client.get(f"/quarantine/{item}?include=content")).json()
+    assert kept["code"] == answer.json()["code"]
+
+
+@pytest.mark.parametrize(
+    ("header", "attribute"),
+    [("visit-7", "visit-7"), ('"visit 7"', "visit 7"), ("visit%207", "visit 7"), ("%C3%A9", "é"), (r'"a\"b"', 'a"b')],
+)
+@pytest.mark.asyncio
+async def test_attributes_in_headers_are_decoded_as_the_binding_says(rig: Rig, header: str, attribute: str) -> None:
+    headers = to_binary(foreign(), JSONFormat()).headers | {"ce-id": header}
+    data = json.dumps(bundle())
+    binary = (await rig.client.post("/events", content=data, headers=headers)).json()
+    structured = (
+        await rig.client.post("/events", content=json.dumps(event(id=attribute)), headers={"content-type": ONE})
+    ).json()
+    subjects = {decode(record.value).subject for record in rig.log.all(EVENTS)}
+    assert len(subjects) == 1, "both name the same fact"
+    assert binary["accepted"] == structured["accepted"] == 1
