@@ -103,7 +103,7 @@ def _look(content: BinaryIO, part: zipfile.ZipInfo) -> bool:
                 before = piece[-20:]
         if parser:
             parser.Parse(b"", True)
-    except expat.ExpatError:
+    except (expat.ExpatError, LookupError, ValueError):  # the last two for an encoding there is not
         raise Unreadable("a part of the spreadsheet is not XML", cure=_DAMAGED) from None
     return marked
 

@@ -327,13 +327,15 @@ def _full() -> bytes:
         (lambda: _flagged_as_encrypted(xlsx([NAMES, CELLS])), "encrypted"),
         (lambda: zipped({f"part{place}": b"" for place in range(SHEET_PARTS_MOST + 1)}), "more than 2,000 parts"),
         (lambda: zipped({"xl/workbook.xml": b"<a><b></a>"}), "not XML"),
+        (lambda: zipped({"xl/workbook.xml": b'<?xml version="1.0" encoding="UTF-9"?><a/>'}), "not XML"),
+        (lambda: zipped({"xl/workbook.xml": b'<?xml version="1.0" encoding="utf-7"?><a/>'}), "not XML"),
         (lambda: zipped({"some.txt": b"no workbook"}), "damaged"),
         (lambda: zipped({"a": b"x" * 100}, zipfile.ZIP_BZIP2), "broken"),
         (_sparse_xlsx, "more cells than can be held"),
         (_full, "full to the last row"),
         (lambda: xls([["x"], *[[None]] * 65_534, ["x"]]), "full to the last row"),
     ],
-    ids=range(17),
+    ids=range(19),
 )
 def test_a_spreadsheet_that_cannot_be_trusted_is_refused_whole(make: Callable[[], bytes], says: str) -> None:
     assert says in refusal(make())
