@@ -93,7 +93,7 @@ _ROWS = (
     EventType("encounter-discharge-planned-1", "Encounter", _E, _PLAN, _LEAVING, in_passing=True),
     EventType("encounter-discharged-1", "Encounter", _E, _SUPPORT, _DISCHARGED),
     EventType("encounter-attended-1", "Encounter", _E, _SUPPORT, "Seen[ at {place}][: {reason}]"),
-    EventType("encounter-cancelled-1", "Encounter", _E, _ADMIN, "[{movement} ]cancelled[ at {place}]", _WITHDRAWS),
+    EventType("encounter-cancelled-1", "Encounter", _E, _ADMIN, "[{movement} |{kind} ]cancelled[ at {place}]", _WITHDRAWS),
     EventType("referral-requested-1", "ServiceRequest", _R, _SUPPORT, "Referred[ for {service}][ to {performer}]"),
     EventType("referral-accepted-1", "Task", _R, _SUPPORT, "Referral accepted[ by {performer}]"),
     EventType("referral-declined-1", "Task", _R, _CRISIS, "Referral declined[ by {performer}][: {reason}]"),

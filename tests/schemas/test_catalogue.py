@@ -72,7 +72,8 @@ def test_a_title_reads_well_whichever_words_are_missing(row: EventType) -> None:
         sentence = render(row.title, {"source": SOURCE} | {word: f"<{word}>" for word in known})
         assert sentence[0].isupper() or sentence.startswith("<"), sentence
         assert not re.search(r"[\[\]{}|]|  |\s[,:]|[,:]$|^\W|,,|::", sentence.replace("<", "w").replace(">", "")), sentence
-        assert all(f"<{word}>" in sentence for word in known), "a word that is known is said"
+        unsaid = {word for word in known if f"<{word}>" not in sentence}
+        assert unsaid <= ({"kind"} if "movement" in known else set()), "a word that is known is said, unless another says more"
 
 
 def test_a_title_of_an_empty_focus_is_a_sentence(row: EventType) -> None:
