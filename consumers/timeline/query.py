@@ -150,4 +150,4 @@ def _learned(resource: Any) -> Statement:
 
 
 _BARE, _WITH_RESOURCE = _learned(literal_column("NULL")), _learned(_VERSION.c.resource)
-_SOURCES = Statement(select(_RECORD.c.source.distinct()).where(_RECORD.c.person == bindparam("its_person")))
+_SOURCES = Statement(select(_RECORD.c.source).distinct().where(_RECORD.c.person == bindparam("its_person")))
