@@ -145,6 +145,11 @@ class Rig:
         await asyncio.wait(running)
         await self.freshness.measure()
 
+    async def lose_the_store(self, folder: Path) -> None:
+        """From now on the store in ``folder`` cannot be opened."""
+        await self.database.close()
+        await asyncio.to_thread(_replace_files, folder)
+
     async def samples(self) -> None:
         """Take in the sample hospital stay."""
         text = (SAMPLES / "northfield-pas.hl7").read_text()
@@ -158,6 +163,12 @@ class Rig:
         answer = await self.client.post("/people/search", json={"system": NHS_NUMBER, "value": number})
         assert answer.status_code == 200, answer.text
         return str(answer.json()["person"])
+
+
+def _replace_files(folder: Path) -> None:
+    for file in folder.glob("store.db*"):
+        file.unlink()
+    (folder / "store.db").mkdir()
 
 
 @asynccontextmanager

@@ -188,9 +188,7 @@ async def test_a_page_says_how_far_it_is_behind(rig: Rig) -> None:
 @pytest.mark.asyncio
 async def test_a_store_that_is_away_is_said_and_taking_in_goes_on(rig: Rig, tmp_path: Path) -> None:
     person = await rig.person()
-    await rig.database.close()
-    (tmp_path / "store.db").rename(tmp_path / "away.db")
-    (tmp_path / "store.db").mkdir()
+    await rig.lose_the_store(tmp_path)
     answer = await rig.client.get(f"/people/{person}/timeline")
     assert (answer.status_code, answer.json()["code"]) == (503, "store-unavailable")
     assert answer.headers["retry-after"]

@@ -1,0 +1,212 @@
+"""The FHIR facade over HTTP: one Patient a person, everything known of them, and only what is stated is served."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+import pytest_asyncio
+from fhir.resources.R4B.bundle import Bundle
+from fhir.resources.R4B.capabilitystatement import CapabilityStatement
+from fhir.resources.R4B.operationoutcome import OperationOutcome
+from fhir.resources.R4B.patient import Patient
+
+from schemas.fhir import faults_in
+from tests.gateway.http_rig import DOROTHY, MARGARET, NHS_NUMBER, Rig, rigged
+from tests.gateway.test_http_people import VISITS
+
+NOBODY = "0" * 32
+FORM = {"content-type": "application/x-www-form-urlencoded"}
+REFERENCE = {
+    "Bundle": Bundle,
+    "Patient": Patient,
+    "OperationOutcome": OperationOutcome,
+    "CapabilityStatement": CapabilityStatement,
+}
+
+
+@pytest_asyncio.fixture
+async def rig(tmp_path: Path) -> AsyncIterator[Rig]:
+    async with rigged(tmp_path) as made:
+        await made.samples()
+        made.now += timedelta(hours=1)
+        await made.client.post("/intake/willow-contacts", content=VISITS, headers={"content-type": "text/csv"})
+        await made.settle()
+        yield made
+
+
+async def fhir(rig: Rig, path: str, status: int = 200, **request: Any) -> dict[str, Any]:
+    """The resource answered, which the reference implementation holds to be FHIR."""
+    answer = await rig.client.request("POST" if request else "GET", path, **request)
+    assert answer.status_code == status, answer.text
+    assert answer.headers["content-type"] == "application/fhir+json"
+    resource: dict[str, Any] = answer.json()
+    REFERENCE[resource["resourceType"]].model_validate(resource)
+    if resource["resourceType"] != "CapabilityStatement":
+        assert faults_in(resource) == []
+    return resource
+
+
+def types(bundle: dict[str, Any]) -> list[str]:
+    return [entry["resource"]["resourceType"] for entry in bundle.get("entry", ())]
+
+
+def link(bundle: dict[str, Any], relation: str) -> str:
+    return next((one["url"] for one in bundle["link"] if one["relation"] == relation), "")
+
+
+@pytest.mark.asyncio
+async def test_a_patient_has_what_every_record_says(rig: Rig) -> None:
+    person = await rig.person()
+    patient = await fhir(rig, f"/fhir/Patient/{person}")
+    assert patient["id"] == person
+    assert patient["identifier"][0]["value"] == MARGARET
+    assert {one["value"] for one in patient["identifier"]} == {MARGARET, "NF204417", "W17"}
+    assert patient["name"][0]["family"] == "Ellis-Whitmore"
+
+
+@pytest.mark.asyncio
+async def test_a_search_by_identifier_finds_one_patient(rig: Rig) -> None:
+    found = await fhir(rig, "/fhir/Patient/_search", data={"identifier": f"{NHS_NUMBER}|{MARGARET}"})
+    assert (found["total"], types(found)) == (1, ["Patient"])
+    (entry,) = found["entry"]
+    assert entry["fullUrl"] == f"http://127.0.0.1:8080/fhir/Patient/{await rig.person()}"
+    assert MARGARET not in link(found, "self")
+
+
+@pytest.mark.asyncio
+async def test_a_search_for_somebody_unknown_is_an_empty_searchset(rig: Rig) -> None:
+    found = await fhir(rig, "/fhir/Patient/_search", data={"identifier": f"{NHS_NUMBER}|{DOROTHY}"})
+    assert (found["total"], types(found)) == (0, [])
+
+
+@pytest.mark.parametrize(
+    "form", ["", "identifier=", f"identifier={MARGARET}", "identifier=|1", "name=Canary", "identifier=a|b&identifier=c|d"]
+)
+@pytest.mark.asyncio
+async def test_a_search_that_is_none_is_refused_and_never_repeated(rig: Rig, form: str) -> None:
+    told = await fhir(rig, "/fhir/Patient/_search", 400, content=form, headers=FORM)
+    assert MARGARET not in str(told)
+    assert "Canary" not in str(told)
+
+
+@pytest.mark.parametrize("path", ["/fhir/Patient?identifier=x|9990000018", "/fhir/Patient", "/fhir/Patient?name=Canary"])
+@pytest.mark.asyncio
+async def test_identifiers_never_travel_in_a_url(rig: Rig, path: str) -> None:
+    told = await fhir(rig, path, 400)
+    assert "/fhir/Patient/_search" in told["issue"][0]["diagnostics"]
+    assert MARGARET not in str(told)
+
+
+@pytest.mark.asyncio
+async def test_an_identifier_in_the_url_of_the_search_is_refused(rig: Rig) -> None:
+    body = {"identifier": f"{NHS_NUMBER}|{MARGARET}"}
+    await fhir(rig, f"/fhir/Patient/_search?identifier={NHS_NUMBER}|{MARGARET}", 400, data=body)
+
+
+@pytest.mark.asyncio
+async def test_everything_is_the_patient_and_the_payloads_about_them(rig: Rig) -> None:
+    url = f"http://127.0.0.1:8080/fhir/Patient/{await rig.person()}"
+    bundle = await fhir(rig, f"{url}/$everything")
+    assert types(bundle)[0] == "Patient"
+    assert types(bundle).count("Patient") == 1
+    assert types(bundle).count("Encounter") >= 5
+    assert all(
+        entry["resource"]["subject"] == {"reference": url}
+        for entry in bundle["entry"]
+        if entry["resource"]["resourceType"] == "Encounter"
+    )
+    assert len({entry["fullUrl"] for entry in bundle["entry"]}) == len(bundle["entry"])
+    assert link(bundle, "next") == ""
+
+
+@pytest.mark.asyncio
+async def test_next_links_lead_through_everything_once(rig: Rig) -> None:
+    path = f"/fhir/Patient/{await rig.person()}/$everything"
+    whole = [entry["fullUrl"] for entry in (await fhir(rig, path))["entry"]]
+    found, url = [], f"{path}?_count=2"
+    while url:
+        bundle = await fhir(rig, url)
+        found += [entry["fullUrl"] for entry in bundle.get("entry", ())]
+        url = link(bundle, "next")
+    assert found == whole
+
+
+@pytest.mark.parametrize(
+    ("query", "expected"),
+    [
+        ("_type=Patient", {"Patient"}),
+        ("_type=Encounter", {"Encounter"}),
+        ("_type=Encounter,Patient", {"Encounter", "Patient"}),
+        ("_type=Goal", set()),
+        ("start=2030", {"Patient"}),
+        ("end=2020", {"Patient"}),
+        ("start=2026-02-12&end=2026-02-12&_type=Encounter", {"Encounter"}),
+    ],
+)
+@pytest.mark.asyncio
+async def test_everything_is_narrowed_by_type_and_time(rig: Rig, query: str, expected: set[str]) -> None:
+    bundle = await fhir(rig, f"/fhir/Patient/{await rig.person()}/$everything?{query}")
+    assert set(types(bundle)) == expected
+
+
+@pytest.mark.asyncio
+async def test_since_is_when_the_backbone_learned_it(rig: Rig) -> None:
+    path = f"/fhir/Patient/{await rig.person()}/$everything?_type=Encounter&_count=1"
+    late = await fhir(rig, f"{path}&_since=2026-03-01T12:30:00Z")
+    assert types(late) == ["Encounter"]
+    found, url = 0, f"{path}&_since=2026-03-01T12:30:00Z"
+    while url:
+        bundle = await fhir(rig, url)
+        found, url = found + len(types(bundle)), link(bundle, "next")
+    assert found == 2, "the two visits, which came an hour later"
+
+
+@pytest.mark.parametrize(
+    ("path", "status"),
+    [
+        (f"/fhir/Patient/{NOBODY}", 404),
+        ("/fhir/Patient/9990000018", 404),
+        (f"/fhir/Patient/{NOBODY}/$everything", 404),
+        (f"/fhir/Patient/{NOBODY}/$everything?_typ=Encounter", 400),
+        (f"/fhir/Patient/{NOBODY}/$everything?_type=Canary", 400),
+        (f"/fhir/Patient/{NOBODY}/$everything?_count=0", 400),
+        (f"/fhir/Patient/{NOBODY}/$everything?start=Canary", 400),
+        (f"/fhir/Patient/{NOBODY}?_format=xml", 406),
+        ("/fhir/metadata?_format=text/turtle", 406),
+        ("/fhir/metadata?mode=terminology", 400),
+    ],
+)
+@pytest.mark.asyncio
+async def test_what_cannot_be_answered_is_an_operation_outcome(rig: Rig, path: str, status: int) -> None:
+    told = await fhir(rig, path, status)
+    assert told["resourceType"] == "OperationOutcome"
+    assert "Canary" not in str(told)
+
+
+@pytest.mark.asyncio
+async def test_the_capability_statement_is_true(rig: Rig) -> None:
+    """Every interaction, search parameter and operation that it states answers; nothing else under /fhir does."""
+    stated = (await fhir(rig, "/fhir/metadata?_format=application/fhir+json"))["rest"][0]
+    (patient,) = stated["resource"]
+    person = await rig.person()
+    document = (await rig.client.get("/openapi.json")).json()["paths"]
+    served = {path for path in document if path.startswith("/fhir/")}
+    assert {one["code"] for one in patient["interaction"]} == {"read", "search-type"}
+    assert [one["name"] for one in patient["searchParam"]] == ["identifier"]
+    assert {one["name"] for one in patient["operation"]} == {"everything"}
+    assert {one["name"] for one in stated["operation"]} == {"process-message"}
+    assert served == {
+        *("/fhir/metadata", "/fhir/Patient", "/fhir/Patient/_search", "/fhir/Patient/{id}"),
+        *("/fhir/Patient/{id}/$everything", "/fhir/$process-message"),
+    }
+    assert (await fhir(rig, f"/fhir/Patient/{person}/%24everything"))["resourceType"] == "Bundle"
+
+
+@pytest.mark.asyncio
+async def test_a_strange_host_header_is_not_repeated_in_links(rig: Rig) -> None:
+    bundle = await fhir(rig, "/fhir/Patient/_search", data={"identifier": f"{NHS_NUMBER}|{DOROTHY}"}, headers={"host": 'x"><y'})
+    assert link(bundle, "self") == "http://localhost/fhir/Patient/_search"
