@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from datetime import timedelta
+from typing import NamedTuple
 
 import msgspec
 
@@ -18,15 +19,25 @@ from consumers.timeline.query import Changes, TimelineQuery
 from schemas.errors import EngineUnavailable
 from schemas.timeline import Question
 
-LOOK_EVERY = timedelta(milliseconds=250)
-"""How often the store is asked for what is new: an event is seen a quarter of a second after its projection at most."""
-HEARTBEAT = timedelta(seconds=15)
-"""A comment is sent after so long a silence: proxies close what is idle for a minute, and a client that left is noticed."""
 RETRY_MS = 1000
 """How long a client waits before it connects again after the server's stop."""
 
 
-async def events(query: TimelineQuery, asked: Question, first: Changes, stopping: asyncio.Event) -> AsyncIterator[bytes]:
+class Pace(NamedTuple):
+    """How often things happen on a stream."""
+
+    look_every: timedelta = timedelta(milliseconds=250)
+    """How often the store is asked for what is new: an event is seen that long after its projection at most."""
+    heartbeat: timedelta = timedelta(seconds=15)
+    """A comment is sent after so long a silence: proxies close what is idle for a minute, and a client that left is noticed."""
+
+
+PACE = Pace()
+
+
+async def events(
+    query: TimelineQuery, asked: Question, first: Changes, stopping: asyncio.Event, pace: Pace = PACE
+) -> AsyncIterator[bytes]:
     """Server-sent events of ``first`` (what ``asked`` found) and of all that is learned after it, until ``stopping``.
 
     The first has an id and no data: a client that never saw an entry resumes from there. While the store does not answer the
@@ -39,11 +50,11 @@ async def events(query: TimelineQuery, asked: Question, first: Changes, stopping
         for cursor, entry in changes.entries:
             yield b"event: entry\nid: %b\ndata: %b\n\n" % (cursor.encode(), entry)
             spoken_at = clock()
-        if clock() - spoken_at > HEARTBEAT.total_seconds():
+        if clock() - spoken_at > pace.heartbeat.total_seconds():
             yield b": still here\n\n"
             spoken_at = clock()
         if not changes.entries:
-            await _pause(stopping)
+            await _pause(stopping, pace.look_every)
         changes = await _next(query, asked, changes.after)
 
 
@@ -54,10 +65,10 @@ async def _next(query: TimelineQuery, asked: Question, after: str) -> Changes:
         return Changes((), after)  # the client's own connection is well: it waits with us
 
 
-async def _pause(stopping: asyncio.Event) -> None:
+async def _pause(stopping: asyncio.Event, time: timedelta) -> None:
     """Until the next look, or the stop."""
     try:
-        async with asyncio.timeout(LOOK_EVERY.total_seconds()):
+        async with asyncio.timeout(time.total_seconds()):
             await stopping.wait()
     except TimeoutError:
         return

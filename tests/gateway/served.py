@@ -1,12 +1,12 @@
-"""An ASGI application on a real socket, as `backbone serve` serves it, in a thread with a loop of its own."""
+"""An ASGI application on a real socket, as `backbone serve` serves it."""
 
 from __future__ import annotations
 
 import asyncio
 import socket
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from typing import Any
 
 import uvicorn
@@ -22,9 +22,24 @@ class _Server(uvicorn.Server):
         yield
 
 
+@asynccontextmanager
+async def serving(app: Any) -> AsyncIterator[str]:
+    """Serve ``app`` on the test's own loop; its base URL."""
+    bound = socket.create_server(("127.0.0.1", 0))
+    config = uvicorn.Config(app, log_config=None, access_log=False, lifespan="off", ws="none", http=HttpProtocol)
+    server = _Server(config)
+    running = asyncio.create_task(server.serve([bound]))
+    try:
+        yield f"http://127.0.0.1:{bound.getsockname()[1]}"
+    finally:
+        server.should_exit = True
+        async with asyncio.timeout(PATIENCE_S):
+            await running
+
+
 @contextmanager
 def served(app: Any, headers_within_s: float = 10.0) -> Iterator[str]:
-    """Serve ``app``; its base URL."""
+    """Serve ``app`` in a thread with a loop of its own; its base URL."""
     protocol = type("Protocol", (HttpProtocol,), {"headers_within_s": headers_within_s})
     bound = socket.create_server(("127.0.0.1", 0))
     config = uvicorn.Config(app, log_config=None, access_log=False, lifespan="off", ws="none", http=protocol)

@@ -1,0 +1,212 @@
+"""``/people/{person}/timeline/live`` over a real socket: what is learned arrives, resumable, and the stop ends it."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from datetime import timedelta
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import httpx2
+import pytest
+import pytest_asyncio
+
+from consumers.timeline.query import Changes, TimelineQuery
+from gateway.live import Pace, events
+from schemas.errors import StoreUnavailable
+from schemas.identifiers import PersonId
+from schemas.timeline import Question
+from tests.gateway.http_rig import Rig, rigged
+from tests.gateway.served import PATIENCE_S, serving
+
+HEADER = "Date,Member ID,Contact,Attended,NHS Number,What was done\n"
+
+
+class Told(NamedTuple):
+    """One server-sent event."""
+
+    id: str
+    name: str
+    data: str
+
+
+@pytest_asyncio.fixture
+async def rig(tmp_path: Path) -> AsyncIterator[Rig]:
+    async with rigged(tmp_path) as made:
+        await made.samples()
+        yield made
+
+
+async def visit(rig: Rig, day: int, contact: str = "Home visit") -> None:
+    """The charity visits on a day of February."""
+    row = f"{day:02}/02/2026,W17,{contact},yes,9990000018,\n"
+    answer = await rig.client.post("/intake/willow-contacts", content=HEADER + row, headers={"content-type": "text/csv"})
+    assert answer.status_code == 200, answer.text
+    await rig.settle()
+
+
+class Stream:
+    """A live stream that is read event by event."""
+
+    def __init__(self, answer: httpx2.Response) -> None:
+        self.answer = answer
+        self._lines = answer.aiter_lines()
+
+    async def next(self) -> Told:
+        """The next event; comments are passed over."""
+        fields: dict[str, str] = {}
+        async with asyncio.timeout(PATIENCE_S):
+            async for line in self._lines:
+                if line:
+                    name, _, value = line.partition(": ")
+                    fields[name] = value
+                elif fields.keys() - {""}:
+                    return Told(fields.get("id", ""), fields.get("event", ""), fields.get("data", ""))
+        raise AssertionError("the stream ended")
+
+    async def days(self, count: int) -> list[int]:
+        """The days of the next ``count`` visits."""
+        return [int(json.loads((await self.next()).data)["occurred_at"][8:10]) for _ in range(count)]
+
+    async def rest(self) -> list[str]:
+        """What still comes until the end."""
+        async with asyncio.timeout(PATIENCE_S):
+            return [line async for line in self._lines]
+
+
+@asynccontextmanager
+async def listening(url: str, rig: Rig, query: str = "", **headers: str) -> AsyncIterator[Stream]:
+    path = f"{url}/people/{await rig.person()}/timeline/live{query}"
+    async with httpx2.AsyncClient(timeout=PATIENCE_S) as client, client.stream("GET", path, headers=headers) as answer:
+        assert answer.status_code == 200
+        assert answer.headers["content-type"].startswith("text/event-stream")
+        yield Stream(answer)
+
+
+@pytest.mark.asyncio
+async def test_what_is_learned_arrives_as_it_stands_on_the_page(rig: Rig) -> None:
+    async with serving(rig.app) as url, listening(url, rig) as stream:
+        begun = await stream.next()
+        assert begun.id
+        assert not begun.data, "what is on the page already is not told again"
+        await visit(rig, 12)
+        told = await stream.next()
+        page = (await rig.client.get(f"/people/{await rig.person()}/timeline?kind=contact")).json()
+        assert told.name == "entry"
+        assert json.loads(told.data) == page["entries"][0]
+        rig.services.stopping.set()
+
+
+@pytest.mark.parametrize("resume", ["header", "query"])
+@pytest.mark.asyncio
+async def test_a_client_that_comes_back_misses_nothing_and_sees_nothing_twice(rig: Rig, resume: str) -> None:
+    async with serving(rig.app) as url:
+        async with listening(url, rig) as stream:
+            last = (await stream.next()).id
+        await visit(rig, 12)
+        await visit(rig, 13)
+        seen: list[int] = []
+        for _ in range(2):
+            query, headers = ("", {"last-event-id": last}) if resume == "header" else (f"?after={last}", {})
+            async with listening(url, rig, query, **headers) as stream:
+                assert (await stream.next()).id == last
+                told = await stream.next()
+                last = told.id
+                seen.append(int(json.loads(told.data)["occurred_at"][8:10]))
+        async with listening(url, rig, **{"last-event-id": last}) as stream:
+            await stream.next()
+            await visit(rig, 14)
+            assert [*seen, *await stream.days(1)] == [12, 13, 14]
+            rig.services.stopping.set()
+
+
+@pytest.mark.asyncio
+async def test_a_stream_is_filtered_as_a_page_is(rig: Rig) -> None:
+    async with (
+        serving(rig.app) as url,
+        listening(url, rig, "?sector=nhs") as hospital,
+        listening(url, rig, "?kind=contact&include=resource") as contacts,
+    ):
+        await hospital.next(), await contacts.next()
+        await visit(rig, 12)
+        told = json.loads((await contacts.next()).data)
+        assert told["resource"]["resourceType"] == "Bundle"
+        rig.services.stopping.set()
+        assert not any("event" in line for line in await hospital.rest())
+
+
+@pytest.mark.asyncio
+async def test_the_stop_ends_every_stream_and_says_when_to_come_back(rig: Rig) -> None:
+    async with serving(rig.app) as url, listening(url, rig) as stream:
+        text = [await stream.next()]
+        rig.services.stopping.set()
+        assert await stream.rest() == []
+        assert text[0].id
+
+
+@pytest.mark.parametrize(
+    ("query", "headers"),
+    [
+        ("?after=nonsense", {}),
+        ("", {"last-event-id": "nonsense"}),
+        ("", {"last-event-id": "a b"}),
+        ("?limit=5", {}),
+        ("?as_of=2026", {}),
+    ],
+)
+@pytest.mark.asyncio
+async def test_what_cannot_be_resumed_is_refused_before_the_stream_begins(
+    rig: Rig, query: str, headers: dict[str, str]
+) -> None:
+    answer = await rig.client.get(f"/people/{await rig.person()}/timeline/live{query}", headers=headers)
+    assert (answer.status_code, answer.json()["code"]) == (400, "invalid-request")
+
+
+@pytest.mark.asyncio
+async def test_without_a_store_no_stream_begins(rig: Rig, tmp_path: Path) -> None:
+    person = await rig.person()
+    await rig.lose_the_store(tmp_path)
+    assert (await rig.client.get(f"/people/{person}/timeline/live")).status_code == 503
+
+
+class Scripted(TimelineQuery):
+    """Answers from a script; then the server stops."""
+
+    def __init__(self, script: Sequence[Changes | StoreUnavailable], stopping: asyncio.Event) -> None:
+        self._script = list(script)
+        self._stopping = stopping
+        self.asked: list[str | None] = []
+
+    async def changes(self, question: Question) -> Changes:
+        self.asked.append(question.after)
+        if not self._script:
+            self._stopping.set()
+            return Changes((), question.after or "")
+        answer = self._script.pop(0)
+        if isinstance(answer, StoreUnavailable):
+            raise answer
+        return answer
+
+
+async def told_by(script: Sequence[Any], **pace: timedelta) -> tuple[list[bytes], list[str | None]]:
+    stopping = asyncio.Event()
+    query = Scripted(script, stopping)
+    asked = Question(person=PersonId("p"))
+    stream = events(query, asked, Changes((), "0"), stopping, Pace(look_every=timedelta(0), **pace))
+    return [piece async for piece in stream], query.asked
+
+
+@pytest.mark.asyncio
+async def test_a_store_that_is_away_for_a_while_does_not_end_the_stream() -> None:
+    told, asked = await told_by([StoreUnavailable(), StoreUnavailable(), Changes([("1", b"{}")], "1")])
+    assert told == [b"retry: 1000\nid: 0\n\n", b"event: entry\nid: 1\ndata: {}\n\n"]
+    assert asked == ["0", "0", "0", "1"]
+
+
+@pytest.mark.asyncio
+async def test_a_silent_stream_is_kept_open_by_comments() -> None:
+    told, _ = await told_by([Changes((), "0")] * 3, heartbeat=timedelta(microseconds=-1))
+    assert told[1:] == [b": still here\n\n"] * 4
