@@ -51,7 +51,7 @@ class Rig:
     def _await_ready(self, process: subprocess.Popen[bytes]) -> None:
         end = time.monotonic() + READY_S
         expected = len(self.processes)
-        while (self.folder / "out.log").read_text().count("ready") < expected:
+        while (self.folder / "out.log").read_text().lower().count("ready") < expected:
             if process.poll() is not None or time.monotonic() > end:
                 raise RuntimeError(f"did not start:\n{(self.folder / 'out.log').read_text()[-2000:]}")
             time.sleep(0.02)
@@ -88,7 +88,7 @@ class BackboneRig(Rig):
     """``backbone serve`` in two processes on the embedded default, as the floor is."""
 
     _progress = "SELECT sum(next) FROM position WHERE projection = 'timeline'"
-    roles = ("gateway,intake", "projections")
+    roles = ("projections", "gateway,intake")
 
     def commands(self) -> Iterator[list[str]]:
         settings = self.folder / "backbone.toml"
