@@ -1,4 +1,4 @@
-"""An event log in memory, for tests of what uses a log. It passes ``tests/contract/test_log.py``."""
+"""An event log in memory, for tests of what uses a log. ``tests/contract/test_memory_log.py`` holds it to the contract."""
 
 from __future__ import annotations
 
@@ -26,8 +26,18 @@ class MemoryLog:
         self._partitions = partitions
         self._topics: dict[str, list[list[Record]]] = {}
         self._grown = asyncio.Condition()
+        self._groups: dict[str, MemoryFollower] = {}
+        """Who holds the partitions of each group: one member all of them."""
+        self._closed = False
+
+    def again(self) -> MemoryLog:
+        """Another connection to the same records."""
+        other = MemoryLog(self.atomic, self._partitions)
+        other._topics, other._grown, other._groups = self._topics, self._grown, self._groups
+        return other
 
     async def append(self, records: Sequence[NewRecord]) -> Sequence[Position]:
+        self._check()
         if any(len(record.value) > RECORD_BYTES for record in records):
             raise TooLarge
         await asyncio.sleep(0)
@@ -56,23 +66,32 @@ class MemoryLog:
         return self._topics.setdefault(topic, [[] for _ in range(self._partitions)])
 
     async def read(self, topic: str, partition: int, start: int, limit: int) -> Sequence[Record]:
+        self._check()
         return self._of(topic)[partition][start : start + limit]
 
     async def ends(self, topic: str) -> Mapping[int, int]:
+        self._check()
         return {partition: len(entries) for partition, entries in enumerate(self._of(topic))}
 
     async def starts(self, topic: str) -> Mapping[int, int]:
+        self._check()
         return dict.fromkeys(range(self._partitions), 0)
 
     async def close(self) -> None:
-        return
+        self._closed = True
+
+    def _check(self) -> None:
+        if self._closed:
+            raise LogUnavailable("the log is closed")
 
     @asynccontextmanager
     async def follow(self, topics: Sequence[str], group: str, claim: Claim) -> AsyncIterator[MemoryFollower]:
-        follower = MemoryFollower(self, topics)
-        for topic in topics:
-            follower.seek(topic, await claim(topic, frozenset(range(self._partitions))))
-        yield follower
+        follower = MemoryFollower(self, topics, group, claim)
+        try:
+            yield follower
+        finally:
+            if self._groups.get(group) is follower:
+                del self._groups[group]
 
     def all(self, topic: str) -> list[Record]:
         """Every record of ``topic``, partition by partition."""
@@ -80,15 +99,14 @@ class MemoryLog:
 
 
 class MemoryFollower:
-    """The only member of its group."""
+    """A member of a group, which is given all partitions or none."""
 
-    def __init__(self, log: MemoryLog, topics: Sequence[str]) -> None:
+    def __init__(self, log: MemoryLog, topics: Sequence[str], group: str, claim: Claim) -> None:
         self._log = log
         self._topics = topics
+        self._group = group
+        self._claim = claim
         self._next: dict[tuple[str, int], int] = {}
-
-    def seek(self, topic: str, offsets: Mapping[int, int]) -> None:
-        self._next.update({(topic, partition): offset for partition, offset in offsets.items()})
 
     def held(self) -> Iterable[tuple[str, int]]:
         return list(self._next)
@@ -103,9 +121,23 @@ class MemoryFollower:
             return []
 
     async def _take(self, limit: int) -> list[Record]:
+        if self._log._groups.setdefault(self._group, self) is not self:
+            return []
+        if not self._next:
+            await self._join()
         found: list[Record] = []
         for (topic, partition), start in self._next.items():
             records = await self._log.read(topic, partition, start, limit - len(found))
             self._next[topic, partition] = start + len(records)
             found.extend(records)
         return found
+
+    async def _join(self) -> None:
+        positions: dict[tuple[str, int], int] = {}
+        for topic in self._topics:
+            ends = await self._log.ends(topic)
+            for partition, start in (await self._claim(topic, frozenset(ends))).items():
+                if start > ends[partition]:
+                    raise LogUnavailable("the log is shorter than what was read of it")
+                positions[topic, partition] = start
+        self._next = positions
