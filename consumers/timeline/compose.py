@@ -1,9 +1,13 @@
-"""Makes a version of an event: the entry as it is served, but for what its place among the other versions decides."""
+"""Makes a version of an event: the entry as it is served, but for what its place among the other versions decides.
+
+What is parsed of a payload is let go again at once: a batch that kept its thousand Bundles would spend half its time in the
+garbage collector.
+"""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from typing import Any, NamedTuple
@@ -11,6 +15,7 @@ from zoneinfo import ZoneInfo
 
 import orjson
 
+from consumers.payload import kind_of, resources_in, resources_of
 from consumers.place import place_of
 from consumers.timeline.version import State, Version
 from schemas.catalogue import CATALOGUE, EventType, Movement
@@ -37,20 +42,21 @@ _TELLS: Mapping[str, tuple[str, ...]] = {"person-died-1": ("deceasedBoolean", "d
 _ASIDE = frozenset({"id", "meta"})
 """Elements that say nothing of the thing itself."""
 
+_TAIL = ',"version":'
+"""Where the part of an entry begins that `render` writes. Within a JSON string the quotes would be escaped."""
+
 
 class Told(NamedTuple):
     """An event, read."""
 
     version: Version
     row: EventType
-    bundle: Resource
-    shown: dict[str, Any]
-    """The entry, without what `render` adds."""
-
-    @property
-    def focus(self) -> Resource:
-        focus: Resource = self.bundle["entry"][0]["resource"]
-        return focus
+    about: str
+    """The focus's resource type."""
+    movement: str
+    """What happened within a stay, or what did not, in words; else ``""``."""
+    resources: Sequence[bytes]
+    """Of the Bundle, as JSON, the focus first."""
 
     @property
     def snapshot(self) -> bool:
@@ -65,17 +71,17 @@ def tell(record: Record, sources: Mapping[str, Source]) -> Told:
     """
     event = decode(record.value)
     row = CATALOGUE[event.type]
-    text = bytes(event.data)
-    bundle: Resource = orjson.loads(text)
-    focus: Resource = bundle["entry"][0]["resource"]
+    resources = resources_in(event)
+    focus: Resource = orjson.loads(resources[0])
+    about, movement = focus["resourceType"], movement_of(focus)
     source = event.source.removeprefix(SOURCE_URN)
     declared = sources.get(source)
     name, sector = (declared.name, str(declared.sector)) if declared else (source, "")
-    withdraws = row.movement is Movement.WITHDRAWS
+    is_snapshot = row.movement is Movement.SNAPSHOT and not movement and _has_subject(event, about)
     version = Version(
         place=place_of(record),
         occurred_at=microseconds(event.time),
-        tie=_ROW[row.name] | int.from_bytes(_hash(event.id.encode())) >> 64 - _TIE_BITS,
+        tie=_ROW[row.name] | int.from_bytes(digest(event.id.encode())) >> 64 - _TIE_BITS,
         recorded_at=microseconds(event.recordedtime),
         known_until=None,
         state=State.HIDDEN,
@@ -91,11 +97,23 @@ def tell(record: Record, sources: Mapping[str, Source]) -> Told:
         sector=sector,
         source=source,
         classification=event.dataclassification,
-        digest=None if _is_snapshot(event, row, focus) else _digest(event, row, bundle),
-        entry="",
-        resource=text.decode(),
+        digest=None if is_snapshot else _said(event, row, focus, resources),
+        entry=_entry(event, row, {"id": source, "name": name, "sector": sector}, title(row.title, focus, name)),
+        resource=bytes(event.data).decode(),
     )
-    shown = {
+    return Told(version, row, about, movement, resources)
+
+
+def recall(version: Version) -> Told:
+    """A stored version, read again."""
+    resources = resources_of(version.resource.encode())
+    focus: Resource = orjson.loads(resources[0])
+    return Told(version, CATALOGUE[version.type], focus["resourceType"], movement_of(focus), resources)
+
+
+def _entry(event: Event, row: EventType, source: dict[str, str], sentence: str) -> str:
+    """The entry as JSON, number and predecessor still to be put in."""
+    shown: dict[str, Any] = {
         "id": event.id,
         "type": row.name,
         "kind": row.kind,
@@ -103,26 +121,20 @@ def tell(record: Record, sources: Mapping[str, Source]) -> Told:
         "occurred_at": occurred(event.time, event.timeprecision),
         "precision": event.timeprecision,
         "recorded_at": event.recordedtime,
-        "title": title(row.title, focus, name, bundle["entry"]),
-        "status": Status.WITHDRAWN if withdraws else Status.CURRENT,
-        "source": {"id": source, "name": name, "sector": sector},
+        "title": sentence,
+        "status": Status.WITHDRAWN if row.movement is Movement.WITHDRAWS else Status.CURRENT,
+        "source": source,
         "record": event.partitionkey,
-        "version": None,
-        "replaces": None,
-        "correlation": version.correlation,
+        "correlation": event.correlationid or None,
     }
-    return Told(version, row, bundle, shown)
+    return orjson.dumps(shown).decode()[:-1] + _TAIL
 
 
-def recall(version: Version) -> Told:
-    """A stored version, read again."""
-    return Told(version, CATALOGUE[version.type], orjson.loads(version.resource), orjson.loads(version.entry))
-
-
-def render(shown: dict[str, Any], version: int | None, replaces: str | None) -> str:
-    """The entry as JSON, its number and what it replaces put in."""
-    shown["version"], shown["replaces"] = version, replaces
-    return orjson.dumps(shown).decode()
+def render(entry: str, version: int | None, replaces: str | None) -> str:
+    """The entry with its number and the id of the version it replaces."""
+    number = "null" if version is None else version
+    before = "null" if replaces is None else orjson.dumps(replaces).decode()
+    return f'{entry.rpartition(_TAIL)[0]}{_TAIL}{number},"replaces":{before}}}'
 
 
 @lru_cache(4096)
@@ -148,24 +160,21 @@ def movement_of(focus: Resource) -> str:
     return ""
 
 
-def _is_snapshot(event: Event, row: EventType, focus: Resource) -> bool:
-    """Of a person, or of a stay that has a name; a movement within a stay (a leave) is none, whatever its type."""
-    if row.movement is not Movement.SNAPSHOT or movement_of(focus):
-        return False
-    return focus["resourceType"] == "Patient" or (focus["resourceType"] == "Encounter" and bool(event.correlationid))
+def _has_subject(event: Event, about: str) -> bool:
+    """It is about a person, or about a stay that has a name."""
+    return about == "Patient" or (about == "Encounter" and bool(event.correlationid))
 
 
-def _digest(event: Event, row: EventType, bundle: Resource) -> str:
-    """Of all that the event states of its fact; what is stated in passing has no time of its own."""
-    focus = bundle["entry"][0]["resource"]
+def _said(event: Event, row: EventType, focus: Resource, resources: Sequence[bytes]) -> str:
+    """Digest of all that the event states of its fact; what is stated in passing has no time of its own."""
     told = _TELLS.get(row.name)
-    said = {name: value for name, value in focus.items() if (name in told if told else name not in _ASIDE)}
-    others = [] if told else [part["resource"] for part in bundle["entry"][1:] if part["resource"]["resourceType"] != "Patient"]
-    when = "" if row.in_passing else [event.time, event.timeprecision]
-    content = orjson.dumps([row.name, said, others, when, event.dataclassification], option=orjson.OPT_SORT_KEYS)
-    return _hash(content).hex()
+    content = {name: value for name, value in focus.items() if (name in told if told else name not in _ASIDE)}
+    when = "" if row.in_passing else f"{event.time} {event.timeprecision}"
+    others = [] if told else [one for one in resources[1:] if kind_of(one) != "Patient"]
+    head = f"{row.name} {when} {event.dataclassification}".encode()
+    return digest(b"\n".join([head, orjson.dumps(content, option=orjson.OPT_SORT_KEYS), *others])).hex()
 
 
-def _hash(content: bytes) -> bytes:
-    """Eight bytes: compared only within one fact, so that a chance meeting is out of the question."""
+def digest(content: bytes) -> bytes:
+    """Eight bytes: compared only within one fact or one subject, so that a chance meeting is out of the question."""
     return hashlib.blake2b(content, digest_size=8).digest()

@@ -10,8 +10,7 @@ Of the same moment, what tells of a movement comes before what shows the state a
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 import msgspec
@@ -19,7 +18,8 @@ import orjson
 
 from consumers.chronicle import written
 from consumers.elements import elements
-from consumers.timeline.compose import Told, movement_of
+from consumers.payload import kind_of
+from consumers.timeline.compose import Told, digest
 from consumers.timeline.version import Version
 from schemas.catalogue import Movement
 from schemas.event import Sensitivity
@@ -35,6 +35,8 @@ class Known(msgspec.Struct):
 
     latest: Moment
     """Of what was said last."""
+    said: str
+    """Digest of what was said last: most messages about a person repeat it."""
     elements: dict[str, str]
     """Element → digest of its value."""
 
@@ -45,8 +47,16 @@ class Saying(NamedTuple):
     moment: Moment
     version: Version
     snapshot: bool
-    elements: Mapping[str, str | None]
-    """``None``: it says there is none."""
+    content: Sequence[bytes]
+    """The resources that say it."""
+    focal: bool
+    """They are what the event is about, not the Patient who comes along."""
+
+    @property
+    def digest(self) -> str:
+        """Of what is said."""
+        guard = self.version.classification if self.focal else ""
+        return digest(b"\n".join([guard.encode(), *self.content])).hex()
 
 
 _PATIENT, _STAY = "Patient", "Encounter"
@@ -62,7 +72,7 @@ def subjects(told: Told) -> tuple[str, ...]:
     if _in_passing(told):
         return ()
     record, stay = told.version.record, told.version.correlation
-    return (record, stay_of(record, stay)) if stay and told.focus["resourceType"] == _STAY else (record,)
+    return (record, stay_of(record, stay)) if stay and told.about == _STAY else (record,)
 
 
 def stay_of(record: str, correlation: str) -> str:
@@ -90,7 +100,13 @@ def saying(told: Told, subject: str) -> Saying:
     version = told.version
     snapshot = judged(told) == subject
     moment = (written(version.order), snapshot, version.order, version.place)
-    return Saying(moment, version, snapshot, _digests(told, subject))
+    about = _PATIENT if subject == version.record else _STAY
+    focal = told.about == about
+    if focal:
+        content = [told.resources[0], *(one for one in told.resources[1:] if kind_of(one) != _PATIENT)]
+    else:
+        content = [one for one in told.resources[1:] if kind_of(one) == about][:1]
+    return Saying(moment, version, snapshot, content, focal)
 
 
 def go_through(sayings: Iterable[Saying], known: Known | None) -> tuple[Known, set[int]]:
@@ -99,38 +115,38 @@ def go_through(sayings: Iterable[Saying], known: Known | None) -> tuple[Known, s
     The first that is ever said of a subject says something, whatever it is.
     """
     silent: set[int] = set()
-    found = known or Known(("", False, "", 0), {})
+    found = known or Known(("", False, "", 0), "", {})
     for said in sorted(sayings, key=lambda one: one.moment):
-        if said.snapshot and found.elements and all(found.elements.get(name) == new for name, new in said.elements.items()):
+        content = said.digest
+        new = {} if content == found.said else _digests(said)
+        if said.snapshot and found.elements and all(found.elements.get(name) == value for name, value in new.items()):
             silent.add(said.version.place)
-        found = Known(said.moment, _after(found.elements, said.elements))
+        found = Known(said.moment, content, _after(found.elements, new))
     return found, silent
 
 
 def _after(before: dict[str, str], said: Mapping[str, str | None]) -> dict[str, str]:
     after: dict[str, str | None] = {**before, **said}
-    return {name: digest for name, digest in after.items() if digest is not None}
+    return {name: value for name, value in after.items() if value is not None}
 
 
 def _in_passing(told: Told) -> bool:
     """It was said beside an event of its own message that tells the same of the person and the stay."""
     if told.row.in_passing or told.row.focus == "Resource":
         return True
-    return told.row.movement is Movement.WITHDRAWS and movement_of(told.focus) in _PASSING_WORDS
+    return told.movement in _PASSING_WORDS and told.row.movement is Movement.WITHDRAWS
 
 
-def _digests(told: Told, subject: str) -> dict[str, str | None]:
-    of_person = subject == told.version.record
-    about = _PATIENT if of_person else _STAY
-    resources = [part["resource"] for part in told.bundle["entry"]]
-    if told.focus["resourceType"] != about:  # the Patient who comes along with an event about something else
-        return _elements(next((one for one in resources if one["resourceType"] == about), {}))
-    guard = told.version.classification
-    found: dict[str, str | None] = {_GUARD: guard if guard != Sensitivity.NORMAL else None}
-    found |= _elements(resources[0])
-    for resource in resources[1:]:
-        if resource["resourceType"] != _PATIENT:
-            found[f"+{resource['resourceType']} {_digest(resource)}"] = "present"
+def _digests(said: Saying) -> dict[str, str | None]:
+    """What is said, element by element; ``None``: there is none."""
+    found: dict[str, str | None] = {}
+    if said.focal:
+        guard = said.version.classification
+        found[_GUARD] = guard if guard != Sensitivity.NORMAL else None
+        for other in said.content[1:]:
+            found[f"+{kind_of(other)} {digest(other).hex()}"] = "present"
+    for resource in said.content[:1]:
+        found |= _elements(orjson.loads(resource))
     return found
 
 
@@ -141,12 +157,12 @@ def _elements(resource: Resource) -> dict[str, str | None]:
     for name, unknown in _UNKNOWN.items():
         if name in said and unknown in (said[name], _code(said[name])):
             del said[name]
-    return {name: None if value is None else _digest(value) for name, value in said.items()}
+    return {name: None if value is None else digest(_canonical(value)).hex() for name, value in said.items()}
 
 
 def _code(value: object) -> object:
     return value.get("code") if isinstance(value, dict) else None
 
 
-def _digest(value: object) -> str:
-    return hashlib.blake2b(orjson.dumps(value, option=orjson.OPT_SORT_KEYS), digest_size=8).hexdigest()
+def _canonical(value: object) -> bytes:
+    return orjson.dumps(value, option=orjson.OPT_SORT_KEYS)

@@ -11,7 +11,6 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 
-import orjson
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from consumers.store.tables import TIMELINE, TimelineTables
@@ -61,16 +60,15 @@ async def _stand(batch: Batch) -> None:
     newest = await batch.rows.newest(calm, batch.connection) if calm else {}
     batch.disturbed |= {fact for fact, last in newest.items() if not all(comes_after(one, last) for one in fresh[fact])}
     await batch.read_disturbed()
-    shown = {one.version.place: one.shown for one in batch.new}
     demoted: list[tuple[Version, str]] = []
     for fact, versions in fresh.items():
         if fact not in batch.disturbed:
             last = newest.get(fact)
             if last:
                 demoted.append((last, last.latest))
-            _render(fold(versions, _silent(batch, versions), last), shown)
+            _render(fold(versions, _silent(batch, versions), last))
     for versions in _disturbed(batch, fresh).values():
-        _render(fold(versions, _silent(batch, versions)), shown)
+        _render(fold(versions, _silent(batch, versions)))
     await batch.rows.restate(batch.changed(), batch.connection)
     await batch.rows.demote(demoted, batch.connection)
     await batch.rows.insert([one.version for one in batch.new], batch.connection)
@@ -89,8 +87,7 @@ def _silent(batch: Batch, versions: Iterable[Version]) -> set[int]:
     return {version.place for version in versions if batch.silent(version)}
 
 
-def _render(standing: Iterable[Standing], shown: Mapping[int, dict[str, object]]) -> None:
-    """Put number and predecessor into the entries. What stood before is only read again, not made again."""
+def _render(standing: Iterable[Standing]) -> None:
+    """Put number and predecessor into the entries."""
     for version, replaces in standing:
-        entry = shown.get(version.place) or orjson.loads(version.entry)
-        version.entry = render(entry, version.version, replaces)
+        version.entry = render(version.entry, version.version, replaces)

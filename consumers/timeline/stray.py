@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping
 
-from consumers.timeline.compose import Told, movement_of
+from consumers.timeline.compose import Told
 from consumers.timeline.version import Version
 
 _NAMED: Mapping[str, str] = {"encounter-transferred-1": "move"}
@@ -24,7 +24,7 @@ REPEATED = frozenset({"move", "leave of absence", "return from leave"})
 
 def kind_of(told: Told) -> str:
     """The kind of movement within a stay that the event states or withdraws, or ``""``."""
-    found = _NAMED.get(told.row.name) or movement_of(told.focus)
+    found = _NAMED.get(told.row.name) or told.movement
     return found if found in REPEATED else ""
 
 

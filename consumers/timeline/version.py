@@ -26,7 +26,7 @@ class State(IntEnum):
     """The newest, and it withdraws the fact."""
 
 
-class Version(msgspec.Struct):
+class Version(msgspec.Struct, gc=False):
     """A row of ``timeline_version``, its fields in the order of the columns."""
 
     place: int
