@@ -45,11 +45,12 @@ async def ingest(call: Call, source: SourceId, files: Files, media_type: MediaTy
 
 async def _take_in(intake: Intake, source: Source, file: Path, media_type: str, call: Call) -> Receipt:
     from adapters.intake import Delivery
+    from gateway.shapes import view
 
     with opened(file) as content, progress(content, quiet=call.json) as tell:
         delivery = Delivery(source, DOOR, content, media_type or media_type_of(file), file.name)
         receipt = await intake.receive(delivery, tell)
-    shown = msgspec.to_builtins(receipt)
+    shown = msgspec.to_builtins(view(receipt))
     if call.json:
         json_line(shown)
     else:

@@ -20,7 +20,6 @@ from schemas.identifiers import NHS_NUMBER, SOURCE_URN, LocalId, nhs_number
 
 if TYPE_CHECKING:
     from consumers.people.query import PeopleQuery
-
     from schemas.identifiers import PersonId
 
 _FORMS = f'Write an NHS number, a local identifier with --source, or {{"system": "{NHS_NUMBER}", "value": …}}.'
@@ -82,4 +81,7 @@ async def _find(people: PeopleQuery, wanted: Identifier) -> PersonId | None:
             cure = "It has ten digits, the last of which checks the others."
             raise InvalidRequest("this is no NHS number", where="standard input", cure=cure)
         return await people.by_number(number)
-    return await people.by_local_id(wanted.system.removeprefix(SOURCE_URN), LocalId(wanted.value))
+    source = wanted.system.removeprefix(SOURCE_URN)
+    if source == wanted.system:
+        raise InvalidRequest("no such system of identifiers is known", where="standard input", cure=_FORMS)
+    return await people.by_local_id(source, LocalId(wanted.value))

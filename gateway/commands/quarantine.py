@@ -107,6 +107,7 @@ async def _redrive(make: Factory, item: Item, sent_by: str, call: Call) -> bool:
     """Whether anything of it was rejected again."""
     from adapters.intake import KeptItem
     from gateway.kept_content import chunks
+    from gateway.shapes import view
     from gateway.spool import spooled
 
     row = item.summary
@@ -114,11 +115,12 @@ async def _redrive(make: Factory, item: Item, sent_by: str, call: Call) -> bool:
     async with spooled(chunks(await make.log(), item.parts)) as content:
         kept = KeptItem(row.id, row.source, row.door, row.media_type, row.name, content)
         receipt = await (await make.intake()).redrive(kept, declared)
+    shown = msgspec.to_builtins(view(receipt))
     if call.json:
-        json_line(msgspec.to_builtins(receipt))
+        json_line(shown)
     else:
         print(f"{row.id}:")
-        receipt_lines(msgspec.to_builtins(receipt) | {"name": ""})
+        receipt_lines(shown | {"name": ""})
     return receipt.rejected > 0
 
 

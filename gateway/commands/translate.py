@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
@@ -83,13 +84,8 @@ def _print(explanation: Explanation) -> None:
     first = explanation.items[0] if explanation.items else None
     for place, event in enumerate(first.events if first else ()):
         print(f"\n{event.type} of {first.position if first else ''}, field by field")
-        values = _values(event)
-        rows = [
-            (target.path, values.get(target.path, ""), ", ".join(fields) or "always so")
-            for target, fields in explanation.provenance.items()
-            if target.event == place
-        ]
-        table(("Field", "Value", "Comes from"), rows)
+        origins = {target.path: fields for target, fields in explanation.provenance.items() if target.event == place}
+        table(("Field", "Value", "Comes from"), _rows(event, origins))
     if explanation.required:
         print("\nWithout these it would be rejected: " + ", ".join(explanation.required))
     if explanation.unread:
@@ -102,15 +98,24 @@ def _outcome(item: Item) -> str:
     return ", ".join(f"{event.type} at {event.time}" for event in item.events) or "nothing to record"
 
 
+def _rows(event: Event, origins: Mapping[str, Sequence[str]]) -> Iterator[tuple[str, str, str]]:
+    """Each field with its value and the source fields it came from; a resource is called by its type."""
+    bundle = payload(event)
+    envelope = {name: getattr(event, name) for name in event.__struct_fields__ if name != "data"}
+    values = dict(_leaves(bundle | envelope, ""))
+    kinds = [entry["resource"]["resourceType"] for entry in bundle["entry"]]
+    for path, fields in origins.items():
+        if path in values:  # what is not only repeats the record's key
+            shown = _ENTRY.sub(lambda match: kinds[int(match[1])], path)
+            yield shown, values[path], ", ".join(fields) or "always so"
+
+
+_ENTRY = re.compile(r"^entry\[(\d+)\]\.resource")
+
+
 class _Leaf(NamedTuple):
     path: str
     value: str
-
-
-def _values(event: Event) -> dict[str, str]:
-    """Every field of the event by its path, as `adapters.explain` names them."""
-    envelope = {name: getattr(event, name) for name in event.__struct_fields__ if name != "data"}
-    return dict(_leaves(envelope | payload(event), ""))
 
 
 def _leaves(value: Any, at: str) -> Iterator[_Leaf]:
