@@ -46,7 +46,8 @@ class Explanation(NamedTuple):
 
     items: tuple[Item, ...]
     provenance: Mapping[Target, tuple[str, ...]]
-    """Of the first item: each field of its events, in their order, and the source fields it came from; none for a constant."""
+    """Of the first item: each field of its events, in their order, and the source fields it came from; none for a constant.
+    Of fields that can stand in for each other all are named."""
     required: Mapping[str, str]
     """Source fields without which the item is rejected, and the code of that rejection."""
     unread: tuple[str, ...]
@@ -56,24 +57,80 @@ class Explanation(NamedTuple):
 def explain(translator: Translator, content: bytes, arrival: Arrival) -> Explanation:
     """What ``translator`` makes of ``content``; where it came from is told of the first item.
 
-    It translates once for each field of that item: give it a message or some rows, not a year's extract.
+    It translates some times for each field of that item: give it a message or some rows, not a year's extract.
     """
     items = tuple(translator.translate(BytesIO(content), arrival))
-    first = items[0] if items else Item("")
-    origins: dict[Target, list[str]] = {target: [] for target in _targets(first)}
+    if not items or items[0].rejection is not None:
+        return Explanation(items, {}, {}, ())
+    trial = _Trial(translator, content, arrival, items[0])
+    origins: dict[Target, list[str]] = {target: [] for target in _targets(items[0])}
     required: dict[str, str] = {}
-    unread: list[str] = []
+    quiet: list[str] = []
     for field in translator.fields(content):
-        other = next(iter(translator.translate(BytesIO(field.without), arrival)), Item(""))
-        if other.rejection is not None and first.rejection is None:
+        if field.without == content:
+            continue  # it is empty: leaving it out tells nothing
+        other = trial.first_of(field.without)
+        if other.rejection is not None:
             required[field.name] = other.rejection.error.code
-        elif first.rejection is None and _said(other) == _said(first):
-            unread.append(field.name)
-        for target in _owed(first, other) if other.rejection is None else ():
-            origins[target].append(field.name)
-    return Explanation(
-        items, {target: tuple(dict.fromkeys(fields)) for target, fields in origins.items()}, required, tuple(unread)
-    )
+        elif trial.is_as_before(other):
+            quiet.append(field.name)
+        _note(origins, trial.owed(other), field.name)
+    instead = dict(_alternatives(trial, quiet))
+    for name, other in instead.items():
+        _note(origins, trial.owed(other), name)
+    unread = tuple(name for name in quiet if name not in instead)
+    return Explanation(items, {target: tuple(dict.fromkeys(names)) for target, names in origins.items()}, required, unread)
+
+
+class _Trial(NamedTuple):
+    """Translates variants of one content and compares them with the original."""
+
+    translator: Translator
+    content: bytes
+    arrival: Arrival
+    first: Item
+
+    def first_of(self, content: bytes) -> Item:
+        return next(iter(self.translator.translate(BytesIO(content), self.arrival)), Item(""))
+
+    def without(self, name: str, content: bytes) -> bytes | None:
+        """``content`` with a field left out; ``None`` when it is out already."""
+        return next((field.without for field in self.translator.fields(content) if field.name == name), None)
+
+    def is_as_before(self, other: Item) -> bool:
+        return _said(other) == _said(self.first)
+
+    def owed(self, other: Item) -> Iterator[Target]:
+        """The fields of the original that are otherwise in ``other``."""
+        return _owed(self.first, other)
+
+
+def _alternatives(trial: _Trial, quiet: Sequence[str]) -> Iterator[tuple[str, Item]]:
+    """The fields of ``quiet`` that are read all the same, because another one can stand in for them; and what comes of it.
+
+    Left out one after the other, a field that stands in for one that is out already makes a difference when it goes as well.
+    """
+    content, out = trial.content, list[str]()
+    for name in quiet:
+        shorter = trial.without(name, content)
+        if shorter is None:
+            continue
+        other = trial.first_of(shorter)
+        if trial.is_as_before(other):
+            content = shorter
+            out.append(name)
+            continue
+        yield name, other
+        alone = trial.without(name, trial.content) or trial.content
+        for partner in out:
+            both = trial.without(partner, alone)
+            if both is not None and not trial.is_as_before(together := trial.first_of(both)):
+                yield partner, together
+
+
+def _note(origins: dict[Target, list[str]], owed: Iterator[Target], name: str) -> None:
+    for target in owed:
+        origins[target].append(name)
 
 
 def _said(item: Item) -> tuple[object, ...]:

@@ -50,7 +50,7 @@ class PairsTranslator:
         }
         patient = {"resourceType": "Patient", "name": [{"text": pairs["name"]}] if pairs["name"] else []}
         helper = ({"resourceType": "Practitioner", "name": [{"text": pairs["helper"]}]},) if pairs["helper"] else ()
-        place = ({"resourceType": "Location", "name": pairs["place"]},)
+        place = ({"resourceType": "Location", "name": pairs["place"] or pairs["venue"]},)
         bundle = collection(focus, fact, patient, record, helper + place)
         return Event(
             id=event_id(arrival.source.id, fact, kind, orjson.dumps(pairs), self.version),
@@ -79,6 +79,7 @@ ROW = {
     "name": "A. Person",
     "helper": "B. Helper",
     "place": "Hall",
+    "venue": "",
     "note": "unused",
 }
 
@@ -90,7 +91,7 @@ def explained(*rows: dict[str, str]) -> Explanation:
 @pytest.mark.parametrize(
     ("path", "fields"),
     [
-        ("type", ("kind",)),
+        ("type", ("id", "kind")),
         ("time", ("day",)),
         ("subject", ("day",)),
         ("entry[0].resource.period.start", ("day",)),
@@ -123,13 +124,23 @@ def test_fields_nobody_reads_are_named() -> None:
     assert explained(ROW).unread == ("note",)
 
 
+def test_fields_that_can_stand_in_for_each_other_are_both_named_although_neither_is_missed_alone() -> None:
+    explanation = explained(ROW | {"venue": "Hall"})
+    assert explanation.provenance[Target(0, "entry[3].resource.name")] == ("venue", "place")
+    assert explanation.unread == ("note",)
+
+
+def test_of_a_field_that_is_empty_it_is_not_said_that_nobody_reads_it() -> None:
+    assert "venue" not in explained(ROW).unread
+
+
 def test_a_field_that_changes_only_a_flag_is_read() -> None:
     assert "name" not in explained(ROW | {"kind": "none"}).unread
 
 
 def test_of_several_events_each_has_its_own_fields() -> None:
     provenance = explained(ROW | {"kind": "both"}).provenance
-    assert provenance[Target(0, "type")] == ("kind",)
+    assert provenance[Target(0, "type")] == ("id", "kind")
     assert provenance[Target(1, "time")] == ("day",)
     assert [target.event for target in provenance] == sorted(target.event for target in provenance)
 
