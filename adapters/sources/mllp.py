@@ -24,13 +24,14 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from io import BytesIO
 from types import MappingProxyType
+from typing import Any
 
 from adapters.hl7v2.acknowledge import ACCEPT, ERROR, REJECT, acknowledge
 from adapters.hl7v2.header import header
 from adapters.intake import Delivery, Intake
 from adapters.observe import Observer, Unobserved
 from adapters.sources.mllp_connection import Connection, Limits
-from adapters.sources.mllp_frame import END, START, Fault, Frame
+from adapters.sources.mllp_frame import END, START, Fault, Frame, Trouble
 from adapters.sources.mllp_senders import UNKNOWN, Senders
 from schemas.errors import RejectedInput, SettingsError, TooLarge, UnknownSender, Unreadable, Unsupported, WrongCertificate
 from schemas.receipt import Receipt, Refusal
@@ -48,6 +49,14 @@ _REPLIES: Mapping[str, str] = MappingProxyType(
 us, for the sender), AE for the rest of the content."""
 _SWEPT_EVERY_S = 0.5
 """How often deadlines are looked at: coarse, because a timer for each message would cost more than reading it."""
+_LOUDNESS: Mapping[str, int] = MappingProxyType({Trouble.STRAY: logging.DEBUG, Trouble.HALF: logging.INFO})
+"""Of what is common with some senders; all else is a warning."""
+_BACKLOG = 512
+"""Connections the system holds until they are accepted: all senders of a large hospital come back at once after a restart."""
+_HANDSHAKE_S = 10.0
+"""For TLS to begin: until then a peer is nobody, and counts towards no limit."""
+_GOOD_BYE_S = 1.0
+"""For TLS to end: a peer that is gone may not hold up a stop."""
 
 
 def reply(refusals: Sequence[Refusal]) -> str:
@@ -91,7 +100,7 @@ class MllpListener:
         loop = asyncio.get_running_loop()
         host, port = self.address
         try:
-            self._server = await loop.create_server(lambda: Connection(self), host, port, ssl=self._tls, backlog=512)
+            self._server = await loop.create_server(lambda: Connection(self), host, port, backlog=_BACKLOG, **self._secured())
         except OSError as error:
             raise SettingsError(f"cannot listen for MLLP: {error.strerror}", where=f"{host}:{port}") from None
         self.address = self._server.sockets[0].getsockname()[:2]
@@ -113,6 +122,11 @@ class MllpListener:
                 connection.abandon()
             await self._empty.wait()
         await self._server.wait_closed()
+
+    def _secured(self) -> dict[str, Any]:
+        if self._tls is None:
+            return {}
+        return {"ssl": self._tls, "ssl_handshake_timeout": _HANDSHAKE_S, "ssl_shutdown_timeout": _GOOD_BYE_S}
 
     def came(self, connection: Connection) -> bool:
         if (
@@ -143,7 +157,7 @@ class MllpListener:
 
     def note(self, code: str, peer: str) -> None:
         self._observer.faulted(DOOR, code)
-        LOGGER.info("MLLP: %s from %s", code, peer)
+        LOGGER.log(_LOUDNESS.get(code, logging.WARNING), "MLLP: %s from %s", code, peer)
 
     async def answer(self, found: Frame | Fault, certificate: frozenset[str]) -> bytes:
         """Take the message in; its ACK, framed."""
