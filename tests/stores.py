@@ -56,6 +56,16 @@ async def store(empty_store: Database) -> Database:
     return empty_store
 
 
+@pytest_asyncio.fixture
+async def file_store(tmp_path: Path) -> AsyncIterator[Database]:
+    """A store with its tables in a file: for what the contract suites hold every engine to already."""
+    database = Database.connect(f"sqlite:///{tmp_path / 'store.db'}")
+    async with database.writing() as connection:
+        await connection.run_sync(METADATA.create_all)
+    yield database
+    await database.close()
+
+
 async def clear(database: Database, metadata: MetaData = METADATA) -> None:
     """Empty every table."""
     async with database.writing() as connection:
