@@ -26,6 +26,7 @@ from gateway.routes.direct import router, services
 from gateway.routes.documented import answers, body
 from gateway.routes.intake import ERRORS, traceparent
 from gateway.settings.shapes import Door
+from schemas.catalogue import CATALOGUE
 from schemas.errors import InvalidRequest, UnknownSource
 from schemas.event import CONTENT_TYPE
 from schemas.identifiers import SOURCE_URN
@@ -34,7 +35,17 @@ BATCH_TYPE = "application/cloudevents-batch+json"
 _PREFIX = "ce-"
 _NOT_KEPT = "Nothing was kept, because nothing says whose it is: correct it and send it again."
 
-_EVENT = {"type": "object", "required": ["specversion", "id", "source", "type"]}
+_EVENT = {
+    "type": "object",
+    "required": ["specversion", "id", "source", "type"],
+    "properties": {
+        "specversion": {"const": "1.0"},
+        "id": {"type": "string", "minLength": 1},
+        "source": {"type": "string", "pattern": f"^{SOURCE_URN}"},
+        "type": {"enum": list(CATALOGUE)},
+    },
+}
+"""Each type's own schema is under ``/schemas``."""
 _BODY = body(
     "One event, a batch of events of one source, or in the binary mode the data, with the attributes in `ce-` headers.",
     {CONTENT_TYPE: _EVENT, BATCH_TYPE: {"type": "array", "items": _EVENT}, "application/fhir+json": {}, "application/json": {}},

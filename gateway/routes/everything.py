@@ -19,7 +19,8 @@ from gateway.routes.direct import router, services
 from gateway.routes.documented import READS, answers
 from gateway.routes.fhir import ID, base, fhir, patient_of, patient_url, says
 from gateway.routes.negotiation import FORMAT, agree
-from gateway.routes.parameters import CURSOR, Parameter, Parameters, end_of, first_of, moment, one_of, whole
+from gateway.routes.parameters import Parameter, Parameters
+from gateway.routes.values import CURSOR, END_OF, FIRST_OF, MOMENT, one_of, whole
 from gateway.services import Services
 from schemas.errors import NotAcceptable
 from schemas.event import instant
@@ -34,16 +35,13 @@ READ_OVER = 10
 """Pages of the timeline read for one answer at most, when `_since` or `_type` leaves all of them out; the answer then has a
 next link and no entry, which FHIR allows."""
 
-_COUNT = {"type": "integer", "minimum": 1, "maximum": LIMIT_MOST, "default": LIMIT}
-_DATE = {"type": "string", "examples": ["2026", "2026-02-03"]}
-_INSTANT = {"type": "string", "examples": ["2026-02-03T14:00:00Z"]}
 QUERY = Parameters(
-    Parameter("start", first_of, _DATE, "Care on or after this date."),
-    Parameter("end", end_of, _DATE, "Care on or before this date."),
-    Parameter("_since", moment, _INSTANT, "What the backbone learned at or after this time."),
-    Parameter("_type", one_of(TYPES), {"type": "string", "enum": TYPES}, "Resource types wanted.", many=True),
-    Parameter("_count", whole(1, LIMIT_MOST), _COUNT, "Events on a page; each has one resource or a few."),
-    Parameter("after", CURSOR, {"type": "string"}, "Part of a next link: not to be made by hand."),
+    Parameter("start", FIRST_OF, "Care on or after this date."),
+    Parameter("end", END_OF, "Care on or before this date."),
+    Parameter("_since", MOMENT, "What the backbone learned at or after this time."),
+    Parameter("_type", one_of(TYPES), "Resource types wanted.", many=True),
+    Parameter("_count", whole(1, LIMIT_MOST, LIMIT), "Events on a page; each has one resource or a few."),
+    Parameter("after", CURSOR, "Part of a next link: not to be made by hand."),
     FORMAT,
 )
 

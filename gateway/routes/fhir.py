@@ -21,6 +21,7 @@ from gateway.routes.documented import READS, Says, answers, body, resource
 from gateway.routes.negotiation import FORMAT, agree
 from gateway.routes.parameters import InPath, Parameter, Parameters
 from gateway.routes.people import PERSON, SEARCH_BYTES, find
+from gateway.routes.values import text
 from gateway.services import Services
 from schemas.errors import InvalidRequest, NotAcceptable, NotFound, TooLarge, WrongMediaType
 from schemas.identifiers import PersonId
@@ -31,9 +32,9 @@ ID = InPath("id", PERSON.pattern, PERSON.says)
 PLAIN = Parameters(FORMAT)
 """Of a path that takes nothing but the format."""
 
-_TEXT = {"type": "string"}
-SEARCH = Parameters(Parameter("identifier", str, _TEXT, "`system|value`"), FORMAT)
-_FIELDS = {"type": "object", "required": ["identifier"], "properties": {"identifier": _TEXT}}
+_IDENTIFIER = text(r"[^|]{1,200}\|[^|]{1,200}", "an identifier with its system, as system|value")
+SEARCH = Parameters(Parameter("identifier", _IDENTIFIER, "`system|value`"), FORMAT)
+_FIELDS = {"type": "object", "required": ["identifier"], "properties": {"identifier": dict(_IDENTIFIER.schema)}}
 _POST_IT = "Post it to /fhir/Patient/_search, in the body: an identifier never travels in a URL, where logs would keep it."
 _HOST = re.compile(r"[A-Za-z0-9._-]{1,253}(:\d{1,5})?|\[[0-9A-Fa-f:.]{2,45}\](:\d{1,5})?")
 
@@ -60,8 +61,9 @@ async def metadata(request: Request) -> Response:
 @routes.get(
     "/fhir/Patient",
     summary="Refused: search by POST",
+    status_code=400,
     responses=answers({}, fhir=True),
-    openapi_extra=SEARCH.documented(),
+    openapi_extra=PLAIN.documented(),
 )
 async def search_in_url(_request: Request) -> Response:
     raise InvalidRequest("a Patient is not searched for by GET", where="query", cure=_POST_IT)
@@ -110,9 +112,9 @@ async def patient_of(known: Services, person: PersonId) -> Resource:
 
 async def _people(known: Services, asked: Mapping[str, Any]) -> list[PersonId]:
     """Whom the search finds: one person or nobody."""
-    system, _, value = asked.get("identifier", "").partition("|")
-    if not (system and value):
-        raise InvalidRequest("an identifier with its system is needed", where="body, identifier", cure="Write system|value.")
+    if "identifier" not in asked:
+        raise InvalidRequest("nothing to search for", where="body, identifier", cure="Write identifier=system|value.")
+    system, _, value = asked["identifier"].partition("|")
     try:
         return [await find(known, system, value)]
     except NotFound:

@@ -12,7 +12,8 @@ from starlette.responses import Response
 
 from gateway.routes.direct import router, services
 from gateway.routes.documented import JSON, Says, answers, shape
-from gateway.routes.parameters import Parameter, Parameters, one_of
+from gateway.routes.parameters import Parameter, Parameters
+from gateway.routes.values import one_of
 from gateway.services import Services
 from gateway.shapes import Health, Reached
 from gateway.telemetry import EXPOSITION_TYPE
@@ -23,12 +24,10 @@ ANSWER_WITHIN_S = 2.0
 """How long an engine may take to answer before it counts as not reachable: supervisors ask again after 5 to 10 seconds."""
 
 TAKING_IN, READING = "taking-in", "reading"
-_PARTS = [TAKING_IN, READING]
 READY = Parameters(
     Parameter(
         "part",
-        one_of(_PARTS),
-        {"type": "string", "enum": _PARTS},
+        one_of((TAKING_IN, READING)),
         "What has to work: taking in needs the log alone, reading the store as well. Without it, both.",
     )
 )

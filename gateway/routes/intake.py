@@ -16,7 +16,7 @@ from gateway.routes import receipts
 from gateway.routes.body import received
 from gateway.routes.direct import router, services
 from gateway.routes.documented import JSON, READS, Says, answers, body, shape
-from gateway.routes.parameters import InPath, Parameters
+from gateway.routes.parameters import NONE, InPath
 from gateway.settings.shapes import Door
 from gateway.shapes import ReceiptView, view
 from schemas.errors import DoorClosed, EngineUnavailable, NotFound, TooLarge, TooSlow, UnknownSource, WrongMediaType
@@ -46,7 +46,7 @@ routes = router("intake")
     "/intake/{source}",
     summary="Take in what a source sends: messages, rows, Bundles, events",
     responses=answers(receipts.ANSWERS, *ERRORS),
-    openapi_extra=Parameters().documented(SOURCE.documented()) | _BODY,
+    openapi_extra=NONE.documented(SOURCE.documented()) | _BODY,
 )
 async def take_in(request: Request) -> Response:
     declared = services(request).declared(SOURCE.read(request))
@@ -60,7 +60,7 @@ async def take_in(request: Request) -> Response:
     "/intake/receipts/{receipt}",
     summary="What became of something that arrived",
     responses=answers({200: Says("The receipt.", shape(ReceiptView))}, *READS),
-    openapi_extra=Parameters().documented(RECEIPT.documented()),
+    openapi_extra=NONE.documented(RECEIPT.documented()),
 )
 async def receipt(request: Request) -> Response:
     content = await _found(request, RECEIPT.read(request))

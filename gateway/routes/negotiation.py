@@ -11,12 +11,14 @@ from typing import Any
 from starlette.requests import Request
 
 from gateway.routes.parameters import Parameter
+from gateway.routes.values import Kind
 from schemas.errors import NotAcceptable
 
 _JSON = frozenset({"json", "application/json", "application/fhir+json", "text/json"})
 _RANGES = _JSON | {"*/*", "application/*", "text/*"}
 
-FORMAT = Parameter("_format", str, {"type": "string", "examples": ["json"]}, "The format of the answer, before Accept: JSON.")
+_ANY = Kind(str, {"type": "string", "examples": sorted(_JSON)})
+FORMAT = Parameter("_format", _ANY, "The format of the answer, instead of Accept: JSON.")
 
 
 def agree(request: Request, asked: Mapping[str, Any]) -> None:

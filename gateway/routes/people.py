@@ -11,7 +11,7 @@ from starlette.responses import Response
 from gateway.routes.body import expect, whole
 from gateway.routes.direct import router, services
 from gateway.routes.documented import JSON, READS, Says, answers, body, shape
-from gateway.routes.parameters import InPath, Parameters
+from gateway.routes.parameters import NONE, InPath
 from gateway.services import Services
 from gateway.settings.shapes import SourceSettings
 from gateway.shapes import Found, Person, Search
@@ -45,7 +45,7 @@ async def search(request: Request) -> Response:
     "/people/{person}",
     summary="The records that are one person's, by which rule, and their identifiers",
     responses=answers({200: Says("The person.", shape(Person))}, *READS),
-    openapi_extra=Parameters().documented(PERSON.documented()),
+    openapi_extra=NONE.documented(PERSON.documented()),
 )
 async def person(request: Request) -> Response:
     found = await services(request).people.person(PersonId(PERSON.read(request)))

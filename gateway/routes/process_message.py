@@ -23,25 +23,23 @@ from gateway.routes import receipts
 from gateway.routes.body import expect, whole
 from gateway.routes.direct import router, services
 from gateway.routes.documented import JSON, Says, answers, body, resource
-from gateway.routes.intake import ERRORS, SOURCE, traceparent
+from gateway.routes.intake import ERRORS, traceparent
 from gateway.routes.negotiation import FORMAT, agree
-from gateway.routes.parameters import Parameter, Parameters, matching
+from gateway.routes.parameters import Parameter, Parameters, in_header
+from gateway.routes.values import SOURCE, Kind
 from gateway.settings.shapes import Door, SourceSettings
 from schemas.errors import InvalidRequest, NotAcceptable, UnknownSource
 from schemas.identifiers import SOURCE_URN
 
 QUERY = Parameters(
-    Parameter(
-        "source", matching(SOURCE.pattern, SOURCE.says), {"type": "string"}, "Whose message it is; else its header says so."
-    ),
+    Parameter("source", SOURCE, "Whose message it is; else its header says so."),
     FORMAT,
 )
-_REQUEST_ID = {
-    "name": "X-Request-Id",
-    "in": "header",
-    "description": "The sender's own id of this message. Used again for another message, that one is flagged.",
-    "schema": {"type": "string", "maxLength": 200},
-}
+_REQUEST_ID = in_header(
+    "X-Request-Id",
+    Kind(str, {"type": "string", "maxLength": 200}),
+    "The sender's own id of this message. Used again for another message, that one is flagged.",
+)
 _OUTCOME = resource("OperationOutcome")
 _ANSWERS = {status: Says(row.description, _OUTCOME, FHIR_TYPE) for status, row in receipts.ANSWERS.items()}
 _BUNDLE = body("A Bundle of type `message`, MessageHeader first.", dict.fromkeys((FHIR_TYPE, JSON), resource("Bundle")))

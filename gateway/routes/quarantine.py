@@ -14,8 +14,9 @@ from gateway.kept_content import chunks, in_base64
 from gateway.routes import receipts
 from gateway.routes.direct import router, services
 from gateway.routes.documented import JSON, READS, Says, answers, shape
-from gateway.routes.intake import RECEIPT, SOURCE
-from gateway.routes.parameters import InPath, Parameter, Parameters, matching, one_of, whole
+from gateway.routes.intake import RECEIPT
+from gateway.routes.parameters import InPath, Parameter, Parameters
+from gateway.routes.values import SOURCE, one_of, text, whole
 from gateway.services import Services
 from gateway.shapes import QuarantineItem, QuarantinePage, QuarantineSummary
 from gateway.spool import spooled
@@ -28,21 +29,18 @@ LIMIT, LIMIT_MOST = 50, 500
 """Items on a page unless asked, and at most."""
 CONTENT = "content"
 
-_TEXT = {"type": "string"}
-_LIMIT = {"type": "integer", "minimum": 1, "maximum": LIMIT_MOST, "default": LIMIT}
-_AFTER = matching(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z~" + ITEM.pattern, "the `next` of the page before, unchanged")
-_STATUS = {"type": "string", "enum": list(STATUSES), "default": STATUSES[0]}
+_AFTER = text(r"[0-9T:.-]{23}Z~" + ITEM.pattern, "the `next` of the page before, unchanged")
 LIST = Parameters(
-    Parameter("status", one_of(STATUSES), _STATUS, "Still to be mended, or taken in when it was sent through again."),
-    Parameter("source", matching(SOURCE.pattern, SOURCE.says), _TEXT, "Under which source they are kept."),
-    Parameter("limit", whole(1, LIMIT_MOST), _LIMIT, "Items on a page."),
-    Parameter("after", _AFTER, _TEXT, "The `next` of the page before: the page that follows it."),
+    Parameter("status", one_of(STATUSES, STATUSES[0]), "Still to be mended, or taken in when it was sent through again."),
+    Parameter("source", SOURCE, "Under which source they are kept."),
+    Parameter("limit", whole(1, LIMIT_MOST, LIMIT), "Items on a page."),
+    Parameter("after", _AFTER, "The `next` of the page before: the page that follows it."),
 )
 SHOW = Parameters(
-    Parameter("include", one_of((CONTENT,)), {"type": "string", "enum": [CONTENT]}, "`content`: the raw bytes, in base64."),
+    Parameter("include", one_of((CONTENT,)), "`content`: the raw bytes, in base64."),
 )
 REDRIVE = Parameters(
-    Parameter("source", matching(SOURCE.pattern, SOURCE.says), _TEXT, "Whose it is, when its sender was not known then."),
+    Parameter("source", SOURCE, "Whose it is, when its sender was not known then."),
 )
 
 routes = router("quarantine")

@@ -5,47 +5,42 @@ from __future__ import annotations
 from collections.abc import Container, Mapping
 from typing import Any
 
-from gateway.routes.parameters import CURSOR, WHEN, Parameter, Parameters, matching, moment, one_of, whole
+from gateway.routes.parameters import Parameter, Parameters
+from gateway.routes.values import CURSOR, MOMENT, SOURCE, one_of, whole
 from schemas.catalogue import CATALOGUE, Kind
 from schemas.errors import InvalidRequest
 from schemas.identifiers import PersonId
 from schemas.source import Sector
 from schemas.timeline import LIMIT, LIMIT_MOST, Order, Question
 
-_WORD = {"type": "string"}
-_NONE: frozenset[str] = frozenset()
 RESOURCE, WITHDRAWN = "resource", "withdrawn"
-
-
-def _words(name: str, words: Any, says: str) -> Parameter:
-    listed = [str(word) for word in words]
-    return Parameter(name, one_of(listed), {"type": "string", "enum": listed}, says, many=True)
-
+_NONE: frozenset[str] = frozenset()
 
 FILTERS = (
-    _words("kind", Kind, "What the entries are about."),
-    _words("sector", Sector, "The part of health and care they come from."),
-    _words("type", CATALOGUE, "Event types; `/catalogue` lists them."),
-    Parameter("source", matching("[a-z0-9-]{1,64}", "the id of a declared source"), _WORD, "Who stated them.", many=True),
+    Parameter("kind", one_of(Kind), "What the entries are about.", many=True),
+    Parameter("sector", one_of(Sector), "The part of health and care they come from.", many=True),
+    Parameter("type", one_of(CATALOGUE), "Event types; `/catalogue` lists them.", many=True),
+    Parameter("source", SOURCE, "Who stated them.", many=True),
 )
-INCLUDE = _words("include", (RESOURCE, WITHDRAWN), "`resource`: each entry's FHIR Bundle; `withdrawn`: entries taken back.")
-
-_ORDER = {"type": "string", "enum": list(Order), "default": Order.NEWEST}
-_LIMIT = {"type": "integer", "minimum": 1, "maximum": LIMIT_MOST, "default": LIMIT}
-
+INCLUDE = Parameter(
+    "include",
+    one_of((RESOURCE, WITHDRAWN)),
+    "`resource`: each entry's FHIR Bundle; `withdrawn`: entries that were taken back.",
+    many=True,
+)
 PAGE = Parameters(
-    Parameter("since", moment, WHEN, "Entries that happened then or later; a day begins in Europe/London."),
-    Parameter("until", moment, WHEN, "Entries that happened before this time."),
+    Parameter("since", MOMENT, "Entries that happened then or later; a day begins in Europe/London."),
+    Parameter("until", MOMENT, "Entries that happened before this time."),
     *FILTERS,
-    Parameter("as_of", moment, WHEN, "The timeline as it was known at this time."),
-    Parameter("order", one_of(Order), _ORDER, "Which entries come first."),
-    Parameter("limit", whole(1, LIMIT_MOST), _LIMIT, "Entries on a page."),
-    Parameter("after", CURSOR, _WORD, "The `next` of the page before: the page that follows it."),
+    Parameter("as_of", MOMENT, "The timeline as it was known at this time."),
+    Parameter("order", one_of(Order, Order.NEWEST), "Which entries come first."),
+    Parameter("limit", whole(1, LIMIT_MOST, LIMIT), "Entries on a page."),
+    Parameter("after", CURSOR, "The `next` of the page before: the page that follows it."),
     INCLUDE,
 )
 LIVE = Parameters(
     *FILTERS,
-    Parameter("after", CURSOR, _WORD, "Id of the last event seen, for a client that cannot set `Last-Event-ID`."),
+    Parameter("after", CURSOR, "Id of the last event seen, for a client that cannot set `Last-Event-ID`."),
     INCLUDE,
 )
 

@@ -14,9 +14,10 @@ from gateway import live
 from gateway.freshness import Snapshot
 from gateway.routes.direct import router, services
 from gateway.routes.documented import JSON, READS, Says, answers, shape
-from gateway.routes.parameters import CURSOR
+from gateway.routes.parameters import in_header
 from gateway.routes.people import PERSON
 from gateway.routes.question import LIVE, PAGE, question
+from gateway.routes.values import CURSOR
 from gateway.services import Services
 from gateway.shapes import TimelineEntry, TimelinePage
 from schemas.errors import InvalidRequest, NotFound
@@ -25,12 +26,11 @@ from schemas.identifiers import PersonId
 EVENT_STREAM = "text/event-stream"
 _STREAM_HEADERS = {"x-accel-buffering": "no"}
 """Reverse proxies would hold events back."""
-_LAST_EVENT_ID = {
-    "name": "Last-Event-ID",
-    "in": "header",
-    "description": "Id of the last event seen: the stream goes on after it. Without it, with what is learned from now on.",
-    "schema": {"type": "string"},
-}
+_LAST_EVENT_ID = in_header(
+    "Last-Event-ID",
+    CURSOR,
+    "Id of the last event seen: the stream goes on after it. Without it, with what is learned from now on.",
+)
 _EVENT = {
     "type": "string",
     "contentMediaType": JSON,
@@ -95,7 +95,7 @@ def last_event_id(request: Request) -> dict[str, str]:
     if not sent:
         return {}
     try:
-        return {"after": CURSOR(sent)}
+        return {"after": CURSOR.read(sent)}
     except ValueError:
         cure = "Send the id of the last event seen, unchanged, or none."
         raise InvalidRequest("this is no id of an event", where="header Last-Event-ID", cure=cure) from None

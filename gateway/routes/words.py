@@ -10,7 +10,7 @@ from starlette.responses import Response
 
 from gateway.routes.direct import router
 from gateway.routes.documented import JSON, Says, answers
-from gateway.routes.parameters import InPath, Parameters
+from gateway.routes.parameters import NONE, InPath
 from schemas import asyncapi as described
 from schemas.catalogue import CATALOGUE, CATALOGUE_VERSION
 from schemas.errors import NotFound
@@ -40,7 +40,7 @@ async def catalogue(_request: Request) -> Response:
     "/schemas/{type}.json",
     summary="JSON Schema of an event type",
     responses=answers({200: Says("The schema.", _OBJECT, SCHEMA_TYPE)}, NotFound),
-    openapi_extra=Parameters().documented(TYPE.documented()),
+    openapi_extra=NONE.documented(TYPE.documented()),
 )
 async def schema(request: Request) -> Response:
     return Response(_schema(TYPE.read(request)), headers=_HEADERS, media_type=SCHEMA_TYPE)

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.routes.parameters import end_of, first_of, moment
 from gateway.routes.question import LIVE, PAGE, question
+from gateway.routes.values import end_of, first_of, moment
 from schemas.errors import InvalidRequest
 from schemas.identifiers import PersonId
 from schemas.timeline import Order, Question
@@ -61,9 +61,9 @@ def test_a_query_makes_the_question_it_says(query: str, expected: dict[str, Any]
         ("since=0001-01-01T00:00:00%2B05:00", "parameter since", "a day such as"),
         ("since=2026-02-03&since=2026-02-04", "parameter since", "Give it once."),
         ("since=", "parameter since", "a day such as"),
-        ("kind=encounters", "parameter kind", "one of alert"),
-        ("kind=", "parameter kind", "one of alert"),
-        ("kind=encounter,", "parameter kind", "one of alert"),
+        ("kind=encounters", "parameter kind", "one of person, encounter"),
+        ("kind=", "parameter kind", "one of person"),
+        ("kind=encounter,", "parameter kind", "one of person"),
         ("limit=0", "parameter limit", "from 1 to 500"),
         ("limit=501", "parameter limit", "from 1 to 500"),
         ("limit=-1", "parameter limit", "from 1 to 500"),
