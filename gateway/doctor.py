@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from gateway.factory import Factory, now
-from gateway.settings.secret import secret_file
+from gateway.settings.secret import key_secret, secret_file
 from schemas.errors import BackboneError, EngineUnavailable
 from schemas.log import EVENTS, TOPICS
 
@@ -104,6 +104,7 @@ async def _data_folder(make: Factory) -> AsyncIterator[Finding]:
 async def _secrets(make: Factory) -> AsyncIterator[Finding]:
     settings = make.settings
     kept = secret_file(settings)
+    key_secret(settings, create=False)
     for file in (*settings.secret_files, *([kept] if kept.is_file() else [])):
         mode = stat.S_IMODE(file.stat().st_mode)
         if mode & (stat.S_IRWXG | stat.S_IRWXO):

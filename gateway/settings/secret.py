@@ -38,14 +38,14 @@ def key_secret(settings: Settings, *, create: bool) -> Secret | None:
             cure = f"Unset BACKBONE_KEY_SECRET and its file reference, or remove {file} if this log was never written with it."
             raise SettingsError("two different key secrets: one given, one kept with the log", where=str(file), cure=cure)
         return settings.key_secret
-    if kept is not None or not create:
+    if kept is not None:
         return kept
     if log_is_there:
         cure = (
             "Put the file back from a backup, or give the secret by BACKBONE_KEY_SECRET: without it no record is found again."
         )
         raise SettingsError("the key secret is gone, but the log made with it is there", where=str(file), cure=cure)
-    return _make(file)
+    return _make(file) if create else None
 
 
 def _kept(file: Path) -> Secret | None:
