@@ -46,5 +46,8 @@ soak: $(VENV)/tested ## the long fault tests: hours
 bench: $(VENV)/tested ## speed against bare floors, as ratios in one run
 	$(BIN)/python -m tests.bench
 
+docs: $(VENV)/installed ## write docs/reference from the code
+	$(BIN)/python docs/build.py
+
 clean: ## remove .venv and caches
 	rm -rf $(VENV) .cache .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -1,0 +1,51 @@
+"""Writes docs/reference from the code: ``make docs``. A test keeps the two in step."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+
+from gateway.app import create_app
+from gateway.factory import Factory
+from gateway.settings.read import read_settings
+from schemas.asyncapi import asyncapi
+from schemas.catalogue import CATALOGUE
+
+FOLDER = Path(__file__).with_name("reference")
+
+
+def pages() -> Mapping[str, str]:
+    """File name → content."""
+    return {
+        "catalogue.md": _catalogue(),
+        "asyncapi.json": json.dumps(asyncapi(), indent=1) + "\n",
+        "openapi.json": asyncio.run(_openapi()) + "\n",
+    }
+
+
+def _catalogue() -> str:
+    lines = ["# Event types", "", "Made from `schemas/catalogue.py` by `make docs`.", ""]
+    lines += ["| type | focus | kind | character | title |", "|---|---|---|---|---|"]
+    for row in CATALOGUE.values():
+        title = row.title.replace("|", "\\|")
+        lines.append(f"| `{row.name}` | {row.focus} | {row.kind} | {row.character} | {title} |")
+    return "\n".join(lines) + "\n"
+
+
+async def _openapi() -> str:
+    with tempfile.TemporaryDirectory() as folder:
+        settings = read_settings(environment={"BACKBONE_DATA": folder}, text="")
+        async with Factory(settings) as factory:
+            app = create_app(await factory.services())
+            return json.dumps(json.loads(app.state.openapi()), indent=1)
+
+
+if __name__ == "__main__":
+    FOLDER.mkdir(exist_ok=True)
+    for name, content in pages().items():
+        (FOLDER / name).write_text(content)
+        sys.stdout.write(f"docs/reference/{name}\n")

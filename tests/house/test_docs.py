@@ -1,0 +1,38 @@
+"""The documents say what is there."""
+
+from __future__ import annotations
+
+import importlib.util
+import re
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+DOCUMENTS = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])
+_LINK = re.compile(r"\]\((?!https?:)([^)#]+)")
+
+
+def _build() -> dict[str, str]:
+    spec = importlib.util.spec_from_file_location("build", ROOT / "docs" / "build.py")
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return dict(module.pages())
+
+
+def test_the_reference_is_what_the_code_says() -> None:
+    written = {path.name: path.read_text() for path in (ROOT / "docs" / "reference").iterdir()}
+    assert _build() == written, "run `make docs`"
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
+def test_every_link_leads_somewhere(document: Path) -> None:
+    dead = [link for link in _LINK.findall(document.read_text()) if not (document.parent / link).exists()]
+    assert dead == []
+
+
+def test_make_alone_lists_every_target() -> None:
+    makefile = (ROOT / "Makefile").read_text()
+    targets = set(re.findall(r"^([a-z]+):", makefile, re.M))
+    assert targets - set(re.findall(r"^([a-z]+):.*## ", makefile, re.M)) == set()
