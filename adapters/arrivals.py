@@ -20,7 +20,7 @@ LOGGER = logging.getLogger(__name__)
 REMEMBERED = 50_000
 """Arrivals remembered at least (at most twice as many): over an hour at ten a second. Measured: 34 MB when full."""
 RECALLED = 10_000
-"""Arrivals read back from the log at the start, in 0.2 s: what is sent again after a restart is what was under way before it."""
+"""Arrivals read back from the log at the start, in 0.2 s: what is sent again after it is what was under way before."""
 READ_AT_ONCE = 1000
 """Receipts read from the log in one go at the start."""
 
