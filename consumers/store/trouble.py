@@ -17,9 +17,9 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from schemas.errors import StoreUnavailable
 
-ENGINE_STATES = ("08", "25006", "28", "3D", "40", "53", "55", "57", "58", "XX")
+ENGINE_STATES = ("08", "25006", "28", "3D", "40", "42", "53", "55", "57", "58", "XX")
 """Beginnings of SQLSTATEs: connection, read-only transaction, authorisation, no such database, rollback (deadlock,
-serialisation), resources, locks, operator, system, internal."""
+serialisation), no such table or no right to it, resources, locks, operator, system, internal."""
 
 _SQLITE_CONTENT = (sqlite3.IntegrityError, sqlite3.DataError, sqlite3.ProgrammingError)
 
