@@ -27,7 +27,7 @@ from schemas.resources.bundle import Resource, write
 
 VERSION = "fhir-1"
 """Raised when the same document would make another event: see `adapters.translator.Translator.version`."""
-GATHERED = frozenset({"collection", "transaction", "batch", "searchset"})
+GATHERED = ("collection", "transaction", "batch", "searchset")
 """Types of Bundle whose entries each speak for themselves."""
 
 
