@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -88,9 +89,9 @@ class Entries:
         )
 
     def _key(self, node: Node) -> KeyPart:
-        """A column's name, unless it has the signs of an expression."""
+        """A column's name, unless it has the signs of an expression: a backtick, or a function's call."""
         text = node.word("key")
-        if "`" in text or text.startswith("$"):
+        if "`" in text or _CALL.match(text):
             return KeyPart(self._leaves.make(node, "key").run, "")
         self.column(node)
         return KeyPart(lambda scope: scope.get(text), text)
@@ -142,6 +143,7 @@ class Entries:
         return resource(entries, kind, target, self._leaves.make)
 
 
+_CALL = re.compile(r"\$\w+\(")
 _CURES = {
     "key": "Write `key: […]` with the columns that together name the fact, so that a correction of it is known as one.",
     "occurred_at": "Write when it happened, for example '$day(`Date`)'.",

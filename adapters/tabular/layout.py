@@ -7,9 +7,11 @@ from typing import Any, NamedTuple
 
 from schemas.errors import RejectedInput
 
-KINDS = ("csv", "xlsx", "json", "ndjson", "form")
+TABLES = ("csv", "xlsx", "xls", "ods")
+"""Kinds with a header. Whichever is said, a table is read as what it is."""
+KINDS = (*TABLES, "json", "ndjson", "form")
 """What a mapping may read."""
-FLAT = frozenset({"csv", "xlsx", "form"})
+FLAT = frozenset({*TABLES, "form"})
 """Kinds whose cells are texts."""
 
 
@@ -32,7 +34,7 @@ class Layout(NamedTuple):
     """What the content of one source looks like."""
 
     kind: str
-    """One of `KINDS`. A table is read as what it is, CSV or spreadsheet, whichever of the two is said."""
+    """One of `KINDS`."""
     required: tuple[str, ...]
     """Columns without which a table is refused."""
     wanted: frozenset[str] | None

@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from adapters.tabular.document import Node, instead
+from adapters.tabular.document import Node, instead, nearest
 from adapters.tabular.engine import SyntaxFaultError, check_syntax
 from adapters.tabular.functions import JSONATA, REFUSED, Codes, Function, functions
 from adapters.tabular.leaf import Leaf, Part
@@ -68,9 +68,7 @@ class Leaves:
             self._check_call(call, node)
         for variable in referred.free:
             if variable.text not in self._functions and variable.text not in JSONATA:
-                raise node.fault(
-                    f"the variable ${variable.text} has no value", instead(variable.text, [*self._functions, *JSONATA])
-                )
+                raise node.fault(f"the variable ${variable.text} has no value", self._nearest(variable.text))
         if self._flat:
             self._check_columns(referred.columns, node, target)
 
@@ -82,8 +80,13 @@ class Leaves:
         if function:
             self._check_arguments(call, function, node)
         elif call.name not in JSONATA:
-            known = [f"${name}" for name in (*self._functions, *sorted(JSONATA))]
-            raise node.fault(f"there is no function ${call.name}", instead(f"${call.name}", known))
+            raise node.fault(f"there is no function ${call.name}", self._nearest(call.name))
+
+    def _nearest(self, name: str) -> str:
+        """The cure for a function or variable that there is not: near ones, else those that are ours."""
+        own = [f"${function}" for function in self._functions]
+        near = nearest(f"${name}", [*own, *(f"${function}" for function in sorted(JSONATA))])
+        return instead(f"${name}", near or own) + ("" if near else " Or use one of JSONata's own.")
 
     def _check_arguments(self, call: Call, function: Function, node: Node) -> None:
         if not function.least <= call.arguments <= function.most:

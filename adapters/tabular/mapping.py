@@ -18,7 +18,7 @@ from adapters.tabular.elements import check_elements
 from adapters.tabular.entry import KEYS, SHARED, Build, Entries, Entry
 from adapters.tabular.example import Example, columns_named, example
 from adapters.tabular.functions import folded
-from adapters.tabular.layout import FLAT, KINDS, Layout
+from adapters.tabular.layout import FLAT, KINDS, TABLES, Layout
 from adapters.tabular.leaf import Leaf, Part
 from adapters.tabular.leaves import Known, Leaves
 from adapters.tabular.shape import resource
@@ -154,8 +154,7 @@ class _Loader:
         for entry in each:
             columns.update(entry.record, (part.column for part in entry.key))
         read = frozenset(columns.union(*(leaf.columns for leaf in self._leaves.made)) - {""})
-        tables = self._kind in FLAT - {"form"}
-        required = sorted(read) if tables and not self._known.closed else self._names("columns")
+        required = sorted(read) if self._kind in TABLES and not self._known.closed else self._names("columns")
         optional = self._names("optional")
         return Layout(
             kind=self._kind,

@@ -24,6 +24,8 @@ from adapters.tabular.columns import Columns, cells_of, columns, refuse_unnamed,
 from adapters.tabular.failed import Cells, failed_cells
 from adapters.tabular.layout import Layout, Row, Rows, named
 from adapters.tabular.limits import (
+    CELL_CHARACTERS_MOST,
+    ROW_CHARACTERS_MOST,
     SHEET_BYTES_MOST,
     SHEET_CELLS_MOST,
     SHEET_MEMORY_MOST,
@@ -170,7 +172,9 @@ def _rows(sheet: _Sheet, header_at: int, header: Sequence[str], found: Columns, 
             continue
         row: list[str] = orjson.loads(line)
         where = f"row {at}"
-        fault = _failed(places, failed, at - 1, sheet.column, where) if at - 1 in failed_rows else None
+        fault = _too_long(line, row, where)
+        if at - 1 in failed_rows and not fault:
+            fault = _failed(places, failed, at - 1, sheet.column, where)
         cells = {} if fault else cells_of(found, row)
         blank = not cells and not fault and not any(map(str.strip, row))
         yield Row(where, cells, blank, partial(as_csv, header, row, layout.delimiter), fault)
@@ -182,6 +186,16 @@ def _failed(places: dict[str, int], failed: Cells, row: int, first: int, where: 
     if not columns:
         return None
     return InvalidValue("a formula failed, so that the cell holds no value", where=f"{where}, {named(columns)}")
+
+
+def _too_long(line: bytes, row: Sequence[str], where: str) -> RejectedInput | None:
+    """What would be too long in a text file is too long here: a rejected row is kept as one."""
+    if len(line) <= CELL_CHARACTERS_MOST:
+        return None
+    lengths = [len(cell) for cell in row]
+    if max(lengths) > CELL_CHARACTERS_MOST or sum(lengths) * 2 > ROW_CHARACTERS_MOST:
+        return TooLarge("a cell, or the row, is too long", where=where)
+    return None
 
 
 def as_csv(header: Sequence[str], row: Sequence[str], delimiter: str) -> bytes:

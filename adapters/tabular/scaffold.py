@@ -143,6 +143,11 @@ def _column(text: str) -> str:
     return f"`{text}`".replace("'", "''")
 
 
+def _key(text: str) -> str:
+    """A column as a part of a key, where a call of a function would be an expression."""
+    return f"'{_column(text)}'" if text.startswith("$") else _quoted(text)
+
+
 def _lines(name: str, source_id: str, kind: str, columns: Sequence[str], guessed: dict[str, str]) -> list[str]:
     record = guessed.get("id") or guessed.get("any id") or columns[0]
     when = guessed.get("when") or columns[0]
@@ -150,7 +155,7 @@ def _lines(name: str, source_id: str, kind: str, columns: Sequence[str], guessed
     patient = [
         say(*(_column(guessed[need]) for need in needs)) for needs, say in _PATIENT if all(need in guessed for need in needs)
     ]
-    key = ", ".join(_quoted(column) for column in dict.fromkeys((record, when)))
+    key = ", ".join(_key(column) for column in dict.fromkeys((record, when)))
     return [
         f"# How the records of {source_id} become events: a first guess from {name}, for you to correct.",
         "# docs/mapping-files.md explains every key and function.",

@@ -38,7 +38,7 @@ MAY_LIE_AHEAD = frozenset({"encounter-planned-1", "encounter-discharge-planned-1
 KEPT = 500
 """People whose details are kept while a file is read: those of the rows just before, in about 1 MB."""
 _BETWEEN = "|"
-"""Between the parts of a record identifier made of several columns."""
+"""Between the parts of a record identifier made of several columns; doubled within one, so that no two people share one."""
 
 
 class TabularTranslator:
@@ -273,6 +273,8 @@ def _text(row: Row, column: str) -> str:
 def _joined(row: Row, columns: tuple[str, ...]) -> LocalId | None:
     """The identifier made of these columns; ``None`` unless every one of them says something."""
     texts = [_text(row, column) for column in columns]
+    if len(texts) > 1:
+        texts = [text.replace(_BETWEEN, _BETWEEN * 2) for text in texts]
     return LocalId(_BETWEEN.join(texts)) if texts and all(texts) else None
 
 

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import codecs
 import csv
+import gc
 import io
+import tempfile
 import tracemalloc
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
+from typing import BinaryIO
 
 import pytest
 from hypothesis import given
@@ -250,6 +254,24 @@ def test_memory_does_not_grow_with_the_file() -> None:
 
     peak(1_000)
     assert peak(16_000) < peak(8_000) + 128 * 1024
+
+
+@pytest.mark.parametrize("make", [io.BytesIO, partial(tempfile.SpooledTemporaryFile, max_size=10), tempfile.TemporaryFile])
+def test_every_kind_of_file_is_read_and_left_open_at_its_start(make: Callable[[], BinaryIO]) -> None:
+    with make() as file:
+        file.write((HEADER + ROW).encode())
+        for _ in range(2):
+            assert len(list(read(file, ANY))) == 1
+            assert not file.closed and file.tell() == 0
+
+
+def test_a_file_may_be_closed_before_all_of_it_was_read() -> None:
+    file = io.BytesIO((HEADER + ROW * 3).encode())
+    rows = read(file, ANY)
+    assert next(rows).position == "line 2"
+    file.close()
+    del rows
+    gc.collect()
 
 
 def test_the_widest_file_is_read() -> None:

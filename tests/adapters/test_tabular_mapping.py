@@ -55,7 +55,7 @@ def fault(text: str) -> str:
         ("$day(`Event Start Date`)", '$eval("1")', "occurred_at: '", "$eval may not be called", "as code"),
         ("$day(`Event Start Date`)", '$code("nam", A)', "occurred_at: '", 'no code map "nam"', "codes:"),
         ("$day(`Event Start Date`)", "$code(A, B)", "occurred_at: '", "without the name of a code map", "$code("),
-        ("$day(`Event Start Date`)", "$dat", "occurred_at: '", "variable $dat has no value", '"day"'),
+        ("$day(`Event Start Date`)", "$dat", "occurred_at: '", "variable $dat has no value", '"$day"'),
         ("occurred_at: '$day(`Event Start Date`)'", "occurred_at: 2026", "occurred_at: ", "not an expression", "in quotes"),
         ("    occurred_at: '$day(`Event Start Date`)'\n", "", "event:", "does not say `occurred_at`", "$day("),
         ("    key: [Person Id, Service Type, Event Start Date]\n", "", "event:", "does not say `key`", "key: ["),

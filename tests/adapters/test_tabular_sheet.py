@@ -173,6 +173,11 @@ def test_a_formula_that_failed_is_a_fault_of_its_row_only_where_the_mapping_read
     assert "formula" in str(failed.rejection.error) and len(other.events) == 1
 
 
+def test_a_cell_longer_than_text_may_be_is_a_fault_of_its_row() -> None:
+    long, other = items_of(ods([NAMES, [*CELLS[:3], "x" * 140_000, DAY], CELLS]))
+    assert long.rejection is not None and long.rejection.error.code == "too-large" and len(other.events) == 1
+
+
 def test_of_several_filled_sheets_the_mapping_names_one() -> None:
     def prepare(book: openpyxl.Workbook) -> None:
         book.create_sheet("Empty")

@@ -142,6 +142,11 @@ def test_an_identifier_of_several_columns_needs_them_all() -> None:
     )
     event = one_event(HEADER + ROW, mapping)
     assert event.partitionkey == PSEUDONYMS.record(SOURCE.id, LocalId("1001|Meals"))
+    piped = [
+        one_event(with_row(Person_Id=one, Service_Type=other), mapping).partitionkey
+        for one, other in [("a|b", "c"), ("a", "b|c")]
+    ]
+    assert piped[0] != piped[1]
     assert rejected(with_row(Service_Type=""), mapping).rejection is not None
 
 
