@@ -8,6 +8,7 @@ from importlib.metadata import version
 import orjson
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
+from fastapi.telemetry import TelemetryConfig
 from starlette.exceptions import HTTPException
 
 from gateway.envelope import Envelope
@@ -37,9 +38,19 @@ Errors are `application/problem+json` (RFC 9457), under `/fhir` an OperationOutc
 What a path does not document it does not take: an unknown query parameter is refused."""
 
 
+_UNTRACED = TelemetryConfig(tracing=False, metrics=False, logs=False, operation_spans=False)
+"""The framework's own telemetry would send paths, which hold people's ids, and the texts of exceptions (promise P12)."""
+
+
 def create_app(services: Services) -> FastAPI:
     """The application that answers with ``services``."""
-    app = FastAPI(title="Care Backbone", version=version("care-backbone"), openapi_url=None, redirect_slashes=False)
+    app = FastAPI(
+        title="Care Backbone",
+        version=version("care-backbone"),
+        openapi_url=None,
+        redirect_slashes=False,
+        telemetry=_UNTRACED,
+    )
     app.state.services = services
     app.state.openapi = cache(lambda: orjson.dumps(_described(app)))
     for routes, _, _ in SUBJECTS:

@@ -14,6 +14,7 @@ from fastapi import APIRouter
 from fastapi.routing import APIRoute
 from starlette.requests import Request
 from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
 
 from gateway.services import Services
 from schemas.errors import InvalidRequest
@@ -27,19 +28,18 @@ class DirectRoute(APIRoute):
     A query on a path that documents none is refused here: a filter that is not one must not widen an answer in silence.
     """
 
-    def get_route_handler(self) -> Handler:
-        handler: Handler = self.endpoint
-        if any(parameter.get("in") == "query" for parameter in (self.openapi_extra or {}).get("parameters", ())):
-            return handler
+    def __init__(self, path: str, endpoint: Handler, **described: Any) -> None:
+        super().__init__(path, endpoint, **described)
+        documented = (self.openapi_extra or {}).get("parameters", ())
+        takes_query = any(parameter["in"] == "query" for parameter in documented)
 
-        async def without_query(request: Request) -> Response:
-            if request.scope["query_string"]:
-                raise InvalidRequest(
-                    "this path takes no parameters", where="query", cure="Leave out what follows the question mark."
-                )
-            return await handler(request)
+        async def answer(scope: Scope, receive: Receive, send: Send) -> None:
+            if scope["query_string"] and not takes_query:
+                raise InvalidRequest("this path takes no parameters", where="query", cure="Leave out what follows “?”.")
+            response = await endpoint(Request(scope, receive, send))
+            await response(scope, receive, send)
 
-        return without_query
+        self.app = answer
 
 
 def router(subject: str) -> APIRouter:
