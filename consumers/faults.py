@@ -12,6 +12,8 @@ from enum import StrEnum
 from pathlib import Path
 from typing import NamedTuple
 
+from sqlalchemy.exc import IntegrityError
+
 from schemas.errors import EngineUnavailable, PositionLost
 
 
@@ -35,21 +37,34 @@ class Decision(NamedTuple):
     wait: timedelta = timedelta()
 
 
-TRIES = 5
-"""Deadlocks and serialisation failures are gone at the second try; an engine that starts anew needs longer than all five."""
+class Rule(NamedTuple):
+    """What to do about one kind of error. The first rule whose kind it is holds."""
+
+    error: type[Exception]
+    tries: int
+    """So often the same records are applied again before ``then``."""
+    then: Remedy
+
+
+RULES = (
+    Rule(PositionLost, 0, Remedy.GIVE_UP),  # another owner does the work now
+    Rule(EngineUnavailable, 5, Remedy.GIVE_UP),  # a deadlock is gone at the second try; an engine that starts anew is not
+    Rule(IntegrityError, 3, Remedy.PARK),  # two processes wrote the first of something at a time: one of them sees it next time
+    Rule(MemoryError, 0, Remedy.GIVE_UP),  # says nothing of the record
+    Rule(Exception, 0, Remedy.PARK),
+)
+"""Kind of error → remedy, the special before the general."""
+
 FIRST_WAIT = timedelta(milliseconds=20)
 """Before the second try; doubled each time."""
 
 
 def decide(error: Exception, attempt: int, records: int) -> Decision:
     """The remedy for ``error`` at the ``attempt``-th try (from 1) to apply so many records."""
-    if isinstance(error, PositionLost):
-        return Decision(Remedy.GIVE_UP)
-    if isinstance(error, EngineUnavailable):
-        if attempt < TRIES:
-            return Decision(Remedy.AGAIN, FIRST_WAIT * 2 ** (attempt - 1))
-        return Decision(Remedy.GIVE_UP)
-    return Decision(Remedy.SPLIT if records > 1 else Remedy.PARK)
+    rule = next(rule for rule in RULES if isinstance(error, rule.error))
+    if attempt < rule.tries:
+        return Decision(Remedy.AGAIN, FIRST_WAIT * 2 ** (attempt - 1))
+    return Decision(Remedy.SPLIT if rule.then is Remedy.PARK and records > 1 else rule.then)
 
 
 def place_of_error(error: Exception) -> str:

@@ -61,8 +61,9 @@ class _Shadow:
     def __init__(self, projection: Projection, tables: Sequence[Table]) -> None:
         self.name = projection.name + SUFFIX
         self.topics = projection.topics
-        self.tables: tuple[Table, ...] = (*tables,)
-        self._copy = projection.onto(type(projection.tables)(*tables))
+        self.tables: tuple[Table, ...] = type(projection.tables)(*tables)
+        together: Any = type(projection.tables)
+        self._copy = projection.onto(self.tables)
 
     def onto(self, tables: Any) -> Self:
         """A rebuild is not rebuilt."""

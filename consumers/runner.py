@@ -16,7 +16,7 @@ from consumers.faults import Remedy, decide, place_of_error
 from consumers.projection import Projection
 from consumers.store.database import Database
 from consumers.store.parked import park, parked, release
-from schemas.errors import PositionLost
+from schemas.errors import LogMismatch, PositionLost
 from schemas.log import EventLog, Follower
 
 LOGGER = logging.getLogger(__name__)
@@ -44,7 +44,8 @@ class Runner:
         """Apply what the log holds, and what comes, until ``stop`` is set.
 
         A partition that another process takes over is left to it. Raises `schemas.errors.EngineUnavailable` when the log or
-        the store does not answer for long; run it again then.
+        the store does not answer for long; run it again then. `schemas.errors.LogMismatch`, one of those, says that the log
+        has lost what is wanted next, or never had what was applied: nothing is skipped in silence.
         """
         while not stop.is_set():
             try:
@@ -61,7 +62,12 @@ class Runner:
 
     async def _claim(self, topic: str, partitions: frozenset[int]) -> Mapping[int, int]:
         starts = await self._log.starts(topic)
-        return await self._applier.claim(topic, {partition: starts[partition] for partition in partitions})
+        wanted = await self._applier.claim(topic, {partition: starts[partition] for partition in partitions})
+        ends = await self._log.ends(topic)  # after the claim: until then another owner may go on
+        for partition, position in wanted.items():
+            if not starts[partition] <= position <= ends[partition]:
+                raise LogMismatch(where=f"{self._projection.name}, {topic}, partition {partition}, offset {position}")
+        return wanted
 
 
 async def retry_parked(projection: Projection, log: EventLog, database: Database, clock: Callable[[], datetime]) -> int:

@@ -17,7 +17,8 @@
     │   └── MappingError             a mapping file says what cannot be: file, line, what to write instead
     ├── EngineUnavailable            the log or the store does not answer: try again later
     │   ├── LogUnavailable
-    │   │   └── CorruptLog           an entry is not as it was appended
+    │   │   ├── CorruptLog           an entry is not as it was appended
+    │   │   └── LogMismatch          the log is not the one that was read so far, or has lost what comes next
     │   ├── StoreUnavailable
     │   └── ReceiverUnavailable      a system we send to
     ├── PositionLost                 another process has taken this partition over: roll back
@@ -165,6 +166,16 @@ class CorruptLog(LogUnavailable):
         super().__init__(message, cure=cure, where=where)
         self.offset = offset
         """Of the broken entry in its partition, where that is known: what is behind it may still be read."""
+
+
+class LogMismatch(LogUnavailable):
+    """The log does not go on where this projection left off."""
+
+    code = "log-mismatch"
+    cure = (
+        "Retention removed what comes next, or this is another log, or an older copy of it. "
+        "Bring the right log back, or rebuild the projection from this one with `backbone rebuild`."
+    )
 
 
 class StoreUnavailable(EngineUnavailable):

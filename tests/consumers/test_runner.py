@@ -1,0 +1,237 @@
+"""The loop of every projection: what it applies, what it parks, whose it is."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from consumers.lag import behind
+from consumers.projection import Projection
+from consumers.runner import Runner, retry_parked
+from consumers.store.database import Database
+from consumers.store.parked import counts, parked
+from consumers.store.positions import Step, advance, claim, positions
+from consumers.store.tables import TIMELINE, TimelineTables
+from consumers.timeline.project import TimelineProjection
+from schemas.errors import LogMismatch, PositionLost, StoreUnavailable
+from schemas.event import Event, encode
+from schemas.log import EVENTS, NewRecord, Record
+from tests.consumers.build import SOURCES, said, stay
+from tests.memory_log import MemoryLog
+from tests.stores import rows
+
+pytestmark = pytest.mark.asyncio
+
+
+def clock() -> datetime:
+    return datetime(2026, 3, 1, tzinfo=UTC)
+
+
+def contacts(count: int, start: int = 0) -> list[Event]:
+    return [said("contact-made-1", f"c{n}", n, local_id=f"L{n % 7}", focus=stay()) for n in range(start, start + count)]
+
+
+async def append(log: MemoryLog, events: Sequence[Event]) -> None:
+    await log.append([NewRecord(EVENTS, event.partitionkey, encode(event)) for event in events])
+
+
+async def count(store: Database) -> int:
+    found: int = (await store.fetch("SELECT count(*) FROM timeline_version", ()))[0][0]
+    return found
+
+
+async def until(condition: Callable[[], Any], seconds: float = 20) -> None:
+    """Wait until ``condition`` holds."""
+    async with asyncio.timeout(seconds):
+        while not await condition():  # noqa: ASYNC110 - what is waited for is in the store
+            await asyncio.sleep(0.005)
+
+
+@asynccontextmanager
+async def running(runner: Runner) -> AsyncIterator[asyncio.Event]:
+    stop = asyncio.Event()
+    task = asyncio.create_task(runner.run(stop))
+    try:
+        yield stop
+    finally:
+        stop.set()
+        await asyncio.wait_for(task, 20)
+
+
+async def applied_all(log: MemoryLog, store: Database) -> bool:
+    found = await positions(store, "timeline")
+    return all(found.get((EVENTS, partition), 0) == end for partition, end in (await log.ends(EVENTS)).items())
+
+
+class Failing:
+    """The timeline, with records it cannot apply and trouble of the engines now and then."""
+
+    name = "timeline"
+    topics = (EVENTS,)
+
+    def __init__(self, poison: set[bytes], troubles: list[Exception] | None = None) -> None:
+        self._inner = TimelineProjection(SOURCES)
+        self.tables: TimelineTables = TIMELINE
+        self.poison, self.troubles = poison, troubles or []
+        self.sizes: list[int] = []
+
+    def onto(self, tables: Any) -> Failing:
+        raise NotImplementedError
+
+    async def apply(self, records: Sequence[Record], connection: AsyncConnection) -> None:
+        self.sizes.append(len(records))
+        await self._inner.apply(records, connection)
+        if self.troubles:
+            raise self.troubles.pop(0)
+        if any(record.value in self.poison for record in records):
+            raise ValueError("9990000018 Okafor")
+
+
+async def test_what_the_log_holds_and_what_comes_is_applied(file_store: Database) -> None:
+    log = MemoryLog()
+    await append(log, contacts(50))
+    async with running(Runner(TimelineProjection(SOURCES), log, file_store, "me", clock)):
+        await until(lambda: applied_all(log, file_store))
+        await append(log, contacts(3, start=50))
+        await until(lambda: applied_all(log, file_store))
+    assert await count(file_store) == 53
+    assert (await behind(log, file_store))["timeline"] == (0, 0.0)
+    assert (await behind(log, file_store))["people"].events == 53
+
+
+async def test_a_second_start_goes_on_where_the_first_left_off(file_store: Database) -> None:
+    log = MemoryLog()
+    for start in (0, 20):
+        await append(log, contacts(20, start))
+        projection = Failing(set())
+        async with running(Runner(projection, log, file_store, f"start {start}", clock)):
+            await until(lambda: applied_all(log, file_store))
+        assert sum(projection.sizes) == 20
+
+
+async def test_records_that_cannot_be_applied_are_parked_and_stop_nobody(
+    file_store: Database, caplog: pytest.LogCaptureFixture
+) -> None:
+    log = MemoryLog()
+    events = contacts(64)
+    await append(log, events)
+    await log.append([NewRecord(EVENTS, "k", b"no event at all")])
+    poison = {encode(event) for event in (events[3], events[40], events[41])} | {b"no event at all"}
+    with caplog.at_level(logging.ERROR):
+        async with running(Runner(Failing(poison), log, file_store, "me", clock)):
+            await until(lambda: applied_all(log, file_store))
+    assert await count(file_store) == 61
+    assert await counts(file_store) == {"timeline": 4}
+    found = await parked(file_store, "timeline")
+    assert {one.code for one in found} == {"ValueError", "DecodeError"}
+    written = caplog.text + repr(found)
+    assert "Okafor" not in written and "9990000018" not in written
+    assert [record.value for one in found for record in await log.read(*one.position, 1)].count(b"no event at all") == 1
+
+
+async def test_what_was_parked_can_be_tried_again(file_store: Database) -> None:
+    log = MemoryLog()
+    events = contacts(10)
+    await append(log, events)
+    failing = Failing({encode(event) for event in events[2:4]})
+    async with running(Runner(failing, log, file_store, "me", clock)):
+        await until(lambda: applied_all(log, file_store))
+    failing.poison = {encode(events[2])}
+    assert await retry_parked(failing, log, file_store, clock) == 1
+    [left] = await parked(file_store, "timeline")
+    assert left.tries == 2
+    assert await retry_parked(TimelineProjection(SOURCES), log, file_store, clock) == 1
+    assert await count(file_store) == 10
+    assert await parked(file_store, "timeline") == []
+
+
+async def test_an_engine_s_trouble_parks_nothing(file_store: Database) -> None:
+    log = MemoryLog()
+    await append(log, contacts(10))
+    failing = Failing(set(), [StoreUnavailable(), StoreUnavailable()])
+    async with running(Runner(failing, log, file_store, "me", clock)):
+        await until(lambda: applied_all(log, file_store))
+    assert await counts(file_store) == {}
+    assert await count(file_store) == 10
+
+
+async def test_trouble_that_lasts_is_raised_to_whoever_runs_it(file_store: Database) -> None:
+    log = MemoryLog()
+    await append(log, contacts(1))
+    failing = Failing(set(), [StoreUnavailable() for _ in range(50)])
+    with pytest.raises(StoreUnavailable):
+        await asyncio.wait_for(Runner(failing, log, file_store, "me", clock).run(asyncio.Event()), 20)
+    assert await count(file_store) == 0
+
+
+async def test_a_stale_owner_writes_nothing(store: Database) -> None:
+    await claim(store, "timeline", "old", EVENTS, {0: 0, 1: 5})
+    assert await claim(store, "timeline", "new", EVENTS, {0: 0}) == {0: 0}
+    with pytest.raises(PositionLost):
+        async with store.writing() as connection:
+            await connection.execute(TIMELINE.known.insert().values(subject="x", state="{}"))
+            await advance(connection, "timeline", "old", [Step(EVENTS, 1, 5, 6), Step(EVENTS, 0, 0, 7)])
+    assert await positions(store, "timeline") == {(EVENTS, 0): 0, (EVENTS, 1): 5}
+    assert (await rows(store, TIMELINE.known))["timeline_known"] == []
+
+
+async def test_a_position_that_moved_meanwhile_is_lost(store: Database) -> None:
+    await claim(store, "timeline", "me", EVENTS, {0: 0})
+    async with store.writing() as connection:
+        await advance(connection, "timeline", "me", [Step(EVENTS, 0, 0, 7)])
+    with pytest.raises(PositionLost):
+        async with store.writing() as connection:
+            await advance(connection, "timeline", "me", [Step(EVENTS, 0, 0, 9)])
+    assert await claim(store, "timeline", "me", EVENTS, {0: 0, 3: 2}) == {0: 7, 3: 2}
+
+
+async def test_a_runner_whose_partitions_were_taken_over_goes_on_from_where_the_other_left_off(file_store: Database) -> None:
+    log = MemoryLog()
+    await append(log, contacts(10))
+    projection = Failing(set())
+    async with running(Runner(projection, log, file_store, "first", clock)):
+        await until(lambda: applied_all(log, file_store))
+        ends = await log.ends(EVENTS)
+        await claim(file_store, "timeline", "second", EVENTS, dict.fromkeys(ends, 0))
+        await append(log, contacts(10, start=10))
+        await until(lambda: applied_all(log, file_store))
+    assert await count(file_store) == 20
+
+
+class Cut(MemoryLog):
+    """A log whose retention has removed its beginning, or that is not as long as it was."""
+
+    def __init__(self, starts: int, ends: int | None = None) -> None:
+        super().__init__()
+        self._starts, self._ends = starts, ends
+
+    async def starts(self, topic: str) -> Mapping[int, int]:
+        return dict.fromkeys(await super().starts(topic), self._starts)
+
+    async def ends(self, topic: str) -> Mapping[int, int]:
+        ends = await super().ends(topic)
+        return ends if self._ends is None else dict.fromkeys(ends, self._ends)
+
+
+@pytest.mark.parametrize(("log", "position"), [(Cut(5, 9), 4), (Cut(0, 3), 4)], ids=["too late", "another log"])
+async def test_a_log_that_does_not_go_on_where_the_projection_left_off_is_said_loudly(
+    file_store: Database, log: MemoryLog, position: int
+) -> None:
+    await claim(file_store, "timeline", "me", EVENTS, {0: position})
+    projection: Projection = TimelineProjection(SOURCES)
+    with pytest.raises(LogMismatch) as raised:
+        await asyncio.wait_for(Runner(projection, log, file_store, "me", clock).run(asyncio.Event()), 20)
+    assert raised.value.where == f"timeline, {EVENTS}, partition 0, offset {position}"
+    assert (await positions(file_store, "timeline"))[EVENTS, 0] == position
+
+
+async def test_a_stop_is_heeded_while_nothing_comes(file_store: Database) -> None:
+    async with running(Runner(TimelineProjection(SOURCES), MemoryLog(), file_store, "me", clock)):
+        await asyncio.sleep(0)
