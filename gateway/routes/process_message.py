@@ -2,7 +2,7 @@
 
 Whose message it is says its MessageHeader, by ``source.endpoint``: the ``endpoint`` in a source's settings, or the URN of a
 declared source; a sender that can set neither names the source in the query. The same message again has the same answer;
-another one under a used ``X-Request-Id`` is taken in and flagged.
+another one under a used ``X-Request-Id``, or ``MessageHeader.id`` where there is none, is taken in and flagged.
 
 Source: FHIR R4 Messaging §2.4.4.1 (``$process-message``); BaRS 1.4 transport headers.
 """
@@ -55,6 +55,7 @@ class _Header(msgspec.Struct, rename="camel"):
     """What is read of a MessageHeader here."""
 
     resource_type: str = ""
+    id: str = ""
     source: _Endpoint = msgspec.field(default_factory=_Endpoint)
 
 
@@ -85,9 +86,18 @@ async def process_message(request: Request) -> Response:
     expect(request, FHIR_TYPE, JSON)
     content = await whole(request)
     source = services(request).declared(asked.get("source") or source_of(content, services(request).sources)).source
-    control = request.headers.get("x-request-id", "")[:200]
+    control = (request.headers.get("x-request-id") or message_id(content))[:200]
     delivery = Delivery(source, Door.HTTP, io.BytesIO(content), FHIR_TYPE, control=control, traceparent=traceparent(request))
     return receipts.answer_fhir(await services(request).taking_in.receive(delivery))
+
+
+def message_id(content: bytes) -> str:
+    """The message's own id, for senders whose transport gives it none; ``""`` when it has none or cannot be read."""
+    try:
+        message = _MESSAGE.decode(content)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return ""
+    return message.entry[0].resource.id if message.entry else ""
 
 
 def source_of(content: bytes, sources: Mapping[str, SourceSettings]) -> str:

@@ -121,6 +121,17 @@ async def test_another_message_under_a_used_request_id_is_taken_in_and_flagged(r
 
 
 @pytest.mark.asyncio
+async def test_without_a_request_id_the_messages_own_is_known_again(rig: Rig) -> None:
+    one, other = message(), message(service="Reablement")
+    for sent in (one, other):
+        sent["entry"][0]["resource"]["id"] = "m1"
+    await rig.client.post(PATH, json=one, headers=FHIR)
+    answer = await rig.client.post(PATH, json=other, headers=FHIR)
+    warnings = [issue["diagnostics"] for issue in outcome(answer)["issue"] if issue["severity"] == "warning"]
+    assert warnings == ["flagged: control-id-reused"]
+
+
+@pytest.mark.asyncio
 async def test_a_message_that_cannot_be_read_is_kept_and_its_outcome_says_where(rig: Rig) -> None:
     sent = message()
     sent["entry"][1]["resource"]["status"] = "Mrs Canary"
