@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Self
 from gateway.locks import PRIVATE
 from gateway.serve import Role
 from gateway.settings.secret import key_secret
-from gateway.settings.shapes import Settings, SourceSettings, Url
+from gateway.settings.shapes import Address, Settings, SourceSettings, Url
 from schemas.errors import NotFound, SettingsError, UnknownSource
 from schemas.pseudonyms import Pseudonyms
 
@@ -45,6 +45,11 @@ if TYPE_CHECKING:
 
 LOOPBACK_HOSTS = frozenset({"127.0.0.1", "[::1]", "localhost"})
 """Names that a request on this machine calls it by; any other is a page of another site (DNS rebinding)."""
+
+
+def host_name(address: Address) -> str:
+    """What a request's Host header says of ``address``, without the port."""
+    return str(address).rpartition(":")[0].lower()
 
 
 def now() -> datetime:
@@ -210,7 +215,7 @@ class Factory:
             freshness=await self.freshness(),
             metrics=self.metrics,
             intake=await self.intake(),
-            hosts=LOOPBACK_HOSTS,
+            hosts=LOOPBACK_HOSTS | {host_name(self.settings.http)},
             body_bytes=limits.body,
             patience=limits.next_byte,
         )

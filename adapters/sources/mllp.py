@@ -106,6 +106,13 @@ class MllpListener:
         self.address = self._server.sockets[0].getsockname()[:2]
         self._sweeper = asyncio.create_task(self._sweep())
 
+    async def ended(self) -> None:
+        """Wait until it no longer listens. Raises what ended it, unless that was `stop`."""
+        if self._sweeper is not None:
+            await asyncio.wait((self._sweeper,))
+            if not self._sweeper.cancelled():
+                self._sweeper.result()
+
     async def stop(self, within: timedelta) -> None:
         """Take no more in, finish the messages under way, and close; what is not finished ``within`` is left for its sender."""
         if self._server is None or self._sweeper is None:

@@ -12,6 +12,7 @@ from __future__ import annotations
 import inspect
 import os
 import sys
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
@@ -59,6 +60,9 @@ class Call(NamedTuple):
 
 
 _CONFIG_HELP = "Settings file. [default: BACKBONE_CONFIG, else ./backbone.toml]"
+STARTED = time.perf_counter()
+"""When this process began, but for the twentieth of a second that Python takes."""
+
 Config = Annotated[Path | None, typer.Option("--config", metavar="FILE", help=_CONFIG_HELP)]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON, errors too.")]
 Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")]

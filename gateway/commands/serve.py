@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from gateway.commands.frame import Call
+from gateway.commands.frame import STARTED, Call
 from gateway.commands.show import json_line
 from gateway.settings.parse import nearest
 from schemas.errors import SettingsError
@@ -32,22 +32,21 @@ def serve(call: Call, http: Http = "", mllp: Mllp = "", only: Only = "") -> None
     from gateway.settings.read import read_settings
     from gateway.telemetry import log_json_lines
 
-    started = time.perf_counter() - time.process_time()
     options = {name: value for name, value in (("http", http), ("mllp", mllp)) if value}
     settings = read_settings(call.config, options=options)
     roles = chosen(only)
     log_json_lines(settings.logging)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(_serve(settings, roles, call, started))
+        runner.run(_serve(settings, roles, call))
 
 
-async def _serve(settings: Settings, roles: frozenset[Role], call: Call, started: float) -> None:
+async def _serve(settings: Settings, roles: frozenset[Role], call: Call) -> None:
     from gateway.factory import Factory
     from gateway.locks import hold_roles
     from gateway.serve import serve as serve_parts
 
     def announce(shown: Sequence[Shown]) -> None:
-        seconds = time.perf_counter() - started
+        seconds = time.perf_counter() - STARTED
         if call.json:
             json_line({"ready_seconds": round(seconds, 2), "open": [one._asdict() for one in shown]})
             return

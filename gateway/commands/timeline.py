@@ -16,6 +16,7 @@ import typer
 from gateway.commands.frame import Call
 from gateway.commands.show import timeline_table
 from gateway.factory import Factory
+from gateway.page import joined
 from gateway.routes.question import PAGE, question
 from schemas.errors import InvalidRequest, NotFound
 from schemas.identifiers import PersonId
@@ -25,8 +26,6 @@ _PERSON = re.compile(r"[0-9a-f]{32}")
 
 async def timeline(call: Call, person: str, **asked: str | list[str] | None) -> None:
     """Print a page of the timeline."""
-    from gateway.routes.timeline import joined
-
     if not _PERSON.fullmatch(person):
         cure = "`backbone person find` prints a person's id; identifiers of people stay out of the arguments."
         raise InvalidRequest("this is no person's id", where="PERSON", cure=cure)

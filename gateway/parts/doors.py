@@ -22,18 +22,16 @@ class MllpPart:
 
     def __init__(self, listener: MllpListener) -> None:
         self._listener = listener
-        self._stopped = asyncio.Event()
 
     async def start(self) -> list[Shown]:
         await self._listener.start()
         return [Shown(self.name, str(Address(*self._listener.address)))]
 
     async def run(self) -> None:
-        await self._stopped.wait()
+        await self._listener.ended()
 
     async def stop(self, within: timedelta) -> None:
         await self._listener.stop(within)
-        self._stopped.set()
 
 
 class Watched(NamedTuple):

@@ -5,13 +5,11 @@ A page costs one indexed query and builds nothing: the store holds entries as th
 
 from __future__ import annotations
 
-import msgspec
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
-from consumers.timeline.query import Page
 from gateway import live
-from gateway.freshness import Snapshot
+from gateway.page import joined
 from gateway.routes.direct import router, services
 from gateway.routes.documented import JSON, READS, Says, answers, shape
 from gateway.routes.parameters import in_header
@@ -54,17 +52,6 @@ async def timeline(request: Request) -> Response:
     if not page.sources:
         await _exists(known, person)
     return Response(joined(person, page, known.freshness.snapshot), media_type=JSON)
-
-
-def joined(person: PersonId, page: Page, snapshot: Snapshot) -> bytes:
-    """The page as JSON. Its parts are JSON already, and a person's id has no character that JSON escapes."""
-    return b'{"person":"%b","entries":%b,"next":%b,"missing":%b,"behind":%b}' % (
-        person.encode(),
-        page.entries_json,
-        msgspec.json.encode(page.next),
-        snapshot.missing(page.sources),
-        snapshot.behind,
-    )
 
 
 async def _exists(known: Services, person: PersonId) -> None:

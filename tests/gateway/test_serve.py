@@ -6,6 +6,7 @@ import os
 import resource
 import signal
 import socket
+import ssl
 import subprocess
 import threading
 import urllib.error
@@ -15,6 +16,7 @@ from pathlib import Path
 import pytest
 
 from tests.bench.messages import messages
+from tests.certificates import Authority
 from tests.command_line import DEADLINE_S, Backbone, Server, eventually
 
 HOSPITAL = """
@@ -47,14 +49,18 @@ def status_of(url: str) -> int:
 def sends(address: tuple[str, int], content: bytes) -> bytes:
     """The answer to one message, empty when the connection is closed without one."""
     with socket.create_connection(address, timeout=DEADLINE_S) as connection:
-        connection.sendall(b"\x0b" + content + b"\x1c\r")
-        answer = b""
-        while not answer.endswith(b"\x1c\r"):
-            piece = connection.recv(65536)
-            if not piece:
-                return b""
-            answer += piece
-        return answer
+        return answer_to(connection, content)
+
+
+def answer_to(connection: socket.socket, content: bytes) -> bytes:
+    connection.sendall(b"\x0b" + content + b"\x1c\r")
+    answer = b""
+    while not answer.endswith(b"\x1c\r"):
+        piece = connection.recv(65536)
+        if not piece:
+            return b""
+        answer += piece
+    return answer
 
 
 def events_in_log(backbone: Backbone) -> int:
@@ -259,3 +265,27 @@ def test_with_the_log_down_it_does_not_start(tmp_path: Path) -> None:
     outcome = Backbone(tmp_path, environment)("serve", "--http", "127.0.0.1:0", "--mllp", "127.0.0.1:0")
     assert outcome.status == 3
     assert "Traceback" not in outcome.err
+
+
+def test_mllp_over_tls_is_bound_to_the_senders_certificate(backbone: Backbone, tmp_path: Path) -> None:
+    authority = Authority(tmp_path)
+    door, sender, stranger = (
+        authority.server(),
+        authority.client("pas", ["pas.northfield"]),
+        authority.client("other", ["other"]),
+    )
+    tls = f"""
+[mllp_tls]
+certificate = "{door.certificate}"
+key = "{door.key}"
+client_authority = "{authority.certificate}"
+"""
+    backbone.settings(tls + HOSPITAL + 'tls_client = "pas.northfield"\n')
+    content = next(iter(messages(1)))
+    with backbone.serving() as server:
+        for client, code in ((stranger, b"MSA|AR|"), (sender, b"MSA|AA|")):
+            context = ssl.create_default_context(cafile=str(authority.certificate))
+            context.load_cert_chain(client.certificate, client.key)
+            plain = socket.create_connection(server.mllp, timeout=DEADLINE_S)
+            with context.wrap_socket(plain, server_hostname="localhost") as connection:
+                assert code in answer_to(connection, content)

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import signal
+import subprocess
+import sys
 import threading
 from collections.abc import Sequence
 from datetime import timedelta
@@ -95,6 +98,52 @@ async def test_a_part_that_cannot_start_keeps_the_server_from_starting() -> None
         await serve(parts, WITHIN, announced.extend)
     assert announced == []
     assert parts[0].stopped
+
+
+HANGS = """
+import asyncio, os, signal, sys
+from datetime import timedelta
+from gateway.parts.part import Shown
+from gateway.serve import serve
+
+class Hangs:
+    name = "hangs"
+    async def start(self): return []
+    async def run(self): await asyncio.Event().wait()
+    async def stop(self, within): await asyncio.Event().wait()
+
+def announce(shown):
+    print("ready", flush=True)
+
+asyncio.run(serve([Hangs()], timedelta(seconds=float(sys.argv[1])), announce))
+"""
+
+
+def hanging(within_s: float) -> subprocess.Popen[bytes]:
+    """A server one part of which never stops."""
+    process = subprocess.Popen([sys.executable, "-c", HANGS, str(within_s)], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    assert process.stdout is not None
+    assert process.stdout.readline() == b"ready\n"
+    return process
+
+
+def test_a_part_that_never_stops_is_left_behind_in_time() -> None:
+    process = hanging(0.1)
+    process.terminate()
+    _, err = process.communicate(timeout=30)
+    assert process.returncode == 70
+    assert b"took too long" in err
+
+
+def test_a_second_signal_ends_it_at_once() -> None:
+    process = hanging(1000)
+    process.send_signal(signal.SIGINT)
+    while process.poll() is None:
+        process.send_signal(signal.SIGINT)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(0.1)
+    process.communicate(timeout=30)
+    assert process.returncode == 128 + signal.SIGINT
 
 
 class FakeRunner:
