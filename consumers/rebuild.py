@@ -61,8 +61,8 @@ class _Shadow:
     def __init__(self, projection: Projection, tables: Sequence[Table]) -> None:
         self.name = projection.name + SUFFIX
         self.topics = projection.topics
-        self.tables: tuple[Table, ...] = type(projection.tables)(*tables)
         together: Any = type(projection.tables)
+        self.tables: tuple[Table, ...] = together(*tables)
         self._copy = projection.onto(self.tables)
 
     def onto(self, tables: Any) -> Self:

@@ -65,8 +65,8 @@ def check(topic: str, found: TopicShape, config: Mapping[str, str], wanted: Topi
         raise SettingsError(
             f"the topic has {found.replication} replica(s) a partition, the settings ask for {wanted.replication}",
             where=topic,
-            cure="Reassign it with kafka-reassign-partitions.sh, or, where losing a disk may lose events, set "
-            "BACKBONE_KAFKA_REPLICATION=1.",
+            cure="Reassign it with kafka-reassign-partitions.sh, or, where losing a disk may lose events, say "
+            "?replication=1 in BACKBONE_LOG.",
         )
     for name, value in settings(wanted).items():
         if not _satisfies(name, config.get(name, ""), value):

@@ -21,7 +21,6 @@ from pathlib import Path
 from typing import Any
 
 from adapters.sources.mllp_send import send
-
 from gateway.commands.show import timeline_table
 from schemas.errors import BackboneError, EngineUnavailable
 from schemas.identifiers import NHS_NUMBER

@@ -190,7 +190,9 @@ PLACES = {"place", "stamps"}
 
 def but_places(found: Mapping[str, list[tuple[Any, ...]]], tables: Sequence[Table]) -> dict[str, list[tuple[Any, ...]]]:
     """The rows without the places in the log."""
-    kept = {table.name: [number for number, column in enumerate(table.columns) if column.name not in PLACES] for table in tables}
+    kept = {
+        table.name: [number for number, column in enumerate(table.columns) if column.name not in PLACES] for table in tables
+    }
     return {
         name: sorted((tuple(_but_place(row[number]) for number in kept[name]) for row in lines), key=repr)
         for name, lines in found.items()
