@@ -31,6 +31,8 @@ class Database:
         # it the first.
         self._turn = asyncio.Lock() if self.is_sqlite else None
         self._kept: AsyncConnection | None = None
+        self._driver: Any = None
+        """The driver's own connection under the kept one: asking SQLAlchemy for it each time costs 20 µs."""
 
     @staticmethod
     def connect(url: str, settings: Settings | None = None) -> Database:
@@ -76,10 +78,10 @@ class Database:
 
     async def _fetch_inline(self, statement: str, parameters: Sequence[Any]) -> Sequence[Any]:
         # Statements run to their end where they are called, so all reads of a loop can share one connection.
-        if self._kept is None:
+        if self._driver is None:
             self._kept = await self._reader.connect()
-        raw: Any = (await self._kept.get_raw_connection()).driver_connection
-        rows: Sequence[Any] = raw.execute(statement, parameters).fetchall()
+            self._driver = (await self._kept.get_raw_connection()).driver_connection
+        rows: Sequence[Any] = self._driver.execute(statement, parameters).fetchall()
         return rows
 
     async def _fetch_pooled(self, statement: str, parameters: Sequence[Any]) -> Sequence[Any]:
@@ -90,6 +92,6 @@ class Database:
         """Let go of every connection. Transactions under way are rolled back."""
         if self._kept is not None:
             await self._kept.close()
-            self._kept = None
+            self._kept = self._driver = None
         await self._reader.dispose()
         await self._writer.dispose()

@@ -58,18 +58,23 @@ def shape_of(question: Question, after: Here | None) -> Shape:
 
 
 def values_of(question: Question, after: Here | None, dialect: Dialect) -> dict[str, Any]:
-    """The parameters of the statement for ``question``."""
-    return {
+    """The parameters of the statement for ``question``: those of parts that its shape does not have are not worked out."""
+    asked = {
         "its_person": question.person,
         "since": _microseconds(question.since),
         "until": _microseconds(question.until),
         "as_of": _microseconds(question.as_of),
-        "types": listed(types_of(question), dialect),
-        "sectors": listed(question.sectors, dialect),
-        "sources": listed(question.sources, dialect),
         "many": question.limit + 1,  # one more says whether there is a next page
-        **({"after_at": after.occurred_at, "after_tie": after.tie, "after_place": after.place} if after else {}),
     }
+    if question.types or question.kinds:
+        asked["types"] = listed(types_of(question), dialect)
+    if question.sectors:
+        asked["sectors"] = listed(question.sectors, dialect)
+    if question.sources:
+        asked["sources"] = listed(question.sources, dialect)
+    if after:
+        asked |= {"after_at": after.occurred_at, "after_tie": after.tie, "after_place": after.place}
+    return asked
 
 
 def types_of(question: Question) -> list[str]:

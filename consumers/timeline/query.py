@@ -78,7 +78,8 @@ class TimelineQuery:
             return await self._empty(question)
         shown, held_by = rows[: question.limit], rows[0][-1]
         last = Here(question.order, *shown[-1][2:5])
-        entries = b"[%b]" % b",".join([_entry(row[0], row[1]) for row in shown])
+        texts = [_entry(row[0], row[1]) for row in shown] if question.resources else [row[0] for row in shown]
+        entries = f"[{','.join(texts)}]".encode()
         return Page(entries, write_page(last) if len(rows) > question.limit else None, tuple(held_by.split(",")))
 
     async def _rows(self, question: Question, after: Here | None) -> Sequence[Any]:
@@ -123,7 +124,7 @@ class TimelineQuery:
         entries = []
         for place, entry, resource in await self._fetch(_WITH_RESOURCE if resources else _BARE, asked):
             seen[partition_of(place)] = place
-            entries.append((write_changes(seen), _entry(entry, resource)))
+            entries.append((write_changes(seen), _entry(entry, resource).encode()))
         return Changes(entries, write_changes(seen))
 
     async def _fetch(self, asked: Statement, values: dict[str, Any]) -> Sequence[Any]:
@@ -131,9 +132,9 @@ class TimelineQuery:
         return await self._database.fetch(composed.text, composed.bind(values))
 
 
-def _entry(entry: str, resource: str | None) -> bytes:
+def _entry(entry: str, resource: str | None) -> str:
     """The entry as it is served; its Bundle, if asked for, goes in as its last member."""
-    return f'{entry[:-1]},"resource":{resource}}}'.encode() if resource else entry.encode()
+    return f'{entry[:-1]},"resource":{resource}}}' if resource else entry
 
 
 @lru_cache(16)
