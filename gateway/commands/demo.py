@@ -161,6 +161,6 @@ def _where_next(http: str, person: str, folder: Path) -> str:
 Look further (the person's id is {person}):
   curl -s 'http://{http}/people/{person}/timeline?kind=service'
   curl -s 'http://{http}/fhir/Patient/{person}/$everything'
-  open  http://{http}/docs
+  curl -s 'http://{http}/openapi.json'
 Kept in {folder}: `backbone serve --config {folder}/backbone.toml` starts it again.
 """
