@@ -10,6 +10,7 @@ import hashlib
 import re
 from collections.abc import Mapping
 from datetime import datetime
+from functools import lru_cache
 from types import MappingProxyType
 
 from adapters.hl7v2.header import DELIMITERS, Header, header, separates
@@ -103,7 +104,7 @@ def _msh(sent: Header, separator: str, delimiters: str, raw: bytes, code: str, a
         fields[6],
         fields[3],
         fields[4],
-        at.astimezone(LONDON).strftime("%Y%m%d%H%M%S%z") if at else "",
+        _moment(at.replace(microsecond=0)) if at else "",
         "",
         full if _version(sent.version) >= _FULL_TYPE_SINCE else "ACK",
         _control(raw, code),
@@ -114,6 +115,13 @@ def _msh(sent: Header, separator: str, delimiters: str, raw: bytes, code: str, a
     ]
 
 
+@lru_cache(maxsize=64)
+def _moment(at: datetime) -> str:
+    """MSH-7, to the second. Remembered: the messages of one second share it, and it costs as much as the rest of an ACK."""
+    return at.astimezone(LONDON).strftime("%Y%m%d%H%M%S%z")
+
+
+@lru_cache(maxsize=64)
 def _version(text: str) -> tuple[int, ...]:
     """``2.3.1`` as (2, 3, 1); what is no version counts as 2.4, which is what the NHS writes."""
     parts = text.split(".")

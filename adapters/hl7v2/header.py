@@ -5,6 +5,7 @@ Source: HL7 v2.4 §2.16.9 (MSH).
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import NamedTuple
 
 HEAD_BYTES = 4096
@@ -63,6 +64,7 @@ def header(raw: bytes) -> Header:
     )
 
 
+@lru_cache(maxsize=64)
 def separates(characters: str) -> bool:
     """Whether each of ``characters`` can be a delimiter: visible ASCII that is no letter and no digit."""
     return bool(characters) and all("!" <= one <= "~" and not one.isalnum() for one in characters)

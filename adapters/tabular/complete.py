@@ -7,7 +7,7 @@ Source: FHIR R4, the elements of cardinality 1..1 of each resource type; v3 ActC
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
@@ -29,63 +29,69 @@ PERSON_IN: Mapping[str, str] = MappingProxyType(
 """By resource type, the element that says whose it is."""
 
 
+Scope = dict[Any, Any]
+Build = Callable[[Scope], Resource]
+Complete = Callable[[Scope, str, Resource], Resource]
+"""From a row, when it happened, and a reference to the Patient."""
+
+
 class Said(NamedTuple):
     """What one event type says about its focus."""
 
     elements: Mapping[str, Any]
-    time: str = ""
-    """Path of the element that holds when it happened; ``""`` when FHIR has none for it."""
+    time: tuple[str, ...] = ()
+    """Path of the element that holds when it happened; empty when FHIR has none for it."""
 
 
 def _order(status: str) -> Said:
-    return Said({"status": status, "intent": "order"}, "authoredOn")
+    return Said({"status": status, "intent": "order"}, ("authoredOn",))
 
 
-def _stay(status: str, time: str = "") -> Said:
+def _stay(status: str, time: tuple[str, ...] = ()) -> Said:
     return Said({"status": status, "class": _INPATIENT}, time)
 
 
 def _visit(status: str) -> Said:
-    return Said({"status": status, "class": _AMBULATORY}, "period.start")
+    return Said({"status": status, "class": _AMBULATORY}, ("period", "start"))
 
 
 SAID: Mapping[str, Said] = MappingProxyType(
     {
         "encounter-planned-1": _stay("planned"),
-        "encounter-admitted-1": _stay("in-progress", "period.start"),
+        "encounter-admitted-1": _stay("in-progress", ("period", "start")),
         "encounter-transferred-1": _stay("in-progress"),
         "encounter-changed-1": _stay("in-progress"),
         "encounter-discharge-planned-1": _stay("in-progress"),
-        "encounter-discharged-1": _stay("finished", "period.end"),
+        "encounter-discharged-1": _stay("finished", ("period", "end")),
         "encounter-attended-1": _visit("finished"),
         "encounter-cancelled-1": _stay("cancelled"),
         "referral-requested-1": _order("active"),
-        "referral-accepted-1": Said({"status": "accepted", "intent": "order"}, "lastModified"),
-        "referral-declined-1": Said({"status": "rejected", "intent": "order"}, "lastModified"),
+        "referral-accepted-1": Said({"status": "accepted", "intent": "order"}, ("lastModified",)),
+        "referral-declined-1": Said({"status": "rejected", "intent": "order"}, ("lastModified",)),
         "referral-changed-1": _order("active"),
         "referral-cancelled-1": _order("revoked"),
-        "referral-completed-1": Said({"status": "completed", "intent": "order"}, "lastModified"),
+        "referral-completed-1": Said({"status": "completed", "intent": "order"}, ("lastModified",)),
         "notice-given-1": _order("active"),
         "notice-answered-1": _order("completed"),
         "notice-withdrawn-1": _order("revoked"),
-        "assessment-completed-1": Said({"status": "completed"}, "effectiveDateTime"),
-        "service-started-1": Said({"status": "active"}, "period.start"),
+        "assessment-completed-1": Said({"status": "completed"}, ("effectiveDateTime",)),
+        "service-started-1": Said({"status": "active"}, ("period", "start")),
         "service-changed-1": Said({"status": "active"}),
-        "service-ended-1": Said({"status": "finished"}, "period.end"),
+        "service-ended-1": Said({"status": "finished"}, ("period", "end")),
         "contact-made-1": _visit("finished"),
         "contact-missed-1": _visit("cancelled"),
-        "alarm-raised-1": Said({"status": "completed"}, "sent"),
-        "alert-raised-1": Said({"status": "active"}, "period.start"),
-        "alert-cleared-1": Said({"status": "inactive"}, "period.end"),
-        "plan-agreed-1": Said({"status": "active", "intent": "plan"}, "created"),
+        "alarm-raised-1": Said({"status": "completed"}, ("sent",)),
+        "alert-raised-1": Said({"status": "active"}, ("period", "start")),
+        "alert-cleared-1": Said({"status": "inactive"}, ("period", "end")),
+        "plan-agreed-1": Said({"status": "active", "intent": "plan"}, ("created",)),
         "plan-reviewed-1": Said({"status": "active", "intent": "plan"}),
         "goal-set-1": Said({"lifecycleStatus": "active"}),
         "goal-progressed-1": Said({"lifecycleStatus": "active"}),
-        "about-me-written-1": Said({"status": "completed"}, "authored"),
-        "carer-named-1": Said({"active": True}, "period.start"),
-        "carer-ended-1": Said({"active": False}, "period.end"),
+        "about-me-written-1": Said({"status": "completed"}, ("authored",)),
+        "carer-named-1": Said({"active": True}, ("period", "start")),
+        "carer-ended-1": Said({"active": False}, ("period", "end")),
         "document-received-1": Said({"status": "current"}),
-        "choice-recorded-1": Said({"status": "active"}, "dateTime"),
+        "choice-recorded-1": Said({"status": "active"}, ("dateTime",)),
     }
 )
 """By event type. A missed visit is an Encounter that was cancelled: R4 has no word for one where nobody came."""
@@ -93,17 +99,30 @@ SAID: Mapping[str, Said] = MappingProxyType(
 _NOTHING = Said({})
 
 
-def complete(focus: Resource, event: str, occurred_at: str, person: Resource) -> None:
-    """Put into ``focus`` what the type of ``event`` says and the mapping did not. ``person`` refers to the Patient."""
+def complete(build: Build, kind: str, event: str) -> Complete:
+    """The build of a whole focus: what ``build`` makes of a row, and what the type of ``event`` says that it does not."""
     said = SAID.get(event, _NOTHING)
-    for element, value in said.elements.items():
-        focus.setdefault(element, value)
-    whose = PERSON_IN.get(focus["resourceType"])
-    if whose:
-        focus.setdefault(whose, person)
-    if said.time:
-        outer, _, inner = said.time.partition(".")
-        if inner:
-            focus[outer] = {inner: occurred_at} | focus.get(outer, {})
-        else:
-            focus.setdefault(outer, occurred_at)
+    whose = PERSON_IN.get(kind, "")
+    place = _PLACES[len(said.time)]
+
+    def whole(scope: Scope, occurred_at: str, person: Resource) -> Resource:
+        focus = {**said.elements, **build(scope)}
+        if whose and whose not in focus:
+            focus[whose] = person
+        place(focus, said.time, occurred_at)
+        return focus
+
+    return whole
+
+
+def _inside(focus: Resource, path: tuple[str, ...], occurred_at: str) -> None:
+    outer, inner = path
+    focus[outer] = {inner: occurred_at, **focus[outer]} if outer in focus else {inner: occurred_at}
+
+
+_PLACES: tuple[Callable[[Resource, tuple[str, ...], str], object], ...] = (
+    lambda focus, path, occurred_at: None,
+    lambda focus, path, occurred_at: focus.setdefault(path[0], occurred_at),
+    _inside,
+)
+"""How the time is put into a focus, by the length of its path."""

@@ -20,7 +20,7 @@ CHUNK_BYTES = 128 * 1024
 
 _MARKS = ((codecs.BOM_UTF8, "utf-8-sig"), (codecs.BOM_UTF16_LE, "utf-16-le"), (codecs.BOM_UTF16_BE, "utf-16-be"))
 _CONTROLS = re.compile("[\x00-\x08\x0e-\x1f\x7f]")
-_CONTROL_BYTES = re.compile(rb"[\x00-\x08\x0e-\x1f\x7f]")
+_CONTROL_BYTES = bytes([*range(0x09), *range(0x0E, 0x20), 0x7F])
 _WIDE = {"utf-16-le": codecs.BOM_UTF16_LE, "utf-16-be": codecs.BOM_UTF16_BE}
 
 
@@ -65,7 +65,7 @@ def _decode_all(content: BinaryIO, encoding: str) -> None:
         size += len(chunk)
         if size > TEXT_BYTES_MOST:
             raise TooLarge(f"the file has more than {TEXT_BYTES_MOST:,} bytes")
-        if encoding not in _WIDE and _CONTROL_BYTES.search(chunk):
+        if encoding not in _WIDE and len(chunk.translate(None, _CONTROL_BYTES)) < len(chunk):
             raise Unreadable(_NOT_TEXT, cure=_SEND_AGAIN)
         text = decoder.decode(chunk)
         if encoding in _WIDE and _CONTROLS.search(text):

@@ -5,8 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any
 
+from adapters.tabular.complete import Complete, complete
 from adapters.tabular.document import Node
 from adapters.tabular.elements import check_elements
 from adapters.tabular.example import event_type
@@ -24,13 +25,6 @@ Value = Callable[[Scope], Any]
 Build = Callable[[Scope], dict[str, Any]]
 
 
-class KeyPart(NamedTuple):
-    """One part of a natural key: a column, or an expression."""
-
-    value: Value
-    column: str
-
-
 @dataclass(frozen=True, slots=True)
 class Entry:
     """One entry of ``each``."""
@@ -39,9 +33,11 @@ class Entry:
     when: Value | None
     fact: str
     """The kind of fact: unless stated the event type without its version, so that a new version of the type keeps the facts."""
-    key: tuple[KeyPart, ...]
+    key: tuple[Value, ...]
+    key_columns: tuple[str, ...]
+    """Those of its parts that are columns."""
     occurred_at: Leaf
-    focus: Build | None
+    focus: Complete | None
     """``None`` for an event about the Patient itself."""
     others: tuple[Build, ...]
     record: tuple[str, ...]
@@ -78,6 +74,7 @@ class Entries:
             when=when,
             fact=keys["fact"].word("fact") if "fact" in keys else kind.name.rpartition("-")[0],
             key=tuple(self._key(part) for part in keys["key"].items("key")),
+            key_columns=tuple(part.text.strip() for part in keys["key"].items("key") if not _is_expression(part.text)),
             occurred_at=self._leaves.make(keys["occurred_at"], f"occurred_at of {kind.name}"),
             focus=self._focus(node, keys, kind),
             others=tuple(self._other(other, kind) for other in keys["others"].items("others")) if "others" in keys else (),
@@ -88,13 +85,11 @@ class Entries:
             part=self._leaves.part(),
         )
 
-    def _key(self, node: Node) -> KeyPart:
-        """A column's name, unless it has the signs of an expression: a backtick, or a function's call."""
-        text = node.word("key")
-        if "`" in text or _CALL.match(text):
-            return KeyPart(self._leaves.make(node, "key").run, "")
-        self.column(node)
-        return KeyPart(lambda scope: scope.get(text), text)
+    def _key(self, node: Node) -> Value:
+        if _is_expression(node.word("key")):
+            return self._leaves.make(node, "key").run
+        name = self.column(node)
+        return lambda scope: scope.get(name)
 
     def column(self, node: Node) -> str:
         """The column that ``node`` names. Raises `MappingError` when it is a slip for another."""
@@ -115,7 +110,7 @@ class Entries:
         level = _SENSITIVITIES.get(node.text.strip().lower()) if key == "sensitivity" else None
         return (lambda scope: level) if level else self._leaves.make(node, f"{key} of {kind.name}").run
 
-    def _focus(self, node: Node, keys: dict[str, Node], kind: EventType) -> Build | None:
+    def _focus(self, node: Node, keys: dict[str, Node], kind: EventType) -> Complete | None:
         focus = keys.get("focus")
         if kind.focus == "Patient":
             if focus:
@@ -127,7 +122,7 @@ class Entries:
         made = stated.word("resourceType") if stated else kind.focus
         if stated and kind.focus not in (made, "Resource"):
             raise stated.fault(f"{kind.name} is about no {made}", f"Write {kind.focus}, or leave the line out.")
-        return self._resource(focus, made, f"focus of {kind.name}")
+        return complete(self._resource(focus, made, f"focus of {kind.name}"), made, kind.name)
 
     def _other(self, node: Node, kind: EventType) -> Build:
         entries = node.entries("others")
@@ -143,7 +138,14 @@ class Entries:
         return resource(entries, kind, target, self._leaves.make)
 
 
-_CALL = re.compile(r"\$\w+\(")
+_CALL = re.compile(r"\s*\$\w+\(")
+
+
+def _is_expression(key: str) -> bool:
+    """A part of a key is a column's name, unless it has the signs of an expression: a backtick, or a function's call."""
+    return "`" in key or bool(_CALL.match(key))
+
+
 _CURES = {
     "key": "Write `key: […]` with the columns that together name the fact, so that a correction of it is known as one.",
     "occurred_at": "Write when it happened, for example '$day(`Date`)'.",

@@ -152,7 +152,7 @@ class _Loader:
     def _layout(self, each: Iterable[Entry]) -> Layout:
         columns = {*self._record, self._number}
         for entry in each:
-            columns.update(entry.record, (part.column for part in entry.key))
+            columns.update(entry.record, entry.key_columns)
         read = frozenset(columns.union(*(leaf.columns for leaf in self._leaves.made)) - {""})
         required = sorted(read) if self._kind in TABLES and not self._known.closed else self._names("columns")
         optional = self._names("optional")

@@ -10,14 +10,16 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from functools import partial
-from typing import BinaryIO, NamedTuple, Protocol
+from typing import BinaryIO, NamedTuple
 
-from adapters.tabular.columns import Columns, cells_of, columns, name_of, refuse_unnamed, unnamed
+from adapters.tabular.columns import Columns, cells_of, columns, name_of
 from adapters.tabular.encoding import encoded, encoding_of
 from adapters.tabular.layout import Layout, Row, Rows
-from adapters.tabular.limits import COLUMNS_MOST, ROW_CHARACTERS_MOST, ROWS_MOST
+from adapters.tabular.limits import COLUMNS_MOST, ROW_CHARACTERS_MOST
+from adapters.tabular.text import QUOTE, Reader, Text, lines
+from adapters.tabular.whole import skim, walk
 from schemas.errors import InvalidValue, RejectedInput, TooLarge, Unreadable
 
 DELIMITERS = (",", ";", "\t", "|", "^", "~")
@@ -26,13 +28,8 @@ SAMPLE_CHARACTERS = 20_000
 """What a delimiter is found from: clevercsv takes half a second for ten times as many."""
 
 
-class Reader(Protocol):
-    """What `csv.reader` makes."""
-
-    line_num: int
-
-    def __iter__(self) -> Iterator[list[str]]: ...
-    def __next__(self) -> list[str]: ...
+_SURVEYED_MOST = 2 * ROW_CHARACTERS_MOST
+"""Of a row in a file that was surveyed, where one a little over the limit may pass: none may stop the reading then."""
 
 
 class Table(NamedTuple):
@@ -54,7 +51,7 @@ def read_csv(content: BinaryIO, layout: Layout) -> Rows:
 
 def sample(content: BinaryIO, encoding: str) -> str:
     """The first characters of ``content``, which is left at its start."""
-    with _Text(content, encoding) as text:
+    with Text(content, encoding) as text:
         return text.read(SAMPLE_CHARACTERS).removeprefix("\ufeff")
 
 
@@ -90,53 +87,28 @@ def header_of(content: BinaryIO) -> list[str]:
     return [name for cell in _first_row(start, find_delimiter(start, ())) if (name := name_of(cell))]
 
 
-class _Text:
-    """A binary file as text with its line ends, for the length of a ``with``; the file is not closed and left at its start."""
-
-    def __init__(self, content: BinaryIO, encoding: str) -> None:
-        self._content = content
-        content.seek(0)
-        self._text = io.TextIOWrapper(content, encoding=encoding, newline="")
-
-    def __enter__(self) -> io.TextIOWrapper:
-        return self._text
-
-    def __exit__(self, *_: object) -> None:
-        if not self._content.closed:
-            self._text.detach()
-            self._content.seek(0)
-
-
-def _lines(text: io.TextIOWrapper, taken: list[str]) -> Iterator[str]:
-    """The lines of ``text``, each also put into ``taken``, which the reader of a row empties.
-
-    Raises `TooLarge` when the lines taken for one row are too long together: a quote was opened and never closed.
-    """
-    length = 0
-    while line := text.readline(ROW_CHARACTERS_MOST + 1):
-        length = len(line) + (length if taken else 0)
-        if length > ROW_CHARACTERS_MOST:
-            raise TooLarge(f"a row has more than {ROW_CHARACTERS_MOST:,} characters", cure=_QUOTE)
-        taken.append(line)
-        yield line
-
-
-_QUOTE = "Look for a quotation mark that is opened and never closed; nothing was taken in part."
-
-
 def survey(content: BinaryIO, encoding: str, delimiter: str, layout: Layout) -> Table:
     """The table in ``content``, once it has been seen to be whole.
 
     Raises `Unreadable` when there is no row, the header has faults or the end is missing; `TooLarge`.
     """
-    with _Text(content, encoding) as text:
+    with Text(content, encoding) as text:
         taken: list[str] = []
-        reader = csv.reader(_lines(text, taken), delimiter=delimiter, strict=True)
-        header, line = _header(reader, taken)
+        header, line = _header(_reader(text, taken, delimiter), taken)
         found = columns(header, layout, f"line {line}")
-        raw = "".join(taken).removeprefix("\ufeff")
-        _walk(reader, taken, found)
-        return Table(encoding, delimiter, raw, found)
+        table = Table(encoding, delimiter, "".join(taken).removeprefix("\ufeff"), found)
+        if "" not in found.names and skim(text, delimiter, found):
+            return table
+    with Text(content, encoding) as text:
+        taken = []
+        reader = _reader(text, taken, delimiter)
+        _header(reader, taken)
+        walk(reader, taken, found)
+        return table
+
+
+def _reader(text: io.TextIOWrapper, taken: list[str], delimiter: str, most: int = ROW_CHARACTERS_MOST) -> Reader:
+    return csv.reader(lines(text, taken, most), delimiter=delimiter, strict=True)
 
 
 def _header(reader: Reader, taken: list[str]) -> tuple[list[str], int]:
@@ -150,63 +122,16 @@ def _header(reader: Reader, taken: list[str]) -> tuple[list[str], int]:
             taken.clear()
             line = reader.line_num + 1
     except csv.Error:
-        raise Unreadable("the header row cannot be split into columns", where=f"line {line}", cure=_QUOTE) from None
+        raise Unreadable("the header row cannot be split into columns", where=f"line {line}", cure=QUOTE) from None
     raise Unreadable("the file is empty", cure="Check how the file was made and sent, then send it again whole.")
-
-
-def _walk(reader: Reader, taken: list[str], found: Columns) -> None:
-    """Go through all rows, to the end of the file."""
-    nameless = unnamed(found.names)
-    rows, cells, last = 0, 0, ""
-    taken.clear()
-    while True:
-        try:
-            for row in reader:
-                rows += 1
-                cells = len(row)
-                last = taken[-1]
-                taken.clear()
-                if nameless:
-                    _refuse_values(row, nameless, reader.line_num)
-        except csv.Error as wrong:
-            if "unexpected end" in str(wrong):
-                raise Unreadable("the file ends within a quoted cell", cure=_CUT) from None
-            if "field larger" in str(wrong) and len(taken) > 1:
-                raise TooLarge("a quoted cell runs on over many lines", cure=_QUOTE) from None
-            rows, cells, last = rows + 1, found.least, taken[-1]
-            taken.clear()
-        else:
-            break
-    _check_end(rows, short=cells < found.least, last=last)
-
-
-def _refuse_values(row: Sequence[str], nameless: Sequence[int], line: int) -> None:
-    for place in nameless:
-        if place < len(row) and row[place].strip():
-            raise refuse_unnamed(place, f"line {line}")
-
-
-_CUT = "The file was cut short: send it again whole."
-
-
-def _check_end(rows: int, *, short: bool, last: str) -> None:
-    """A last line without a line end is a row like any other (RFC 4180 §2 rule 2), unless it lacks cells."""
-    if rows == 0:
-        raise Unreadable(
-            "the file has a header row and nothing under it", cure="Check the query that made it, then send it again."
-        )
-    if rows > ROWS_MOST:
-        raise TooLarge(f"the file has more than {ROWS_MOST:,} rows")
-    if short and last.strip() and not last.endswith(("\n", "\r")):
-        raise Unreadable("the file ends within its last row", cure=_CUT)
 
 
 def _rows(content: BinaryIO, table: Table) -> Rows:
     columns = table.columns
     width = len(columns.names)
-    with _Text(content, table.encoding) as text:
+    with Text(content, table.encoding) as text:
         taken: list[str] = []
-        reader = csv.reader(_lines(text, taken), delimiter=table.delimiter, strict=True)
+        reader = _reader(text, taken, table.delimiter, _SURVEYED_MOST)
         _header(reader, taken)
         taken.clear()
         while True:

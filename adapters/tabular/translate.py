@@ -15,7 +15,6 @@ import orjson
 
 from adapters.compose import Origin, Statement, compose, content_hash
 from adapters.tabular import dates
-from adapters.tabular.complete import complete
 from adapters.tabular.dates import ImpossibleError
 from adapters.tabular.entry import Entry, Value
 from adapters.tabular.explain import fields_of
@@ -85,10 +84,11 @@ def _person_columns(mapping: Mapping) -> tuple[str, ...] | None:
 class _Person:
     """Whose a row is."""
 
-    __slots__ = ("flags", "identifiers", "key")
+    __slots__ = ("flags", "identifiers", "key", "reference")
 
     def __init__(self, key: RecordKey, identifiers: list[Resource], flags: tuple[str, ...] = ()) -> None:
         self.key = key
+        self.reference = patient_reference(key)
         self.identifiers = identifiers
         self.flags = flags
 
@@ -218,10 +218,7 @@ class _Speaker:
     def _stated(self, entry: Entry, scope: Scope, row: Row, person: _Person, patient: Resource) -> Statement:
         kind = entry.type
         said, precision = self._occurred(entry, scope, row)
-        focus = patient
-        if entry.focus:
-            focus = entry.focus(scope)
-            complete(focus, kind.name, said, patient_reference(person.key))
+        focus = entry.focus(scope, said, person.reference) if entry.focus else patient
         return Statement(
             type=kind,
             record=person.key,
@@ -229,7 +226,7 @@ class _Speaker:
             happened_at=dates.happened_at(said),
             focus=focus,
             patient=patient,
-            others=tuple(build(scope) for build in entry.others),
+            others=tuple([build(scope) for build in entry.others]) if entry.others else (),
             precision=precision,
             sequence=_said(entry.sequence, scope),
             thread=_said(entry.thread, scope),
@@ -279,10 +276,9 @@ def _joined(row: Row, columns: tuple[str, ...]) -> LocalId | None:
 
 
 def _natural_key(entry: Entry, scope: Scope, row: Row) -> list[str]:
-    texts = [text if isinstance(text, str) else text_of(text) for text in [part.value(scope) for part in entry.key]]
+    texts = [text if isinstance(text, str) else text_of(text) for text in [value(scope) for value in entry.key]]
     if not any(texts):
-        columns = [part.column for part in entry.key if part.column]
-        where = f"{row.position}, {named(columns)}" if columns else row.position
+        where = f"{row.position}, {named(entry.key_columns)}" if entry.key_columns else row.position
         raise InvalidValue(f"nothing names the fact of {entry.type.name}", where=where)
     return texts
 

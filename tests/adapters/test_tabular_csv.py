@@ -277,3 +277,29 @@ def test_a_file_may_be_closed_before_all_of_it_was_read() -> None:
 def test_the_widest_file_is_read() -> None:
     header = ",".join(f"column{place}" for place in range(COLUMNS_MOST))
     assert len(cells((header + "\n" + ",".join("x" * COLUMNS_MOST) + "\n").encode())[0]) == COLUMNS_MOST
+
+
+_PIECES = st.lists(st.sampled_from(['"', '""', ",", "\n", "\r\n", "a", "b c", ',"', '",', '"\n', '\n"', ' "']), max_size=40)
+
+
+@given(_PIECES, st.booleans())
+def test_a_file_that_is_only_skimmed_is_judged_as_one_that_is_split(pieces: list[str], ended: bool) -> None:
+    """A column without a name makes the reader split the whole file before it takes a row; nothing else differs."""
+    body = "".join(pieces) + ("\n" if ended else "")
+    layout = Layout("csv", ("x", "y"), None, delimiter=",")
+
+    def judged(header: str) -> object:
+        try:
+            return [(row.position, row.cells, str(row.fault)) for row in read(io.BytesIO((header + body).encode()), layout)]
+        except RejectedInput as refusal:
+            return refusal.message
+
+    skimmed, split = judged("x,y\n"), judged("x,y,\n")
+    if isinstance(split, str) and "no name" in split:
+        return
+    if isinstance(split, list) and isinstance(skimmed, list):
+        assert [(at, cells) for at, cells, fault in skimmed if fault == "None"] == [
+            (at, cells) for at, cells, fault in split if fault == "None"
+        ]
+    else:
+        assert skimmed == split
