@@ -59,7 +59,7 @@ def check(topic: str, found: TopicShape, config: Mapping[str, str], wanted: Topi
         raise SettingsError(
             f"the topic has {found.partitions} partitions, the settings say {wanted.partitions}",
             where=topic,
-            cure="Set BACKBONE_PARTITIONS to what the topic has; docs/operate.md says how to change it for good.",
+            cure="Set BACKBONE_PARTITIONS to what the topic has.",
         )
     if found.replication < wanted.replication:
         raise SettingsError(
