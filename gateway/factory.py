@@ -147,9 +147,19 @@ class Factory:
     def database(self) -> Database:
         """The store; nothing is asked of it yet."""
         from consumers.store.database import Database
+        from consumers.store.engines import Settings as Connecting
 
         self._prepare(self.settings.store)
-        database = Database.connect(self.settings.store)
+        pace = self.settings.postgresql
+        connecting = Connecting(
+            pool=pace.pool,
+            pool_timeout=pace.pool_wait,
+            connect_timeout=pace.connect,
+            statement_timeout=pace.statement,
+            idle_timeout=pace.idle,
+            pooler=pace.pooler != "none",
+        )
+        database = Database.connect(self.settings.store, connecting)
         self._opened.push_async_callback(database.close)
         return database
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from datetime import timedelta
 from typing import Any, NamedTuple
 
-from sqlalchemy import event
+from sqlalchemy import Connection, event
 from sqlalchemy.engine.url import URL, make_url
 from sqlalchemy.exc import ArgumentError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
@@ -18,6 +18,8 @@ BUSY_TIMEOUT = timedelta(seconds=5)
 """SQLite waits so long for another process's transaction."""
 CACHE_KIB = 65_536
 """SQLite's own cache, at most: 64 MiB hold the upper levels of every index of some ten million entries."""
+APPLICATION = "care-backbone"
+"""What PostgreSQL's ``pg_stat_activity`` calls our sessions."""
 CHECKPOINT_PAGES = 4_000
 """The write-ahead log is folded into the file every 16 MiB: four times rarer than by default, for a backlog writes much."""
 
@@ -32,9 +34,11 @@ class Settings(NamedTuple):
     idle_timeout: timedelta = timedelta(seconds=30)
     """PostgreSQL ends a transaction whose process says nothing for so long: a frozen process must not keep its locks."""
     connect_timeout: timedelta = timedelta(seconds=5)
-    prepared_statements: bool = True
-    """``False`` for a pooler that shares server connections between transactions (PgBouncer in transaction mode, which also
-    needs ``ignore_startup_parameters = options``)."""
+    pool_timeout: timedelta = timedelta(seconds=10)
+    """When all connections are busy, one is waited for so long."""
+    pooler: bool = False
+    """A pooler that shares the server's connections between transactions stands before PostgreSQL (PgBouncer with
+    ``pool_mode = transaction``): nothing may outlive a transaction, neither a prepared statement nor a session's parameter."""
     durable: bool = False
     """A commit is reported only once it is on the disk: for what no log can bring back."""
 
@@ -112,27 +116,45 @@ def _session(settings: Settings) -> dict[str, str]:
 
 def _psycopg(target: URL, settings: Settings) -> Engines:
     arguments: dict[str, Any] = {
-        "options": " ".join(f"-c {name}={value}" for name, value in _session(settings).items()),
-        "application_name": "care-backbone",
+        "application_name": APPLICATION,
         "connect_timeout": max(1, round(settings.connect_timeout.total_seconds())),
     }
-    if not settings.prepared_statements:
+    if settings.pooler:
         arguments["prepare_threshold"] = None
-    return _postgresql(target, settings, connect_args=arguments, paramstyle="format")  # by position, as every other driver
+    else:
+        arguments["options"] = " ".join(f"-c {name}={value}" for name, value in _session(settings).items())
+    return _postgresql(target, settings, autocommit=True, connect_args=arguments, paramstyle="format")  # by position, as all
 
 
 def _asyncpg(target: URL, settings: Settings) -> Engines:
-    session = _session(settings) | {"application_name": "care-backbone"}
-    arguments: dict[str, Any] = {"server_settings": session, "timeout": settings.connect_timeout.total_seconds()}
-    if not settings.prepared_statements:
+    arguments: dict[str, Any] = {"timeout": settings.connect_timeout.total_seconds()}
+    if settings.pooler:
         arguments |= {"statement_cache_size": 0, "prepared_statement_cache_size": 0}
-    return _postgresql(target, settings, connect_args=arguments)
+    session = {} if settings.pooler else _session(settings)
+    arguments["server_settings"] = session | {"application_name": APPLICATION}
+    # Every statement is prepared and then run, in two steps: behind a pooler only a transaction keeps these together.
+    return _postgresql(target, settings, autocommit=not settings.pooler, connect_args=arguments)
 
 
-def _postgresql(target: URL, settings: Settings, **options: Any) -> Engines:
-    options |= {"pool_size": settings.pool, "max_overflow": 0, "pool_timeout": 10, "hide_parameters": True}
-    reader = create_async_engine(target, isolation_level="AUTOCOMMIT", skip_autocommit_rollback=True, **options)
-    return Engines(reader, create_async_engine(target, **options))
+def _postgresql(target: URL, settings: Settings, autocommit: bool, **options: Any) -> Engines:
+    timeout = settings.pool_timeout.total_seconds()
+    options |= {"pool_size": settings.pool, "max_overflow": 0, "pool_timeout": timeout, "hide_parameters": True}
+    plain = {"isolation_level": "AUTOCOMMIT", "skip_autocommit_rollback": True} if autocommit else {}
+    made = Engines(create_async_engine(target, **plain, **options), create_async_engine(target, **options))
+    if settings.pooler:
+        for engine in made if not autocommit else (made.writer,):
+            event.listen(engine.sync_engine, "begin", _begin(settings))
+    return made
+
+
+def _begin(settings: Settings) -> Callable[[Connection], None]:
+    """Gives a transaction the parameters that a session of its own would have."""
+    each = ", ".join(f"set_config('{name}', '{value}', true)" for name, value in _session(settings).items())
+
+    def begin(connection: Connection) -> None:
+        connection.exec_driver_sql(f"SELECT {each}").close()
+
+    return begin
 
 
 _MAKERS: Mapping[str, Callable[[URL, Settings], Engines]] = {

@@ -9,7 +9,7 @@ Source: PostgreSQL Appendix A (SQLSTATE classes); SQLite result codes, https://w
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
 from sqlalchemy.exc import DBAPIError
@@ -20,6 +20,31 @@ from schemas.errors import StoreUnavailable
 ENGINE_STATES = ("08", "25006", "28", "3D", "40", "42", "53", "55", "57", "58", "XX")
 """Beginnings of SQLSTATEs: connection, read-only transaction, authorisation, no such database, rollback (deadlock,
 serialisation), no such table or no right to it, resources, locks, operator, system, internal."""
+
+CURES: Mapping[str, str] = {
+    "25006": "The server only reads, as a standby does: name the primary in BACKBONE_STORE.",
+    "28": "Correct the role and its password in BACKBONE_STORE, or let the role in by pg_hba.conf.",
+    "3D": "Create the database, or correct its name in BACKBONE_STORE.",
+    "08P01": 'If a pooler in transaction mode stands before PostgreSQL, set postgresql.pooler = "transaction".',
+    "42501": "Let the role create and change tables in the database's schema: it is best their owner.",
+    "42P01": "The tables are not there yet: `backbone serve` with projections among its roles makes them.",
+    "42703": "The tables are of another version of the backbone: `backbone doctor` says which is to be started.",
+    "40": "Others wrote to the same rows; the work was undone and may be done again.",
+    "53100": "Make room on PostgreSQL's disk.",
+    "53300": "Raise PostgreSQL's max_connections, or lower postgresql.pool or the number of processes.",
+    "57014": "It took longer than postgresql.statement. Is the machine overloaded, or the limit too short?",
+    "57P": "PostgreSQL is stopping or starting; what waits for it goes on by itself.",
+    "SQLITE_BUSY": "Another process writes to the same file for long; stop it, or wait until it is done.",
+    "SQLITE_FULL": "Make room on the disk of the data folder.",
+    "SQLITE_READONLY": "Let the user that runs the backbone write to the file and its folder.",
+    "SQLITE_CANTOPEN": "Let the user that runs the backbone read and write the file and its folder; is the folder there?",
+    "SQLITE_NOTADB": "The file is no store. Move it away; `backbone serve` makes a new one from the log.",
+    "SQLITE_CORRUPT": "The file is damaged. Move it away; `backbone serve` makes a new one from the log.",
+    "every connection is busy": "Raise postgresql.pool, or spread the work over more processes.",
+    "": "Is PostgreSQL running at the address in BACKBONE_STORE, the database there, the role let in, and a connection free? "
+    'Behind a pooler in transaction mode set postgresql.pooler = "transaction".',
+}
+"""Beginning of the code of a trouble → what to do about it; the last is of a server that was not reached, or let nobody in."""
 
 _SQLITE_CONTENT = (sqlite3.IntegrityError, sqlite3.DataError, sqlite3.ProgrammingError)
 
@@ -59,4 +84,9 @@ def answering() -> Iterator[None]:
         trouble = engine_trouble(error)
         if trouble is None:
             raise
-        raise StoreUnavailable(f"the store does not answer ({trouble})") from error
+        raise StoreUnavailable(f"the store does not answer ({trouble})", cure=cure_of(trouble)) from error
+
+
+def cure_of(trouble: str) -> str:
+    """What to do about the trouble of this code (`engine_trouble`)."""
+    return next(cure for code, cure in CURES.items() if trouble.startswith(code))

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import NamedTuple
 
-from gateway.settings.parse import Parse, address, duration, one_of, path, size, some_of, text, url, whole
-from gateway.settings.shapes import Door
+from gateway.settings.parse import Parse, address, duration, lasting, one_of, path, size, some_of, text, url, whole
+from gateway.settings.shapes import POOLERS, Door
 from schemas.log import PARTITIONS
 from schemas.source import NumbersAre, Sector
 
 PREFIX = "BACKBONE_"
 FILE = "_file"
 """Suffix of the key, and in capitals of the variable, that names a file holding the value instead."""
+
+
+_WAIT = lasting(timedelta(milliseconds=100), timedelta(hours=1))
+"""0 would mean for ever to PostgreSQL: a frozen process would keep its locks, and a lost one its connection."""
 
 
 class Key(NamedTuple):
@@ -62,6 +67,22 @@ KEYS = (
     Key(("limits", "stop"), duration, "8 seconds", "How long a stop waits for work under way."),
     Key(("folders", "interval"), duration, "1 second", "How often drop folders are looked into."),
     Key(("folders", "settle"), duration, "2 seconds", "How long a file must be unchanged before it is taken."),
+    Key(
+        ("postgresql", "pool"),
+        whole(1, 1000),
+        5,
+        "Connections to PostgreSQL that a process holds at most, for reading and for writing each.",
+    ),
+    Key(("postgresql", "pool_wait"), _WAIT, "10 seconds", "How long one is waited for when all are busy."),
+    Key(("postgresql", "connect"), _WAIT, "5 seconds", "How long PostgreSQL may take to accept a connection."),
+    Key(("postgresql", "statement"), _WAIT, "30 seconds", "PostgreSQL gives up on a statement after it."),
+    Key(("postgresql", "idle"), _WAIT, "30 seconds", "PostgreSQL ends a transaction whose process says nothing for so long."),
+    Key(
+        ("postgresql", "pooler"),
+        one_of(POOLERS),
+        "none",
+        "What stands before PostgreSQL: `none`, or a pooler in `transaction` mode.",
+    ),
     Key(("mllp_tls", "certificate"), path, None, "Certificate chain of the MLLP door, PEM; with it, MLLP is TLS only."),
     Key(("mllp_tls", "key"), path, None, "Private key of that certificate, PEM."),
     Key(("mllp_tls", "client_authority"), path, None, "Authority of client certificates, PEM; every sender must show one."),

@@ -79,6 +79,18 @@ def one_of(choices: Iterable[str]) -> Parse:
     return parse
 
 
+def lasting(least: timedelta, most: timedelta) -> Parse:
+    """A duration between the two."""
+
+    def parse(value: object, base: Path) -> timedelta:
+        found = duration(value, base)
+        if not least <= found <= most:
+            raise ValueError(f"write a duration from {least.total_seconds():g} to {most.total_seconds():g} seconds")
+        return found
+
+    return parse
+
+
 def some_of(choices: Iterable[str]) -> Parse:
     """A list of some of a few words."""
     one = one_of(choices)

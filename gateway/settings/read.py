@@ -20,7 +20,7 @@ from gateway.settings.faults import Faults
 from gateway.settings.keys import FILE, KEYS, PREFIX, Key
 from gateway.settings.lines import KeyPath, key_lines
 from gateway.settings.parse import nearest, sqlite_url
-from gateway.settings.shapes import Folders, Limits, MllpTls, Secret, Settings, Url
+from gateway.settings.shapes import Folders, Limits, MllpTls, PostgreSql, Secret, Settings, Url
 from gateway.settings.sources import read_sources
 from schemas.errors import SettingsError
 
@@ -86,6 +86,7 @@ def read_settings(
         key_secret=Secret(values["key_secret"].encode()) if values["key_secret"] else None,
         limits=Limits(**_group(values, "limits")),
         folders=Folders(**_group(values, "folders")),
+        postgresql=PostgreSql(**_group(values, "postgresql")),
         mllp_tls=MllpTls(**_group(values, "mllp_tls")),
         sources=sources,
         file=file,

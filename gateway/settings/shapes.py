@@ -127,6 +127,22 @@ class MllpTls(msgspec.Struct, frozen=True, kw_only=True):
     client_authority: Path | None = None
 
 
+POOLERS = ("none", "transaction")
+"""What may stand between a process and PostgreSQL. A pooler in session mode is as good as none."""
+
+
+class PostgreSql(msgspec.Struct, frozen=True, kw_only=True):
+    """How a process connects to a store on PostgreSQL."""
+
+    pool: int
+    pool_wait: timedelta
+    connect: timedelta
+    statement: timedelta
+    idle: timedelta
+    pooler: str
+    """One of `POOLERS`."""
+
+
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """Everything that can be set."""
 
@@ -141,6 +157,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """As given; ``None`` on the embedded default, where it is kept in the data folder (`gateway.settings.secret`)."""
     limits: Limits
     folders: Folders
+    postgresql: PostgreSql
     mllp_tls: MllpTls
     sources: Mapping[str, SourceSettings]
     """By id, in the order of the file."""

@@ -235,7 +235,7 @@ async def test_a_read_does_not_notice_that_its_connection_broke(postgres_url: st
 @pytest.mark.engine
 @pytest.mark.parametrize("scheme", ["postgresql", "postgresql+asyncpg"])
 async def test_no_statement_is_prepared_where_a_pooler_would_lose_it(postgres_url: str, scheme: str) -> None:
-    database = Database.connect(postgres_url.replace("postgresql", scheme, 1), Settings(pool=1, prepared_statements=False))
+    database = Database.connect(postgres_url.replace("postgresql", scheme, 1), Settings(pool=1, pooler=True))
     for _ in range(20):
         await database.fetch("SELECT 1", ())
     [[prepared]] = await database.fetch("SELECT count(*) FROM pg_prepared_statements WHERE name <> ''", ())
