@@ -14,6 +14,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import NamedTuple
 
+from gateway.assembly import OPEN, open_doors
 from gateway.factory import Factory, now
 from gateway.settings.secret import key_secret, secret_file
 from schemas.errors import BackboneError, EngineUnavailable
@@ -80,6 +81,19 @@ async def _settings(make: Factory) -> AsyncIterator[Finding]:
     yield Finding(Level.OK, "settings", f"from {settings.file or 'the defaults'}, {len(settings.sources)} sources")
     if not settings.sources:
         yield Finding(Level.WARN, "settings", "no source is declared, so nothing is taken in", "`backbone source add --help`")
+
+
+async def _listening(make: Factory) -> AsyncIterator[Finding]:
+    settings = make.settings
+    doors = open_doors(settings)
+    for door in doors:
+        cure = "Let only those reach it who may see everything: a firewall, a network policy."
+        yield Finding(Level.WARN, "listening", f"{door}: {OPEN}", cure)
+    if not doors:
+        yield Finding(Level.OK, "listening", f"on this machine alone: http {settings.http}, mllp {settings.mllp}")
+        if settings.listen_beyond_loopback:
+            cure = "Remove it: nothing needs it."
+            yield Finding(Level.WARN, "listening", "listen_beyond_loopback is set, and no door listens beyond", cure)
 
 
 async def _data_folder(make: Factory) -> AsyncIterator[Finding]:
@@ -219,4 +233,4 @@ def _is_not_there(file: Path | None) -> bool:
     return file is not None and not file.exists()
 
 
-CHECKS: tuple[Check, ...] = (_settings, _data_folder, _secrets, _log, _store, _clock, _mappings, _drop_folders)
+CHECKS: tuple[Check, ...] = (_settings, _listening, _data_folder, _secrets, _log, _store, _clock, _mappings, _drop_folders)

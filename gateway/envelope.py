@@ -11,6 +11,7 @@ import logging
 import os
 import re
 import time
+from collections.abc import Container
 from typing import Protocol
 
 from starlette.requests import ClientDisconnect, Request
@@ -53,11 +54,10 @@ class Metrics(Protocol):
 class Envelope:
     """Wraps the application.
 
-    ``hosts`` are the names this server answers to, without port; empty: any. On loopback that keeps a page of another site
-    from reading through the user's browser (DNS rebinding).
+    ``hosts`` are the names this server answers to, without port; ``None``: any (see `gateway.names`).
     """
 
-    def __init__(self, app: ASGIApp, metrics: Metrics, hosts: frozenset[str] = frozenset()) -> None:
+    def __init__(self, app: ASGIApp, metrics: Metrics, hosts: Container[str] | None = None) -> None:
         self._app = app
         self._metrics = metrics
         self._hosts = hosts
@@ -94,7 +94,7 @@ class Envelope:
             await refuse(Request(scope), UnexpectedError())(scope, receive, answer.send)
 
     def _refusal(self, headers: dict[bytes, bytes]) -> Misdirected | None:
-        if self._hosts and _host(headers.get(b"host", b"")) not in self._hosts:
+        if self._hosts is not None and _host(headers.get(b"host", b"")) not in self._hosts:
             return Misdirected(where="header Host")
         if headers.get(b"sec-fetch-site") == b"cross-site":
             return Misdirected("a page of another site may not use this server", where="header Sec-Fetch-Site")

@@ -1,55 +1,39 @@
-"""The composition root: the only place that names concrete classes and plugs them together.
+"""The composition root: engines, translators, queries and projections, each named here and nowhere else.
 
-What is heavy is imported by the method that needs it, so that a command pays for what it uses and no more.
+`gateway.assembly` puts a server together from them; these two modules are the only ones that name concrete classes. What is
+heavy is imported by the method that needs it, so that a command pays for what it uses and no more.
 """
 
 from __future__ import annotations
 
-import os
 import secrets
-import socket
-from collections.abc import AsyncIterator, Collection, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import Mapping
+from contextlib import AsyncExitStack
 from datetime import UTC, datetime
 from functools import cached_property
-from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 from gateway.locks import PRIVATE
-from gateway.serve import Role
+from gateway.names import host_names
 from gateway.settings.secret import key_secret
-from gateway.settings.shapes import Address, Settings, SourceSettings, Url
-from schemas.errors import NotFound, SettingsError, UnknownSource
+from gateway.settings.shapes import Settings, SourceSettings, Url
+from schemas.errors import NotFound, UnknownSource
 from schemas.pseudonyms import Pseudonyms
 
 if TYPE_CHECKING:
-    import ssl
-
     from adapters.intake import Intake
     from adapters.registry import Registry
-    from adapters.sources.folder import DropFolder
-    from adapters.sources.mllp import MllpListener
     from adapters.translator import Translator
     from consumers.people.query import PeopleQuery
     from consumers.projection import Projection
     from consumers.quarantine.query import QuarantineQuery
     from consumers.receipts.query import ReceiptsQuery
-    from consumers.runner import Runner
     from consumers.store.database import Database
     from consumers.timeline.query import TimelineQuery
     from gateway.freshness import Freshness
-    from gateway.parts.part import Part
     from gateway.services import Services
     from gateway.telemetry import Metrics
     from schemas.log import EventLog
-
-LOOPBACK_HOSTS = frozenset({"127.0.0.1", "[::1]", "localhost"})
-"""Names that a request on this machine calls it by; any other is a page of another site (DNS rebinding)."""
-
-
-def host_name(address: Address) -> str:
-    """What a request's Host header says of ``address``, without the port."""
-    return str(address).rpartition(":")[0].lower()
 
 
 def now() -> datetime:
@@ -57,24 +41,23 @@ def now() -> datetime:
     return datetime.now(UTC)
 
 
-def _owner() -> str:
-    """Names this process among those that run the same projections: no other one, now or later, has it."""
-    return f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(4)}"
-
-
 class Factory:
     """Makes what one event loop works with, each thing once.
 
     Use it as an asynchronous context: what it opened it closes, last first.
 
-    ``writes``: it may make what it needs, the data folder, the key secret and the files of the embedded engines.
+    ``writes``: it may make what it needs, the data folder, the key secret and the files of the embedded engines. ``log`` and
+    ``metrics`` are another factory's, lent to this one: it uses them and does not close them.
     """
 
-    def __init__(self, settings: Settings, *, writes: bool = True) -> None:
+    def __init__(
+        self, settings: Settings, *, writes: bool = True, log: EventLog | None = None, metrics: Metrics | None = None
+    ) -> None:
         self.settings = settings
         self._writes = writes
         self._opened = AsyncExitStack()
-        self._log: EventLog | None = None
+        self._log = log
+        self._metrics = metrics
         self._intake: Intake | None = None
 
     async def __aenter__(self) -> Self:
@@ -96,7 +79,7 @@ class Factory:
         """What this process counts."""
         from gateway.telemetry import Metrics
 
-        return Metrics()
+        return self._metrics or Metrics()
 
     @cached_property
     def pseudonyms(self) -> Pseudonyms:
@@ -187,29 +170,6 @@ class Factory:
             self._intake = intake
         return self._intake
 
-    async def parts(self, roles: Collection[Role]) -> list[Part]:
-        """The parts of a server that has these roles. Raises `SettingsError` when they have nothing to do."""
-        parts: list[Part] = []
-        if Role.GATEWAY in roles:
-            parts.append(await self._http())
-        if Role.INTAKE in roles:
-            parts += await self._doors()
-        if Role.PROJECTIONS in roles:
-            parts.append(self._projections())
-        if not parts:
-            cure = "Name another role beside it: what delivers to subscribers is not part of this version."
-            raise SettingsError("a server of this role has nothing to do", where="--only", cure=cure)
-        return parts
-
-    async def _http(self) -> Part:
-        from gateway.app import create_app
-        from gateway.listen import listen
-        from gateway.parts.http import HttpPart
-
-        bound = listen("http", self.settings.http)
-        services = await self.services()
-        return HttpPart(create_app(services), bound, services.freshness, services.stopping, self.settings.limits)
-
     async def services(self) -> Services:
         """What the routes may use."""
         from gateway.services import Services
@@ -225,7 +185,7 @@ class Factory:
             freshness=await self.freshness(),
             metrics=self.metrics,
             intake=await self.intake(),
-            hosts=LOOPBACK_HOSTS | {host_name(self.settings.http)},
+            hosts=host_names(self.settings),
             body_bytes=limits.body,
             patience=limits.next_byte,
         )
@@ -276,67 +236,3 @@ class Factory:
 
         sources = {name: declared.source for name, declared in self.settings.sources.items()}
         return [PeopleProjection(self.pseudonyms), TimelineProjection(sources), ReceiptsProjection(), QuarantineProjection()]
-
-    def _projections(self) -> Part:
-        from gateway.parts.projections import ProjectionsPart
-
-        return ProjectionsPart([projection.name for projection in self.projections()], self._runners)
-
-    @asynccontextmanager
-    async def _runners(self) -> AsyncIterator[list[Runner]]:
-        """The projections' runners, on the event loop that asks for them, which gets engines of its own."""
-        from consumers.runner import Runner
-        from consumers.store.migrate import migrate
-
-        async with Factory(self.settings) as there:
-            if self.settings.log.embedded:
-                there._log = await self.log()  # of any thread, and it wakes its followers at once
-            await migrate(there.database)
-            log, owner = await there.log(), _owner()
-            yield [Runner(projection, log, there.database, owner, now) for projection in self.projections()]
-
-    async def _doors(self) -> list[Part]:
-        from gateway.parts.doors import FoldersPart, MllpPart, Watched
-
-        intake = await self.intake()
-        doors: list[Part] = [MllpPart(self._listener(intake))]
-        folders = [(source, source.folder) for source in self.settings.sources.values() if source.folder is not None]
-        if folders:
-            watched = [Watched(s.source.id, path, self._drop_folder(intake, s, path)) for s, path in folders]
-            doors.append(FoldersPart(watched))
-        return doors
-
-    def _listener(self, intake: Intake) -> MllpListener:
-        from adapters.sources.mllp import MllpListener
-        from adapters.sources.mllp_connection import Limits
-        from adapters.sources.mllp_senders import MllpSource, Senders
-        from gateway.listen import resolve
-
-        limits = self.settings.limits
-        senders = Senders(
-            MllpSource(s.source, s.match.sending_application, s.match.sending_facility, s.tls_client)
-            for s in self.settings.sources.values()
-            if s.match is not None
-        )
-        _, address = resolve("mllp", self.settings.mllp)
-        patience = Limits(
-            message_bytes=limits.mllp_frame,
-            connections_per_peer=limits.mllp_connections,
-            first_byte=limits.first_byte,
-            next_byte=limits.next_byte,
-        )
-        return MllpListener(intake, senders, address, patience, self._mllp_tls(), self.metrics)
-
-    def _mllp_tls(self) -> ssl.SSLContext | None:
-        from adapters.sources.mllp_tls import listening
-
-        tls = self.settings.mllp_tls
-        if tls.certificate is None or tls.key is None:
-            return None
-        return listening(tls.certificate, tls.key, tls.client_authority)
-
-    def _drop_folder(self, intake: Intake, source: SourceSettings, folder: Path) -> DropFolder:
-        from adapters.sources.folder import DropFolder
-
-        pace = self.settings.folders
-        return DropFolder(intake, source.source, folder, now, settle=pace.settle, interval=pace.interval, observer=self.metrics)

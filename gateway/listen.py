@@ -9,6 +9,7 @@ from __future__ import annotations
 import errno
 import ipaddress
 import socket
+from typing import NamedTuple
 
 from gateway.settings.shapes import Address
 from schemas.errors import SettingsError
@@ -21,7 +22,17 @@ class NotLoopbackError(SettingsError):
     """A door may listen on this machine alone until access control exists."""
 
     code = "not-loopback"
-    cure = "Use 127.0.0.1, [::1] or localhost: whoever could reach another address could read every timeline."
+    cure = (
+        "Use 127.0.0.1, [::1] or localhost: whoever could reach another address could read every timeline. "
+        "Inside a private network, docs/settings.md (listen_beyond_loopback) says what to spell out."
+    )
+
+
+class PublicAddressError(SettingsError):
+    """A door may not listen on a public address before access control exists."""
+
+    code = "public-address"
+    cure = "Use an address of the private network: the whole internet could read every timeline."
 
 
 class AddressInUseError(SettingsError):
@@ -31,24 +42,39 @@ class AddressInUseError(SettingsError):
     cure = "Stop it, or choose another port."
 
 
-def resolve(door: str, address: Address) -> tuple[socket.AddressFamily, tuple[str, int]]:
-    """Family and address to bind ``door`` to.
+class Place(NamedTuple):
+    """Where a door may listen."""
 
-    Raises `NotLoopbackError` when any address of the host is not of this machine; `SettingsError` when the host has none.
+    family: socket.AddressFamily
+    name: tuple[str, int]
+    """As `socket.bind` takes it."""
+    beyond_loopback: bool
+    """Other machines may reach it."""
+
+
+def resolve(door: str, address: Address, *, beyond_loopback: bool = False) -> Place:
+    """Where ``door`` is to be bound; ``beyond_loopback``: the operator lets other machines reach it.
+
+    Raises `NotLoopbackError` when any address of the host is not of this machine and may not be; `PublicAddressError` whatever
+    the operator said; `SettingsError` when the host has no address.
     """
     try:
         found = socket.getaddrinfo(address.host, address.port, type=socket.SOCK_STREAM)
     except socket.gaierror:
         raise SettingsError("this host has no address", where=f"{door} {address}", cure="Correct the host's name.") from None
     hosts = [str(name[0]) for *_, name in found]
-    if not all(ipaddress.ip_address(host.partition("%")[0]).is_loopback for host in hosts):
+    addresses = [ipaddress.ip_address(host.partition("%")[0]) for host in hosts]
+    beyond = not all(one.is_loopback for one in addresses)
+    if beyond and not beyond_loopback:
         raise NotLoopbackError(where=f"{door} {address}")
-    return found[0][0], (hosts[0], address.port)
+    if any(one.is_global for one in addresses):
+        raise PublicAddressError(where=f"{door} {address}")
+    return Place(found[0][0], (hosts[0], address.port), beyond)
 
 
-def listen(door: str, address: Address) -> socket.socket:
-    """The listening socket of ``door``. Raises `NotLoopbackError`, `AddressInUseError`, `SettingsError`."""
-    family, name = resolve(door, address)
+def listen(door: str, address: Address, *, beyond_loopback: bool = False) -> socket.socket:
+    """The listening socket of ``door``. Raises what `resolve` does, and `AddressInUseError`."""
+    family, name, _ = resolve(door, address, beyond_loopback=beyond_loopback)
     bound = socket.socket(family, socket.SOCK_STREAM)
     bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:

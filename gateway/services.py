@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Protocol
@@ -51,8 +51,8 @@ class Services:
     metrics: Metrics
     intake: Intake | None = None
     """``None`` in a process that does not take in."""
-    hosts: frozenset[str] = frozenset()
-    """Names this server answers to, without port; empty: any. See `gateway.envelope`."""
+    hosts: Container[str] | None = None
+    """Names this server answers to, without port; ``None``: any. See `gateway.names`."""
     body_bytes: int = BODY_BYTES
     patience: timedelta = PATIENCE
     stopping: asyncio.Event = field(default_factory=asyncio.Event)

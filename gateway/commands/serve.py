@@ -41,6 +41,7 @@ def serve(call: Call, http: Http = "", mllp: Mllp = "", only: Only = "") -> None
 
 
 async def _serve(settings: Settings, roles: frozenset[Role], call: Call) -> None:
+    from gateway.assembly import parts
     from gateway.factory import Factory
     from gateway.locks import hold_roles
     from gateway.serve import serve as serve_parts
@@ -60,7 +61,7 @@ async def _serve(settings: Settings, roles: frozenset[Role], call: Call) -> None
     folders = {file.parent for file in files if file is not None}
     with hold_roles(folders, roles):
         async with Factory(settings) as make:
-            await serve_parts(await make.parts(roles), settings.limits.stop, announce)
+            await serve_parts(await parts(make, roles), settings.limits.stop, announce)
 
 
 def chosen(only: str) -> frozenset[Role]:

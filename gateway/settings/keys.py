@@ -5,7 +5,21 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import NamedTuple
 
-from gateway.settings.parse import Parse, address, duration, lasting, one_of, path, size, some_of, text, url, whole
+from gateway.settings.parse import (
+    Parse,
+    address,
+    duration,
+    lasting,
+    names,
+    one_of,
+    path,
+    size,
+    some_of,
+    spelled_out,
+    text,
+    url,
+    whole,
+)
 from gateway.settings.shapes import POOLERS, Door
 from schemas.log import PARTITIONS
 from schemas.source import NumbersAre, Sector
@@ -56,6 +70,13 @@ KEYS = (
     ),
     Key(("http",), address, "127.0.0.1:8080", "Where HTTP is answered."),
     Key(("mllp",), address, "127.0.0.1:2575", "Where HL7 v2 messages are taken in. 2575 is the port registered for HL7."),
+    Key(
+        ("listen_beyond_loopback",),
+        spelled_out("inside-a-private-network-without-access-control"),
+        None,
+        "Lets `http` and `mllp` be addresses that other machines reach; to be spelled out in full, see below.",
+    ),
+    Key(("http_names",), names, None, 'Names, besides this machine\'s own, that HTTP is asked by: `["backbone.example"]`.'),
     Key(("partitions",), whole(1, 1000), PARTITIONS, "Partitions of a new log: the most processes that can share it."),
     Key(("key_secret",), text, None, "Secret of keys and person ids: 32 characters or more, for ever.", True, True),
     Key(("logging",), one_of(("debug", "info", "warning", "error")), "info", "Least serious message that is written."),

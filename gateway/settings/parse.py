@@ -22,6 +22,9 @@ _SIZE = re.compile(r"(\d+(?:\.\d+)?) *(B|KiB|MiB|GiB|kB|MB|GB)")
 _SIZES = {"B": 1, "kB": 10**3, "MB": 10**6, "GB": 10**9, "KiB": 2**10, "MiB": 2**20, "GiB": 2**30}
 _HOST_PORT = re.compile(r"(?:\[([0-9A-Fa-f:.]+)\]|([^\[\]:/@\s]+)):(\d{1,5})")
 
+_NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9.-]{0,251}[A-Za-z0-9])?")
+"""RFC 1123 §2.1, without the lengths of the labels."""
+
 
 def duration(value: object, _base: Path) -> timedelta:
     """``30 seconds``, ``1 day``: a bare number could be any unit."""
@@ -65,6 +68,25 @@ def text(value: object, _base: Path) -> str:
     if not isinstance(value, str) or not value.strip():
         raise ValueError("write a text between quotes")
     return value.strip()
+
+
+def spelled_out(words: str) -> Parse:
+    """``True`` for exactly these words: for what nobody should switch on without having read what it means."""
+
+    def parse(value: object, _base: Path) -> bool:
+        if value != words:
+            raise ValueError(f'write "{words}" if that is what you want, or leave it out')
+        return True
+
+    return parse
+
+
+def names(value: object, _base: Path) -> frozenset[str]:
+    """A list of host names; in a variable, with commas between them."""
+    listed = [name.strip() for name in value.split(",")] if isinstance(value, str) else value
+    if not isinstance(listed, list) or not all(isinstance(name, str) and _NAME.fullmatch(name) for name in listed):
+        raise ValueError('write host names without port, for example ["backbone.example", "gateway"]')
+    return frozenset(name.lower() for name in listed)
 
 
 def one_of(choices: Iterable[str]) -> Parse:

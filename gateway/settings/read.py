@@ -81,6 +81,8 @@ def read_settings(
         data=data,
         http=values["http"],
         mllp=values["mllp"],
+        listen_beyond_loopback=bool(values["listen_beyond_loopback"]),
+        http_names=values["http_names"] or frozenset(),
         partitions=values["partitions"],
         logging=values["logging"],
         key_secret=Secret(values["key_secret"].encode()) if values["key_secret"] else None,

@@ -151,6 +151,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     data: Path
     http: Address
     mllp: Address
+    listen_beyond_loopback: bool
+    """The operator has spelled out that whoever reaches the doors may read and send everything."""
+    http_names: frozenset[str]
+    """Lower case, without port."""
     partitions: int
     logging: str
     key_secret: Secret | None

@@ -56,7 +56,7 @@ async def left(scope: Scope, receive: Receive, send: Send) -> None:
     raise ClientDisconnect
 
 
-def client(app: Any, counted: Counted | None = None, hosts: frozenset[str] = frozenset()) -> httpx2.AsyncClient:
+def client(app: Any, counted: Counted | None = None, hosts: frozenset[str] | None = None) -> httpx2.AsyncClient:
     transport = httpx2.ASGITransport(Envelope(app, counted or Counted(), hosts), raise_app_exceptions=True)
     return httpx2.AsyncClient(transport=transport, base_url="http://127.0.0.1:8080")
 

@@ -1,0 +1,150 @@
+"""The other half of the composition root: what ``backbone serve`` runs, put together from what the factory makes.
+
+Heavy modules are imported by the function that needs them: a process pays for its own roles only.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import secrets
+import socket
+from collections.abc import AsyncIterator, Collection
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING
+
+from gateway.factory import Factory, now
+from gateway.listen import listen, resolve
+from gateway.serve import Role
+from gateway.settings.shapes import SourceSettings
+from schemas.errors import SettingsError
+
+if TYPE_CHECKING:
+    import ssl
+    from pathlib import Path
+
+    from adapters.intake import Intake
+    from adapters.sources.folder import DropFolder
+    from adapters.sources.mllp import MllpListener
+    from consumers.runner import Runner
+    from gateway.parts.part import Part
+    from gateway.settings.shapes import Settings
+
+
+LOGGER = logging.getLogger("backbone.gateway")
+
+OPEN = "there is no access control: whoever reaches this address can read every timeline and send anything"
+"""Said at every start and by the doctor of a door that listens beyond loopback."""
+
+
+def open_doors(settings: Settings, roles: Collection[Role] = frozenset(Role)) -> list[str]:
+    """The doors of these roles that other machines may reach, as ``http 0.0.0.0:8080``. Raises what `resolve` does."""
+    doors = [(Role.GATEWAY, "http", settings.http), (Role.INTAKE, "mllp", settings.mllp)]
+    return [
+        f"{door} {address}"
+        for role, door, address in doors
+        if role in roles and resolve(door, address, beyond_loopback=settings.listen_beyond_loopback).beyond_loopback
+    ]
+
+
+async def parts(make: Factory, roles: Collection[Role]) -> list[Part]:
+    """The parts of a server that has these roles. Raises `SettingsError` when they have nothing to do.
+
+    Warns of each door that other machines may reach, at every start: there is no access control yet.
+    """
+    made: list[Part] = []
+    if Role.GATEWAY in roles:
+        made.append(await _http(make))
+    if Role.INTAKE in roles:
+        made += await _doors(make)
+    if Role.PROJECTIONS in roles:
+        made.append(_projections(make))
+    if not made:
+        cure = "Name another role beside it: what delivers to subscribers is not part of this version."
+        raise SettingsError("a server of this role has nothing to do", where="--only", cure=cure)
+    for door in open_doors(make.settings, roles):
+        LOGGER.warning("%s: %s", door, OPEN)
+    return made
+
+
+async def _http(make: Factory) -> Part:
+    from gateway.app import create_app
+    from gateway.parts.http import HttpPart
+
+    settings = make.settings
+    bound = listen("http", settings.http, beyond_loopback=settings.listen_beyond_loopback)
+    services = await make.services()
+    return HttpPart(create_app(services), bound, services.freshness, services.stopping, settings.limits)
+
+
+def _projections(make: Factory) -> Part:
+    from gateway.parts.projections import ProjectionsPart
+
+    return ProjectionsPart([projection.name for projection in make.projections()], lambda: _runners(make))
+
+
+@asynccontextmanager
+async def _runners(make: Factory) -> AsyncIterator[list[Runner]]:
+    """The projections' runners, on the event loop that asks for them, which gets engines of its own."""
+    from consumers.runner import Runner
+    from consumers.store.migrate import migrate
+
+    # The embedded log is of any thread, and wakes its followers at once: it is lent.
+    lent = await make.log() if make.settings.log.embedded else None
+    async with Factory(make.settings, log=lent, metrics=make.metrics) as there:
+        await migrate(there.database)
+        log, owner = await there.log(), _owner()
+        yield [Runner(projection, log, there.database, owner, now) for projection in there.projections()]
+
+
+def _owner() -> str:
+    """Names this process among those that run the same projections: no other one, now or later, has it."""
+    return f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(4)}"
+
+
+async def _doors(make: Factory) -> list[Part]:
+    from gateway.parts.doors import FoldersPart, MllpPart, Watched
+
+    settings, intake = make.settings, await make.intake()
+    doors: list[Part] = [MllpPart(_listener(make, intake))]
+    folders = [(source, source.folder) for source in settings.sources.values() if source.folder is not None]
+    if folders:
+        doors.append(FoldersPart([Watched(s.source.id, path, _drop_folder(make, intake, s, path)) for s, path in folders]))
+    return doors
+
+
+def _listener(make: Factory, intake: Intake) -> MllpListener:
+    from adapters.sources.mllp import MllpListener
+    from adapters.sources.mllp_connection import Limits
+    from adapters.sources.mllp_senders import MllpSource, Senders
+
+    settings = make.settings
+    senders = Senders(
+        MllpSource(s.source, s.match.sending_application, s.match.sending_facility, s.tls_client)
+        for s in settings.sources.values()
+        if s.match is not None
+    )
+    place = resolve("mllp", settings.mllp, beyond_loopback=settings.listen_beyond_loopback)
+    patience = Limits(
+        message_bytes=settings.limits.mllp_frame,
+        connections_per_peer=settings.limits.mllp_connections,
+        first_byte=settings.limits.first_byte,
+        next_byte=settings.limits.next_byte,
+    )
+    return MllpListener(intake, senders, place.name, patience, _mllp_tls(settings), make.metrics)
+
+
+def _mllp_tls(settings: Settings) -> ssl.SSLContext | None:
+    from adapters.sources.mllp_tls import listening
+
+    tls = settings.mllp_tls
+    if tls.certificate is None or tls.key is None:
+        return None
+    return listening(tls.certificate, tls.key, tls.client_authority)
+
+
+def _drop_folder(make: Factory, intake: Intake, source: SourceSettings, folder: Path) -> DropFolder:
+    from adapters.sources.folder import DropFolder
+
+    pace = make.settings.folders
+    return DropFolder(intake, source.source, folder, now, settle=pace.settle, interval=pace.interval, observer=make.metrics)

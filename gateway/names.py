@@ -1,0 +1,43 @@
+"""Which names a request may call this server by.
+
+A page of another site can have its own name resolve to an address in here (DNS rebinding), and would then read whatever the
+user's browser can reach. Such a request names that site in its Host header; an address it cannot name. So names are listed, and
+addresses are answered to as soon as anybody but this machine may ask.
+
+Source: RFC 9110 §7.2 (Host).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ipaddress
+from collections.abc import Iterable
+
+from gateway.settings.shapes import Settings
+
+LOOPBACK_NAMES = frozenset({"127.0.0.1", "[::1]", "localhost"})
+"""What a request on this machine calls it by."""
+
+
+class HostNames:
+    """Holds the names that are answered to; with ``addresses`` every IP address as well."""
+
+    def __init__(self, names: Iterable[str], *, addresses: bool) -> None:
+        self._names = frozenset(names)
+        self._addresses = addresses
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._names or (self._addresses and _is_address(str(name)))
+
+
+def host_names(settings: Settings) -> HostNames:
+    """What the HTTP door of these settings answers to."""
+    own = str(settings.http).rpartition(":")[0].lower()
+    return HostNames({*LOOPBACK_NAMES, own, *settings.http_names}, addresses=settings.listen_beyond_loopback)
+
+
+def _is_address(name: str) -> bool:
+    with contextlib.suppress(ValueError):
+        ipaddress.ip_address(name.removeprefix("[").removesuffix("]"))
+        return True
+    return False
