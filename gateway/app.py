@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Container
 from functools import cache
 from importlib.metadata import version
+from typing import Any
 
 import orjson
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 from fastapi.telemetry import TelemetryConfig
+from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.types import ExceptionHandler
 
 from gateway.envelope import Envelope
 from gateway.problems import on_backbone_error, on_http_error
 from gateway.routes import events, everything, fhir, health, intake, people, process_message, quarantine, timeline, words
 from gateway.routes.documented import components
-from gateway.services import Services
+from gateway.services import Operated, Services
 from schemas.errors import BackboneError
 
 SUBJECTS = (
@@ -52,6 +57,7 @@ def create_app(services: Services) -> FastAPI:
         telemetry=_UNTRACED,
     )
     app.state.services = services
+    app.state.operated = services.operated
     app.state.openapi = cache(lambda: orjson.dumps(_described(app)))
     for routes, _, _ in SUBJECTS:
         # Not `include_router`: it matches every request twice, which costs as much again as the whole way to a handler.
@@ -59,6 +65,18 @@ def create_app(services: Services) -> FastAPI:
     app.add_exception_handler(BackboneError, on_backbone_error)
     app.add_exception_handler(HTTPException, on_http_error)
     app.add_middleware(Envelope, metrics=services.metrics, hosts=services.hosts)
+    return app
+
+
+def create_operators_app(operated: Operated, hosts: Container[str]) -> Starlette:
+    """``/health`` and ``/metrics`` alone, for a process of any role."""
+    handlers: dict[Any, ExceptionHandler] = {BackboneError: on_backbone_error, HTTPException: on_http_error}
+    app = Starlette(
+        routes=health.routes.routes,
+        middleware=[Middleware(Envelope, metrics=operated.metrics, hosts=hosts)],
+        exception_handlers=handlers,
+    )
+    app.state.operated = operated
     return app
 
 

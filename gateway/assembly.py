@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from adapters.sources.mllp import MllpListener
     from consumers.runner import Runner
     from gateway.parts.part import Part
-    from gateway.settings.shapes import Settings
+    from gateway.settings.shapes import Address, Settings
 
 
 LOGGER = logging.getLogger("backbone.gateway")
@@ -59,6 +59,8 @@ async def parts(make: Factory, roles: Collection[Role]) -> list[Part]:
         made += await _doors(make)
     if Role.PROJECTIONS in roles:
         made.append(_projections(make))
+    if made and make.settings.health is not None:
+        made.append(await _operators(make, make.settings.health, roles))
     if not made:
         cure = "Name another role beside it: what delivers to subscribers is not part of this version."
         raise SettingsError("a server of this role has nothing to do", where="--only", cure=cure)
@@ -74,7 +76,29 @@ async def _http(make: Factory) -> Part:
     settings = make.settings
     bound = listen("http", settings.http, beyond_loopback=settings.listen_beyond_loopback)
     services = await make.services()
-    return HttpPart(create_app(services), bound, services.freshness, services.stopping, settings.limits)
+    return HttpPart(create_app(services), bound, settings.limits, services.freshness, services.stopping)
+
+
+async def _operators(make: Factory, address: Address, roles: Collection[Role]) -> Part:
+    """``/health`` and ``/metrics`` on an address of their own. A process that only takes in does not ask the store."""
+    from gateway.app import create_operators_app
+    from gateway.names import host_names
+    from gateway.parts.http import HttpPart
+    from gateway.services import Operated
+
+    settings, reads = make.settings, bool({Role.GATEWAY, Role.PROJECTIONS} & set(roles))
+    bound = listen("health", address, beyond_loopback=settings.listen_beyond_loopback)
+    freshness = await make.freshness() if reads else None
+    operated = Operated(
+        log=await make.log(),
+        metrics=make.metrics,
+        taking_in=bool({Role.GATEWAY, Role.INTAKE} & set(roles)),
+        receipts=make.receipts if reads else None,
+        freshness=freshness,
+    )
+    measured_here = None if Role.GATEWAY in roles else freshness
+    app = create_operators_app(operated, host_names(settings, address))
+    return HttpPart(app, bound, settings.limits, measured_here, name="health")
 
 
 def _projections(make: Factory) -> Part:

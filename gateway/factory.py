@@ -59,6 +59,7 @@ class Factory:
         self._log = log
         self._metrics = metrics
         self._intake: Intake | None = None
+        self._freshness: Freshness | None = None
 
     async def __aenter__(self) -> Self:
         return self
@@ -185,7 +186,7 @@ class Factory:
             freshness=await self.freshness(),
             metrics=self.metrics,
             intake=await self.intake(),
-            hosts=host_names(self.settings),
+            hosts=host_names(self.settings, self.settings.http),
             body_bytes=limits.body,
             patience=limits.next_byte,
         )
@@ -219,13 +220,15 @@ class Factory:
         return QuarantineQuery(self.database)
 
     async def freshness(self) -> Freshness:
-        """How far what is read is behind."""
+        """How far what is read is behind, one measurement for all who say it."""
         from consumers.lag import behind
         from gateway.freshness import Freshness
 
-        log, database = await self.log(), self.database
-        sources, activity = self.settings.sources, self.receipts.activity
-        return Freshness(sources, lambda: behind(log, database), activity, now, self.metrics.behind)
+        if self._freshness is None:
+            log, database = await self.log(), self.database
+            sources, activity = self.settings.sources, self.receipts.activity
+            self._freshness = Freshness(sources, lambda: behind(log, database), activity, now, self.metrics.behind)
+        return self._freshness
 
     def projections(self) -> list[Projection]:
         """Every read model."""

@@ -13,7 +13,7 @@ import contextlib
 import ipaddress
 from collections.abc import Iterable
 
-from gateway.settings.shapes import Settings
+from gateway.settings.shapes import Address, Settings
 
 LOOPBACK_NAMES = frozenset({"127.0.0.1", "[::1]", "localhost"})
 """What a request on this machine calls it by."""
@@ -30,9 +30,9 @@ class HostNames:
         return name in self._names or (self._addresses and _is_address(str(name)))
 
 
-def host_names(settings: Settings) -> HostNames:
-    """What the HTTP door of these settings answers to."""
-    own = str(settings.http).rpartition(":")[0].lower()
+def host_names(settings: Settings, address: Address) -> HostNames:
+    """What a door that listens on ``address`` answers to."""
+    own = str(address).rpartition(":")[0].lower()
     return HostNames({*LOOPBACK_NAMES, own, *settings.http_names}, addresses=settings.listen_beyond_loopback)
 
 

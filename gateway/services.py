@@ -37,6 +37,20 @@ class Metrics(Protocol):
 
 
 @dataclass(frozen=True, kw_only=True)
+class Operated:
+    """What operators ask of one process, whatever its roles."""
+
+    log: EventLog
+    metrics: Metrics
+    taking_in: bool
+    """Whether this process takes anything in."""
+    receipts: ReceiptsQuery | None = None
+    """The store is asked through it; ``None`` in a process that needs the log alone."""
+    freshness: Freshness | None = None
+    """``None`` where nothing is measured."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Services:
     """The engines and queries of one process."""
 
@@ -57,6 +71,17 @@ class Services:
     patience: timedelta = PATIENCE
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
     """Set when the server is told to stop: live streams end then, instead of holding it up."""
+
+    @property
+    def operated(self) -> Operated:
+        """What of it operators ask."""
+        return Operated(
+            log=self.log,
+            metrics=self.metrics,
+            taking_in=self.intake is not None,
+            receipts=self.receipts,
+            freshness=self.freshness,
+        )
 
     @property
     def taking_in(self) -> Intake:

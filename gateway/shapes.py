@@ -182,7 +182,8 @@ class Health(msgspec.Struct, kw_only=True):
 
     status: Literal["ready", "not ready"]
     log: Reached
-    store: Reached
+    store: Reached | None
+    """``null`` in a process that needs none, because it takes in and nothing else."""
     taking_in: bool
     """Whether this process takes anything in."""
     behind: dict[str, Behind]

@@ -36,9 +36,11 @@ def kafka_bootstrap(engine_folder: Path) -> Iterator[str]:
     from deploy.local.kafka import KafkaCluster
 
     cluster = KafkaCluster(engine_folder / "kafka")
-    cluster.start()
-    yield cluster.bootstrap
-    cluster.stop()
+    try:
+        cluster.start()
+        yield cluster.bootstrap
+    finally:
+        cluster.drop()
 
 
 @pytest.fixture(scope="session")

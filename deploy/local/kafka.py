@@ -6,14 +6,17 @@ Every node is broker and controller at once (KRaft): three of them survive the l
 from __future__ import annotations
 
 import base64
+import json
 import signal
 import socket
 import subprocess
 import time
 import uuid
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from deploy.local.jars import class_path
 
@@ -56,10 +59,15 @@ class KafkaCluster:
     jvm: Sequence[str] = QUICK_JVM
 
     def __post_init__(self) -> None:
-        self.id = _kafka_uuid()
+        """Ids and ports stand in the nodes' own metadata, so they are the same at every start."""
+        kept = self.folder / "cluster.json"
+        if not kept.exists():
+            self.folder.mkdir(parents=True, exist_ok=True)
+            kept.write_text(json.dumps({"id": _kafka_uuid(), "nodes": [_node() for _ in range(self.nodes)]}))
+        known = json.loads(kept.read_text())
+        self.id: str = known["id"]
         self.members = [
-            KafkaNode(number, self.folder / f"node-{number}", _free_port(), _free_port(), _kafka_uuid())
-            for number in range(1, self.nodes + 1)
+            KafkaNode(number, self.folder / f"node-{number}", **node) for number, node in enumerate(known["nodes"], start=1)
         ]
 
     @property
@@ -72,8 +80,9 @@ class KafkaCluster:
 
         Raises `TimeoutError` with the end of a node's log.
         """
+        with ThreadPoolExecutor() as several:
+            list(several.map(self._format, self.members))
         for node in self.members:
-            self._format(node)
             self.restart(node)
         for node in self.members:
             self.await_port(node)
@@ -94,6 +103,11 @@ class KafkaCluster:
         node.process.send_signal(how)
         if how in (signal.SIGKILL, signal.SIGTERM):
             node.process.wait()
+
+    def drop(self) -> None:
+        """End every node at once: for a cluster whose data nobody wants."""
+        for node in self.members:
+            self.kill(node)
 
     def stop(self) -> None:
         """End every node, the polite way first."""
@@ -169,6 +183,10 @@ def _kafka_uuid() -> str:
     while (text := base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")).startswith(("-", "A")):
         pass
     return text
+
+
+def _node() -> dict[str, Any]:
+    return {"port": _free_port(), "controller_port": _free_port(), "directory_id": _kafka_uuid()}
 
 
 def _free_port() -> int:

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from datetime import timedelta
 
 import uvicorn
-from fastapi import FastAPI
+from starlette.types import ASGIApp
 
 from gateway.freshness import Freshness
 from gateway.listen import BACKLOG, address_of
@@ -39,16 +39,21 @@ class _Server(uvicorn.Server):
 
 
 class HttpPart:
-    """Answers HTTP and keeps measuring how far what it answers is behind.
+    """Answers HTTP and keeps measuring how far what it answers is behind, where ``freshness`` does so.
 
     ``stopping`` is set at the stop, so that live streams end instead of holding it up.
     """
 
-    name = "http"
-
     def __init__(
-        self, app: FastAPI, bound: socket.socket, freshness: Freshness, stopping: asyncio.Event, limits: Limits
+        self,
+        app: ASGIApp,
+        bound: socket.socket,
+        limits: Limits,
+        freshness: Freshness | None = None,
+        stopping: asyncio.Event | None = None,
+        name: str = "http",
     ) -> None:
+        self.name = name
         config = uvicorn.Config(
             app,
             log_config=None,
@@ -65,12 +70,12 @@ class HttpPart:
         self._server = _Server(config)
         self._bound = bound
         self._freshness = freshness
-        self._stopping = stopping
+        self._stopping = stopping or asyncio.Event()
         self._serving: asyncio.Task[None] | None = None
 
     async def start(self) -> list[Shown]:
         where = f"http://{address_of(self._bound)}"
-        serving = asyncio.create_task(self._server.serve([self._bound]), name="http")
+        serving = asyncio.create_task(self._server.serve([self._bound]), name=self.name)
         ready = asyncio.create_task(self._server.ready.wait())
         self._serving = serving
         await asyncio.wait((serving, ready), return_when=asyncio.FIRST_COMPLETED)
@@ -80,14 +85,15 @@ class HttpPart:
         return [Shown(self.name, where)]
 
     async def run(self) -> None:
-        measuring = asyncio.create_task(self._freshness.keep(), name="freshness")
+        measuring = asyncio.create_task(self._freshness.keep(), name="freshness") if self._freshness else None
         working = [task for task in (self._serving, measuring) if task is not None]
         try:
             done, _ = await asyncio.wait(working, return_when=asyncio.FIRST_COMPLETED)
             for task in done:
                 task.result()
         finally:
-            measuring.cancel()
+            if measuring is not None:
+                measuring.cancel()
 
     async def stop(self, within: timedelta) -> None:
         self._stopping.set()

@@ -10,11 +10,11 @@ import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
-from gateway.routes.direct import router, services
+from gateway.routes.direct import router
 from gateway.routes.documented import JSON, Says, answers, shape
 from gateway.routes.parameters import Parameter, Parameters
 from gateway.routes.values import one_of
-from gateway.services import Services
+from gateway.services import Operated
 from gateway.shapes import Health, Reached
 from gateway.telemetry import EXPOSITION_TYPE
 from schemas.errors import BackboneError, EngineUnavailable
@@ -51,7 +51,7 @@ async def live(_request: Request) -> Response:
     openapi_extra=READY.documented(),
 )
 async def ready(request: Request) -> Response:
-    health = await _health(services(request), READY.read(request).get("part", ""))
+    health = await _health(_operated(request), READY.read(request).get("part", ""))
     return Response(msgspec.json.encode(health), 200 if health.status == "ready" else 503, media_type=JSON)
 
 
@@ -61,18 +61,27 @@ async def ready(request: Request) -> Response:
     responses=answers({200: Says("Prometheus text format.", {"type": "string"}, "text/plain")}),
 )
 async def metrics(request: Request) -> Response:
-    return Response(services(request).metrics.exposition(), headers={"content-type": EXPOSITION_TYPE})
+    return Response(_operated(request).metrics.exposition(), headers={"content-type": EXPOSITION_TYPE})
 
 
-async def _health(known: Services, part: str) -> Health:
-    log, store = await asyncio.gather(_reached(known.log.ends(EVENTS)), _reached(known.receipts.activity()))
-    needed = (log,) if part == TAKING_IN else (log, store)
+def _operated(request: Request) -> Operated:
+    """What the application was made with (`gateway.app`)."""
+    found: Operated = request.app.state.operated
+    return found
+
+
+async def _health(known: Operated, part: str) -> Health:
+    asking = [_reached(known.log.ends(EVENTS))]
+    if known.receipts is not None:
+        asking.append(_reached(known.receipts.activity()))
+    log, *others = await asyncio.gather(*asking)
+    needed = (log,) if part == TAKING_IN else (log, *others)
     return Health(
         status="ready" if all(engine.reachable for engine in needed) else "not ready",
         log=log,
-        store=store,
-        taking_in=known.intake is not None,
-        behind=known.freshness.behind,
+        store=others[0] if others else None,
+        taking_in=known.taking_in,
+        behind=known.freshness.behind if known.freshness else {},
     )
 
 

@@ -51,6 +51,9 @@ def _secret_long(settings: Settings) -> Iterator[Fault]:
 def _addresses_differ(settings: Settings) -> Iterator[Fault]:
     if settings.http == settings.mllp and settings.http.port:
         yield Fault(("mllp",), f"HTTP and MLLP cannot both listen on {settings.http}", "Give one of them another port.")
+    if settings.health in (settings.http, settings.mllp) and settings.health and settings.health.port:
+        message = f"health and another door cannot both listen on {settings.health}"
+        yield Fault(("health",), message, "Give one of them another port.")
 
 
 def _tls_complete(settings: Settings) -> Iterator[Fault]:

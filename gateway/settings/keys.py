@@ -77,6 +77,12 @@ KEYS = (
         "Lets `http` and `mllp` be addresses that other machines reach; to be spelled out in full, see below.",
     ),
     Key(("http_names",), names, None, 'Names, besides this machine\'s own, that HTTP is asked by: `["backbone.example"]`.'),
+    Key(
+        ("health",),
+        address,
+        None,
+        "Where `/health` and `/metrics` are answered apart from HTTP, by a process of any role. Default: nowhere.",
+    ),
     Key(("partitions",), whole(1, 1000), PARTITIONS, "Partitions of a new log: the most processes that can share it."),
     Key(("key_secret",), text, None, "Secret of keys and person ids: 32 characters or more, for ever.", True, True),
     Key(("logging",), one_of(("debug", "info", "warning", "error")), "info", "Least serious message that is written."),

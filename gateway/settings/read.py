@@ -83,6 +83,7 @@ def read_settings(
         mllp=values["mllp"],
         listen_beyond_loopback=bool(values["listen_beyond_loopback"]),
         http_names=values["http_names"] or frozenset(),
+        health=values["health"],
         partitions=values["partitions"],
         logging=values["logging"],
         key_secret=Secret(values["key_secret"].encode()) if values["key_secret"] else None,

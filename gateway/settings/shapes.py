@@ -155,6 +155,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """The operator has spelled out that whoever reaches the doors may read and send everything."""
     http_names: frozenset[str]
     """Lower case, without port."""
+    health: Address | None
+    """Of the operators' listener; ``None``: there is none."""
     partitions: int
     logging: str
     key_secret: Secret | None

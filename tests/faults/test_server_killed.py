@@ -68,9 +68,7 @@ def _kills(tmp_path: Path, kills: int, count: int, seed: int) -> None:
         eventually(lambda: _behind(backbone) == 0)
         _check_timelines(backbone, count)
     finally:
-        backbone.http.close()
-        if backbone.process is not None and backbone.process.poll() is None:
-            backbone.end()
+        backbone.close()
 
 
 def _behind(backbone: Backbone) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import resource
 import signal
@@ -12,6 +13,7 @@ import threading
 import urllib.error
 import urllib.request
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -164,6 +166,35 @@ def test_two_servers_share_a_folder_in_different_roles(backbone: Backbone) -> No
         assert {one["door"] for one in gateway.ready["open"]} == {"http", "projections"}
         assert b"MSA|AA|" in sends(intake.mllp, next(iter(messages(1))))
         eventually(lambda: _someone(backbone))
+
+
+def test_a_process_without_http_answers_for_its_health(tmp_path: Path) -> None:
+    backbone = Backbone(tmp_path, {"BACKBONE_HEALTH": "127.0.0.1:0"})
+    backbone.settings(HOSPITAL)
+    with backbone.serving("--only", "intake") as intake, backbone.serving("--only", "projections") as projections:
+        assert {one["door"] for one in intake.ready["open"]} == {"mllp", "health"}
+        assert b"MSA|AA|" in sends(intake.mllp, next(iter(messages(1))))
+        taking_in, projecting = (_health(one) for one in (intake, projections))
+        assert taking_in == {"status": "ready", "log": taking_in["log"], "store": None, "taking_in": True, "behind": {}}
+        assert projecting["store"]["reachable"] and not projecting["taking_in"]
+        eventually(lambda: _health(projections)["behind"].get("timeline", {}).get("events") == 0)
+        counted = {server: _metrics(server) for server in (intake, projections)}
+    assert 'backbone_arrivals_total{door="mllp",source="northfield-pas"} 1.0' in counted[intake]
+    assert 'backbone_projection_behind_events{projection="timeline"} 0.0' in counted[projections]
+
+
+def _health(server: Server) -> dict[str, Any]:
+    return dict(json.loads(_read(f"{server.where('health')}/health/ready")))
+
+
+def _metrics(server: Server) -> str:
+    return _read(f"{server.where('health')}/metrics").decode()
+
+
+def _read(url: str) -> bytes:
+    with urllib.request.urlopen(url, timeout=DEADLINE_S) as answer:
+        content: bytes = answer.read()
+        return content
 
 
 REFUSALS = [

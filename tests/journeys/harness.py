@@ -9,12 +9,14 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
 import httpx2
+
+from deploy.local.backbone import BackboneProcess
 
 SAMPLES = files("gateway") / "samples"
 NHS_NUMBER = "https://fhir.nhs.uk/Id/nhs-number"
@@ -39,16 +41,20 @@ def hospital_messages() -> list[bytes]:
 
 
 class Backbone:
-    """``backbone serve`` in ``folder`` with the sample settings."""
+    """``backbone serve`` in ``folder`` with the sample settings: one process for each of ``roles``, an empty one has all."""
 
-    def __init__(self, folder: Path, environment: dict[str, str] | None = None) -> None:
+    def __init__(self, folder: Path, environment: Mapping[str, str] | None = None, roles: Sequence[str] = ("",)) -> None:
         self.folder = folder
-        self.environment = environment or {}
-        self.process: subprocess.Popen[bytes] | None = None
+        self.environment = dict(environment or {})
         (folder / "inbox" / "riverside").mkdir(parents=True, exist_ok=True)
         (folder / "backbone.toml").write_text((SAMPLES / "backbone.toml").read_text())
-        self.http_port, self.mllp_port = _free_port(), _free_port()
-        self.http = httpx2.Client(base_url=f"http://127.0.0.1:{self.http_port}", timeout=30)
+        self.processes = [BackboneProcess(role or "serve", folder, role, self.environment) for role in roles]
+        self.mllp_port = self.having("intake").mllp
+        self.http = httpx2.Client(base_url=f"http://127.0.0.1:{self.having('gateway').http}", timeout=30)
+
+    def having(self, role: str) -> BackboneProcess:
+        """The process that has ``role``."""
+        return next(one for one in self.processes if one.roles in ("", role))
 
     def command(self, *arguments: str) -> list[str]:
         return [sys.executable, "-m", "gateway.cli", "--config", str(self.folder / "backbone.toml"), *arguments]
@@ -61,29 +67,39 @@ class Backbone:
         )
 
     def start(self) -> Backbone:
-        addresses = ["--http", f"127.0.0.1:{self.http_port}", "--mllp", f"127.0.0.1:{self.mllp_port}"]
-        with (self.folder / "out.log").open("ab") as out:
-            self.process = subprocess.Popen(
-                [*self.command("serve"), *addresses], stdout=out, stderr=out, cwd=self.folder, env=self._env()
-            )
-        eventually(self._is_ready)
+        for process in self.processes:
+            process.restart()
+        for process in self.processes:
+            process.await_ready()
         return self
 
-    def _is_ready(self) -> bool:
-        assert self.process is not None and self.process.poll() is None, (self.folder / "out.log").read_text()
-        try:
-            return self.http.get("/health/ready").status_code == 200
-        except httpx2.TransportError:
-            return False
+    @property
+    def running(self) -> bool:
+        return any(process.running for process in self.processes)
+
+    @property
+    def log_url(self) -> str:
+        """The address of its log."""
+        return self.environment.get("BACKBONE_LOG", f"sqlite:///{self.folder / 'backbone-data' / 'log.db'}")
+
+    @property
+    def output(self) -> str:
+        """All that its processes printed."""
+        return "".join(process.log.read_text() for process in self.processes)
 
     def _env(self) -> dict[str, str]:
         return {**os.environ, **self.environment}
 
     def end(self, how: signal.Signals = signal.SIGTERM) -> int:
-        """End the server; its exit status."""
-        assert self.process is not None
-        self.process.send_signal(how)
-        return self.process.wait(15)
+        """End every process; the first exit status that is not 0."""
+        statuses = [process.kill(how) for process in self.processes]
+        return next((status for status in statuses if status), 0)
+
+    def close(self) -> None:
+        """End what runs, whatever became of the test."""
+        self.http.close()
+        for process in self.processes:
+            process.stop()
 
     def mllp(self, *messages: bytes) -> list[bytes]:
         """Send ``messages`` over one connection; the answers. A small client of its own: nothing of the backbone's."""
@@ -114,9 +130,3 @@ class Backbone:
         assert answer.status_code == 200, answer.text
         entries: list[dict[str, Any]] = json.loads(answer.content)["entries"]
         return entries
-
-
-def _free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        port: int = probe.getsockname()[1]
-        return port

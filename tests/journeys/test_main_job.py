@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.journeys.conftest import Make
 from tests.journeys.harness import SAMPLES, Backbone, eventually, hospital_messages
 
 
@@ -69,22 +70,18 @@ def _code(answer: bytes) -> bytes:
     return answer.split(b"MSA|")[1].split(b"\r")[0]
 
 
-def test_out_of_order_arrival_ends_in_the_same_timeline(backbone: Backbone, tmp_path: Path) -> None:
+def test_out_of_order_arrival_ends_in_the_same_timeline(backbone: Backbone, make: Make, tmp_path: Path) -> None:
     messages = hospital_messages()
     backbone.mllp(*reversed(messages))
     eventually(lambda: len(backbone.timeline()) >= 4)
-    other = Backbone(tmp_path / "in-order", {"BACKBONE_KEY_SECRET_FILE": str(_secret(backbone))}).start()
+    other = make(tmp_path / "in-order")
     try:
+        other.start()
         other.mllp(*messages)
         eventually(lambda: len(other.timeline()) == len(backbone.timeline()))
         assert [_without_arrival(one) for one in other.timeline()] == [_without_arrival(one) for one in backbone.timeline()]
     finally:
-        other.http.close()
-        other.end()
-
-
-def _secret(backbone: Backbone) -> Path:
-    return backbone.folder / "backbone-data" / "key-secret"
+        other.close()
 
 
 def _without_arrival(entry: dict[str, object]) -> dict[str, object]:
