@@ -9,11 +9,12 @@ from __future__ import annotations
 import importlib
 import sys
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import typer
 
-from gateway.commands.frame import INTERRUPTED, Body, add_command, shared_options
+from gateway.commands.frame import INTERRUPTED, Body, add_command, report, shared_options
+from schemas.errors import InvalidRequest
 
 HELP = """Health and care records of many systems, translated into one stream of events and one timeline per person.
 
@@ -32,24 +33,22 @@ class Command(NamedTuple):
 
 
 COMMANDS = (
-    Command("demo", "serve.demo", "Send the bundled samples through every door and show the timeline they make."),
-    Command("serve", "serve.serve", "Take in over HTTP, MLLP and drop folders, project, and answer, until Ctrl-C."),
+    Command("demo", "serve.demo", "Send samples through every door and show the timeline they make."),
+    Command("serve", "serve.serve", "Take in over every door, project and answer, until Ctrl-C."),
     Command("ingest", "ingest.ingest", "Take files in as a source's, and print the receipts."),
-    Command("translate", "translate.translate", "Show what would be made of a file, and from which field each thing came."),
+    Command("translate", "translate.translate", "Show what a file would become, and where each field comes from."),
     Command("source list", "source.list_sources", "List the sources that are declared."),
-    Command("source add", "source.add_source", "Declare a source in the settings file, which is made if there is none."),
+    Command("source add", "source.add_source", "Declare a source in the settings file."),
     Command("source scaffold", "source.scaffold", "Write a first mapping file from a sample of what a source sends."),
     Command("source check", "source.check", "Run the tests inside the mapping files."),
     Command("person find", "person.find", "Read an identifier from standard input and print the person's id."),
     Command("timeline", "timeline.timeline", "Print one person's timeline."),
     Command("quarantine list", "quarantine.list_items", "List what was not understood, oldest first."),
-    Command("quarantine show", "quarantine.show", "Show why something was not understood; with --content, what it was."),
-    Command("quarantine redrive", "quarantine.redrive", "Send items through again, once the mapping or settings are mended."),
-    Command(
-        "rebuild", "rebuild.rebuild", "Make projections anew from the log, beside the live ones, then swap. Sends nothing."
-    ),
+    Command("quarantine show", "quarantine.show", "Show why something was not understood, or what it was."),
+    Command("quarantine redrive", "quarantine.redrive", "Send items through again, once the mapping is mended."),
+    Command("rebuild", "rebuild.rebuild", "Make projections anew from the log, then swap. Sends nothing."),
     Command("log verify", "log.verify", "Read the whole log: counts, gaps, checksums."),
-    Command("doctor", "doctor.doctor", "Look at settings, engines, folders and clock, and say the cure of what is wrong."),
+    Command("doctor", "doctor.doctor", "Look at settings, engines, folders and clock; say each cure."),
 )
 """Every command, in the order of the help."""
 
@@ -92,10 +91,19 @@ def _listed(_call: object) -> None:
     """Stands for a command that was not asked for."""
 
 
+_USAGE_ERROR = cast(type[Exception], typer.BadParameter.__base__)
+"""What typer raises when a command was typed wrongly: of these errors it exports one, whose parent is that of all."""
+
+
 def main() -> None:
     """Run the command in the arguments; ends with its exit status."""
+    arguments = sys.argv[1:]
+    as_json = "--json" in arguments
     try:
-        build(sys.argv[1:])(prog_name="backbone")
+        sys.exit(build(arguments)(prog_name="backbone", standalone_mode=not as_json))
+    except _USAGE_ERROR as error:
+        said = getattr(error, "format_message", error.__str__)()
+        sys.exit(report(InvalidRequest(said, where="arguments", cure="--help says what may be written."), as_json=True))
     except KeyboardInterrupt:
         sys.exit(INTERRUPTED)
 

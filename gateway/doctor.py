@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from gateway.assembly import OPEN, open_doors
+from gateway.commands.show import counted
 from gateway.factory import Factory, now
 from gateway.settings.secret import key_secret, secret_file
 from schemas.errors import BackboneError, EngineUnavailable
@@ -78,7 +79,7 @@ def _failed(about: str, error: BackboneError, level: Level) -> Finding:
 
 async def _settings(make: Factory) -> AsyncIterator[Finding]:
     settings = make.settings
-    yield Finding(Level.OK, "settings", f"from {settings.file or 'the defaults'}, {len(settings.sources)} sources")
+    yield Finding(Level.OK, "settings", f"from {settings.file or 'the defaults'}, {counted(len(settings.sources), 'source')}")
     if not settings.sources:
         yield Finding(Level.WARN, "settings", "no source is declared, so nothing is taken in", "`backbone source add --help`")
 
@@ -210,7 +211,7 @@ async def _mappings(make: Factory) -> AsyncIterator[Finding]:
         failed = sum(not outcome.passed for outcome in outcomes)
         level = Level.FAIL if failed else Level.OK
         cure = f"`backbone source check {source.source.id}` says what differs." if failed else ""
-        yield Finding(level, "mappings", f"{source.mapping}: {len(outcomes)} tests, {failed} failed", cure)
+        yield Finding(level, "mappings", f"{source.mapping}: {counted(len(outcomes), 'test')}, {failed} failed", cure)
 
 
 async def _drop_folders(make: Factory) -> AsyncIterator[Finding]:

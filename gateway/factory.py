@@ -154,12 +154,17 @@ class Factory:
         if self._writes:
             engine.file.parent.mkdir(mode=PRIVATE, parents=True, exist_ok=True)
         elif not engine.file.exists():
-            raise NotFound("nothing was taken in here yet", where=str(engine.file), cure="Start with `backbone serve`.")
+            raise NotFound("this is not there yet", where=str(engine.file), cure="The first `backbone serve` makes it.")
 
     @cached_property
     def trial_pseudonyms(self) -> Pseudonyms:
         """For a dry run: the backbone's own, or, where there is no secret yet, those of one that is thrown away."""
         return Pseudonyms(key_secret(self.settings, create=False) or secrets.token_bytes(32))
+
+    @property
+    def has_secret(self) -> bool:
+        """Whether the keys of a dry run are those that will be in the log."""
+        return key_secret(self.settings, create=False) is not None
 
     async def intake(self) -> Intake:
         """The one way in, opened once: it knows what arrived of late. Raises `LogUnavailable`."""

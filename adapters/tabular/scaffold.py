@@ -9,14 +9,14 @@ from __future__ import annotations
 import io
 import re
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from typing import BinaryIO, NamedTuple
 
 import orjson
 
 from adapters.tabular import dates
 from adapters.tabular.dates import ImpossibleError
 from adapters.tabular.layout import Layout, Row
-from adapters.tabular.limits import COLUMNS_MOST
+from adapters.tabular.limits import COLUMNS_MOST, SHEET_BYTES_MOST
 from adapters.tabular.read import read
 from adapters.tabular.read_csv import header_of
 from adapters.tabular.read_sheet import is_sheet
@@ -46,6 +46,7 @@ _GUESSES: dict[str, _Guess] = {
     "whole": _Guess(_named(r"^(full |member |client |person )?name$"), "Mrs Margaret Ellis-Whitmore"),
     "phone": _Guess(_named(r"phone|\btel\b|mobile"), "01632 960114"),
     "when": _Guess(_named(r"\bdate\b|\bday\b|_date|_at$"), "03/02/2026"),
+    "time": _Guess(_named(r"\btime\b|_time$"), "10:30"),
     "id": _Guess(
         _named(r"(person|client|member|patient|user|customer|case|people).*(id|identifier|no|number|ref|reference)\b"), "1001"
     ),
@@ -64,13 +65,19 @@ _PATIENT: Sequence[tuple[tuple[str, ...], Callable[..., str]]] = (
 """Lines of ``patient:`` and the guesses they need."""
 
 
-def scaffold(sample: bytes, name: str, source_id: str) -> str:
+SAMPLE_BYTES = 1024 * 1024
+"""Read of a sample in lines: its header and first rows are enough."""
+
+
+def scaffold(content: BinaryIO, name: str, source_id: str) -> str:
     """A mapping file for the source ``source_id``, from a sample of what it sends; ``name`` is the sample file's name.
 
-    Raises `RejectedInput` when the sample cannot be read, `InvalidRequest` when it has no column.
+    Of lines only the first are read, a spreadsheet or one JSON text whole. Raises `RejectedInput` when the sample cannot be
+    read or is over the limits of its format, `InvalidRequest` when it has no column.
     """
+    sample = content.read(SAMPLE_BYTES)
     kind = _kind(sample)
-    sample = _whole_lines(sample) if kind in ("csv", "ndjson") else sample
+    sample = _whole_lines(sample) if kind in ("csv", "ndjson") else sample + content.read(SHEET_BYTES_MOST)
     columns = [column for column in _columns(sample, kind) if "`" not in column][:COLUMNS_MOST]
     if not columns:
         raise InvalidRequest("the sample names no column", where=name)
@@ -151,11 +158,13 @@ def _key(text: str) -> str:
 def _lines(name: str, source_id: str, kind: str, columns: Sequence[str], guessed: dict[str, str]) -> list[str]:
     record = guessed.get("id") or guessed.get("any id") or columns[0]
     when = guessed.get("when") or columns[0]
+    time = guessed.get("time") if when != columns[0] else None
     told = next((column for column in columns if column not in {*guessed.values(), record, when}), None)
     patient = [
         say(*(_column(guessed[need]) for need in needs)) for needs, say in _PATIENT if all(need in guessed for need in needs)
     ]
-    key = ", ".join(_key(column) for column in dict.fromkeys((record, when)))
+    day = f"'$day({_column(when)})'"
+    occurred = f"'$moment({_column(when)}, {_column(time)})'" if time else day
     return [
         f"# How the records of {source_id} become events: a first guess from {name}, for you to correct.",
         "# docs/mapping-files.md explains every key and function.",
@@ -172,15 +181,15 @@ def _lines(name: str, source_id: str, kind: str, columns: Sequence[str], guessed
         "  # What a row says happened: one of the catalogue. More entries make more events.",
         "  - event: contact-made-1",
         "    # What names the fact: a row with the same key is a correction of it.",
-        f"    key: [{key}]",
-        f"    occurred_at: '$day({_column(when)})'",
+        f"    key: [{_key(record)}, {day}]",
+        f"    occurred_at: {occurred}",
         *([f"    focus:\n      reasonCode: [{{text: '{_column(told)}'}}]"] if told else []),
         "# Run by `backbone source check`; the person is invented.",
         "tests:",
         "  - row:",
         *(f"      {_quoted(column)}: {orjson.dumps(_example(column, guessed, when)).decode()}" for column in columns),
         "    makes:",
-        f"      - {{event: contact-made-1, occurred_at: 2026-02-03{_told(told)}}}",
+        f"      - {{event: contact-made-1, occurred_at: {'2026-02-03T10:30:00Z' if time else '2026-02-03'}{_told(told)}}}",
     ]
 
 

@@ -1,7 +1,8 @@
 """``backbone demo``: the bundled samples through the real doors, and the timeline they make.
 
 It is a client like any other: it starts ``backbone serve`` as a process of its own on free ports and talks to it over MLLP, a
-drop folder and HTTP. What it prints is what the gateway answered.
+drop folder and HTTP. What it prints is what the gateway answered. Settings of the environment are left out: they may name the
+engines of a real backbone.
 """
 
 from __future__ import annotations
@@ -9,19 +10,21 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import os
+import shlex
 import shutil
 import signal
 import socket
 import sys
 import urllib.error
 import urllib.request
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
 from adapters.sources.mllp_send import send
-from gateway.commands.show import timeline_table
+from gateway.commands.show import json_line, timeline_table
 from schemas.errors import BackboneError, EngineUnavailable
 from schemas.identifiers import NHS_NUMBER
 
@@ -41,21 +44,35 @@ class DemoError(BackboneError):
     cure = "Look at what the server printed above."
 
 
-async def demo(folder: Path, *, once: bool) -> None:
+async def demo(folder: Path, *, once: bool, as_json: bool = False) -> None:
     """Run the demo in ``folder``, made afresh; go on serving until Ctrl-C unless ``once``.
 
     Raises `DemoError` when ``folder`` holds something else, or when a step does not answer in time.
     """
+    tell = _quiet if as_json else _tell
     _fresh(folder)
     http, mllp = _free_address(), _free_address()
+    tell(f"Starting the backbone in {folder}")
     async with _server(folder, http, mllp) as server:
         await _until("the server is ready", lambda: _get(http, "/health/ready"), server)
-        await _send_samples(folder, http, mllp)
+        tell(f"It answers at http://{http} and takes HL7 v2 messages at {mllp}.\n")
+        await _send_samples(folder, http, mllp, tell)
         person, page = await _until("the timeline is complete", lambda: _timeline(http), server)
-        timeline_table(page)
-        print(_where_next(http, person, folder))
+        if as_json:
+            json_line({"person": person, "http": f"http://{http}", "mllp": mllp, "folder": str(folder), "timeline": page})
+        else:
+            timeline_table(page)
+            tell(_where_next(http, person, folder, once=once))
         if not once:
             await server.wait()
+
+
+def _tell(line: str) -> None:
+    print(line, flush=True)
+
+
+def _quiet(_line: str) -> None:
+    """With ``--json`` only the outcome is printed."""
 
 
 def _fresh(folder: Path) -> None:
@@ -75,7 +92,14 @@ def _free_address() -> str:
 @contextlib.asynccontextmanager
 async def _server(folder: Path, http: str, mllp: str) -> AsyncIterator[asyncio.subprocess.Process]:
     command = [sys.executable, "-m", "gateway.cli", "serve", "--config", str(folder / "backbone.toml")]
-    server = await asyncio.create_subprocess_exec(*command, "--http", http, "--mllp", mllp, start_new_session=True)
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("BACKBONE_")}
+    server = await asyncio.create_subprocess_exec(
+        *command,
+        *("--http", http, "--mllp", mllp),
+        env=environment | {"BACKBONE_LOGGING": "warning"},
+        stdout=asyncio.subprocess.DEVNULL,
+        start_new_session=True,
+    )
     loop = asyncio.get_running_loop()
     stops = (signal.SIGINT, signal.SIGTERM)
     for stop in stops:
@@ -90,21 +114,21 @@ async def _server(folder: Path, http: str, mllp: str) -> AsyncIterator[asyncio.s
         await server.wait()
 
 
-async def _send_samples(folder: Path, http: str, mllp: str) -> None:
+async def _send_samples(folder: Path, http: str, mllp: str, tell: Callable[[str], None]) -> None:
     host, port = mllp.split(":")
     async for reply in send(host, int(port), _hospital_messages()):
         if b"MSA|AA|" not in reply:
             raise DemoError("the hospital's message was not accepted")
-    print("sent   4 HL7 v2 messages of Northfield Hospital over MLLP")
+    tell("sent     4 HL7 v2 messages of Northfield Hospital, over MLLP")
 
     arriving = folder / "inbox" / "riverside" / "services.csv.part"
     arriving.write_bytes((SAMPLES / "riverside-services.csv").read_bytes())
     arriving.rename(arriving.with_suffix(""))
-    print("dropped 1 service extract of Riverside Council into a folder")
+    tell("dropped  1 service extract of Riverside Council, into a folder")
 
     sheet = (SAMPLES / "willow-contacts.csv").read_bytes()
     await asyncio.to_thread(_call, http, "/intake/willow-contacts", sheet, "text/csv")
-    print("posted 1 contact sheet of Willow Befriending over HTTP\n")
+    tell("posted   1 contact sheet of Willow Befriending, over HTTP\n")
 
 
 def _hospital_messages() -> Iterator[bytes]:
@@ -156,11 +180,26 @@ def _call(http: str, path: str, body: bytes | None, media_type: str | None) -> d
         return None
 
 
-def _where_next(http: str, person: str, folder: Path) -> str:
-    return f"""
-Look further (the person's id is {person}):
+def _where_next(http: str, person: str, folder: Path, *, once: bool) -> str:
+    config = f"--config {shlex.quote(str(folder / 'backbone.toml'))}"
+    ask = f"""
+The person's id is {person}. Look further:
   curl -s 'http://{http}/people/{person}/timeline?kind=service'
   curl -s 'http://{http}/fhir/Patient/{person}/$everything'
   curl -s 'http://{http}/openapi.json'
-Kept in {folder}: `backbone serve --config {folder}/backbone.toml` starts it again.
-"""
+Ctrl-C stops it. What it holds is kept: start it again with"""
+    stopped = f"""
+The person's id is {person}. Everything is kept in {folder}. Look further:
+  {_command()} timeline {person} {config}
+  {_command()} quarantine list {config}
+Start it again with"""
+    return f"{stopped if once else ask}\n  {_command()} serve {config}\n"
+
+
+def _command() -> str:
+    """How ``backbone`` is typed here: it need not be on the PATH."""
+    mine = Path(sys.executable).with_name("backbone")
+    found = shutil.which("backbone")
+    if found and Path(found).resolve() == mine.resolve():
+        return "backbone"
+    return shlex.quote(str(mine.relative_to(Path.cwd()) if mine.is_relative_to(Path.cwd()) else mine))

@@ -80,7 +80,7 @@ def shared_options(context: typer.Context, config: Config = None, as_json: Json 
 
 def add_command(app: typer.Typer, name: str, body: Body, says: str) -> None:
     """Make ``body`` a command of ``app``; ``says`` is its help."""
-    app.command(name, help=says)(_framed(body))
+    app.command(name, help=says, short_help=says)(_framed(body))  # the short one is cut short unless it is given
 
 
 def _framed(body: Body) -> Body:

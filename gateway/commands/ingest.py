@@ -16,6 +16,7 @@ import typer
 from gateway.commands.frame import DONE, REJECTED, Call
 from gateway.commands.show import json_line, receipt_lines
 from gateway.factory import Factory
+from schemas.errors import InvalidRequest
 
 if TYPE_CHECKING:
     from adapters.intake import Intake
@@ -32,6 +33,13 @@ TOLD_EVERY = 100_000
 SourceId = Annotated[str, typer.Argument(metavar="SOURCE", help="Id of a declared source.")]
 Files = Annotated[list[Path], typer.Argument(metavar="FILE…", help="What it sends; - is standard input.")]
 MediaType = Annotated[str, typer.Option(help="Of the files; by default what their suffix says, else what the source reads.")]
+
+
+class UnreadableFile(InvalidRequest):
+    """The file that was named cannot be read."""
+
+    code = "file-unreadable"
+    cure = "Name a file that is there and that you may read, or - for standard input."
 
 
 async def ingest(call: Call, source: SourceId, files: Files, media_type: MediaType = "") -> int:
@@ -54,7 +62,7 @@ async def _take_in(intake: Intake, source: Source, file: Path, media_type: str, 
     if call.json:
         json_line(shown)
     else:
-        receipt_lines(shown)
+        receipt_lines(shown | {"name": file.name})
     return receipt
 
 
@@ -67,15 +75,22 @@ def media_type_of(file: Path) -> str:
 
 @contextmanager
 def opened(file: Path) -> Iterator[BinaryIO]:
-    """The content of ``file``, seekable."""
+    """The content of ``file``, seekable. Raises `UnreadableFile`."""
     if str(file) != STANDARD_INPUT:
-        with file.open("rb") as content:
+        with _open(file) as content:
             yield content
         return
     with tempfile.SpooledTemporaryFile(max_size=IN_MEMORY_BYTES) as spool:
         shutil.copyfileobj(sys.stdin.buffer, spool)
         spool.seek(0)
         yield cast(BinaryIO, spool)
+
+
+def _open(file: Path) -> BinaryIO:
+    try:
+        return file.open("rb")
+    except OSError as error:
+        raise UnreadableFile(error.strerror or "", where=str(file)) from None
 
 
 @contextmanager

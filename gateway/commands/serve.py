@@ -86,4 +86,4 @@ async def demo(
     """Run the samples through a server of their own."""
     from gateway.commands.demo import demo as run_demo
 
-    await run_demo(folder.resolve(), once=once)
+    await run_demo(folder.resolve(), once=once, as_json=call.json)

@@ -15,11 +15,25 @@ WIDTH = 120
 """Columns of a table whose output is no terminal, so that a file or a test reads whole lines."""
 
 
+_UNSEEN = dict.fromkeys((*range(32), *range(127, 160)), "\N{REPLACEMENT CHARACTER}")
+"""Control characters: in what somebody else wrote they would move the terminal's cursor, rename its window or hide lines."""
+
+
 def console() -> Console:
     """Standard output, as wide as the terminal."""
     from rich.console import Console
 
     return Console(highlight=False, markup=False, width=None if sys.stdout.isatty() else WIDTH)
+
+
+def seen(text: object) -> str:
+    """``text`` on one line, as a terminal may show it."""
+    return str(text).translate(_UNSEEN)
+
+
+def counted(number: int, thing: str) -> str:
+    """``1 test``, ``2,000 tests``."""
+    return f"{number:,} {thing}" if number == 1 else f"{number:,} {thing}s"
 
 
 def json_line(content: Any) -> None:
@@ -36,29 +50,35 @@ def table(headings: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
     for heading in headings:
         drawn.add_column(heading, overflow="fold")
     for row in rows:
-        drawn.add_row(*(Text(str(cell)) for cell in row))
-    console().print(drawn)
+        drawn.add_row(*(Text(seen(cell)) for cell in row))
+    screen = console()
+    with screen.capture() as written:
+        screen.print(drawn)
+    for line in written.get().splitlines():
+        print(line.rstrip())
 
 
 def timeline_table(page: Mapping[str, Any]) -> None:
     """A timeline page: when, what, who said so; then what is missing."""
-    rows = [(_when(entry), entry["title"], entry["source"]["name"], entry["source"]["sector"]) for entry in page["entries"]]
+    rows = [
+        (when(entry["occurred_at"]), entry["title"], entry["source"]["name"], entry["source"]["sector"])
+        for entry in page["entries"]
+    ]
     table(("When", "What", "Source", "Sector"), rows)
     for missing in page.get("missing", ()):
         print(f"missing: {_missing(missing)}")
     behind = page.get("behind") or {}
     if behind.get("events"):
-        print(f"behind: {behind['events']} events have arrived that are not shown yet")
+        print(f"behind: {counted(behind['events'], 'event')} not shown yet")
     if page.get("next"):
         print(f"more: --after {page['next']}")
 
 
-def _when(entry: Mapping[str, Any]) -> str:
-    """The time as exactly as it is known: a day stays a day. Shown in the zone the timeline's days are meant in."""
+def when(written: str) -> str:
+    """An entry's time as exactly as it is known: a day stays a day. Shown in the zone the timeline's days are meant in."""
     from datetime import datetime
     from zoneinfo import ZoneInfo
 
-    written = str(entry["occurred_at"])
     if "T" not in written:
         return written
     return datetime.fromisoformat(written).astimezone(ZoneInfo("Europe/London")).strftime("%Y-%m-%d %H:%M")
@@ -72,10 +92,10 @@ def _missing(missing: Mapping[str, Any]) -> str:
 
 def receipt_lines(receipt: Mapping[str, Any]) -> None:
     """A receipt for people: what became of it, and of each item that was rejected why."""
-    name = f"{receipt['name']}: " if receipt.get("name") else ""
+    name = f"{seen(receipt['name'])}: " if receipt.get("name") else ""
     print(name + ", ".join(f"{count} {receipt.get(count, 0)}" for count in ("received", "accepted", "rejected")))
     for refusal in receipt.get("refusals", ()):
-        print(f"  rejected {refusal['position']}: {refusal['reason']} (quarantine {refusal['quarantine']})")
+        print(f"  rejected {refusal['position']}: {seen(refusal['reason'])} (quarantine {refusal['quarantine']})")
     for flag in receipt.get("flags", ()):
-        print(f"  look at {flag}")
+        print(f"  flag {seen(flag)}")
     print(f"  receipt {receipt['id']}")

@@ -11,17 +11,25 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from gateway.commands.frame import DONE, WRONG_USE, Call
-from gateway.commands.show import json_line, table
+from gateway.commands.ingest import opened
+from gateway.commands.show import counted, json_line, table
 from gateway.settings.keys import SOURCE_KEYS, SourceKey
+from gateway.settings.shapes import Door
 from schemas.errors import SettingsError
+from schemas.source import NumbersAre, Sector
 
 if TYPE_CHECKING:
     from gateway.settings.shapes import SourceSettings
 
-SAMPLE_BYTES = 1024 * 1024
-"""Read of a sample: its header and first rows are enough."""
 TABLES = {"match": "sending_application=PAS", "places": "KM='Kingsmill Ward'"}
 """Keys of a source that are tables, with an example of how they are given in the arguments."""
+METAVARS = dict.fromkeys(TABLES, "KEY=VALUE") | {
+    "sector": "|".join(Sector),
+    "doors": "|".join(Door),
+    "nhs_numbers": "|".join(NumbersAre),
+    "folder": "FOLDER",
+}
+"""What may follow the option of a key, where that is not any text."""
 
 
 def list_sources(call: Call) -> None:
@@ -70,10 +78,9 @@ def _parameter(key: SourceKey) -> inspect.Parameter:
     if key.name == "id":
         kind: object = Annotated[str, typer.Argument(metavar="ID", help=key.says)]
     elif key.name in (*TABLES, "doors"):
-        metavar = "KEY=VALUE" if key.name in TABLES else "DOOR"
-        kind = Annotated[list[str] | None, typer.Option(metavar=metavar, help=key.says + " May be repeated.")]
+        kind = Annotated[list[str] | None, typer.Option(metavar=METAVARS[key.name], help=key.says + " May be repeated.")]
     else:
-        kind = Annotated[str, typer.Option(help=key.says)]
+        kind = Annotated[str, typer.Option(metavar=METAVARS.get(key.name, "TEXT"), help=key.says)]
     default = inspect.Parameter.empty if key.required else None if key.name in (*TABLES, "doors") else ""
     return inspect.Parameter(key.name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=kind)
 
@@ -134,15 +141,25 @@ def scaffold(
 
     settings = settings_file(call.config)
     file = (settings.parent if settings else Path.cwd()) / f"{source}.yaml"
-    with sample.open("rb") as stream:
-        text = first_mapping(stream.read(SAMPLE_BYTES), sample.name, source)
+    with opened(sample) as content:
+        text = first_mapping(content, sample.name, source)
     if file.exists():
         raise SettingsError("this mapping file is there already", where=str(file), cure="Move it away first: it may hold work.")
     _replace(file, text)
     if call.json:
         json_line({"source": source, "mapping": str(file)})
     else:
-        print(f"{file} is a first guess: correct it, then run `backbone source check {source}`.")
+        print(f"{file} is a first guess for you to correct. {_next_step(call, source)}")
+
+
+def _next_step(call: Call, source: str) -> str:
+    """What to do with a new mapping file."""
+    from gateway.settings.read import settings_file
+
+    file = settings_file(call.config)
+    if file and f'"{source}"' in file.read_text("utf-8"):
+        return f"Then run `backbone source check {source}`."
+    return f"Then declare the source: `backbone source add {source} --reads {source}.yaml …`."
 
 
 def check(
@@ -174,7 +191,7 @@ def _print_checked(told: list[dict[str, Any]]) -> None:
         for difference in test["differences"]:
             print(f"        {difference}")
     failed = sum(1 for test in told if test["differences"])
-    print(f"{len(told)} tests, {failed} failed." if told else "No mapping holds a test.")
+    print(f"{counted(len(told), 'test')}, {failed} failed." if told else "No mapping holds a test.")
 
 
 def chosen(call: Call, ids: list[str] | None) -> list[SourceSettings]:

@@ -12,15 +12,18 @@ import typer
 
 from gateway.commands.frame import DONE, REJECTED, Call
 from gateway.commands.ingest import MediaType, SourceId, media_type_of, opened
-from gateway.commands.show import json_line, table
+from gateway.commands.show import json_line, seen, table, when
 from gateway.factory import Factory, now
+from schemas.catalogue import CATALOGUE
 from schemas.errors import TooLarge
 from schemas.event import payload
+from schemas.sentence import title
 
 if TYPE_CHECKING:
     from adapters.explain import Explanation
     from adapters.translator import Item
     from schemas.event import Event
+    from schemas.source import Source
 
 SAMPLE_BYTES = 16 * 1024 * 1024
 """Largest content looked at: the largest message there is, or some ten thousand rows. It is translated once for each field."""
@@ -41,13 +44,18 @@ async def translate(call: Call, source: SourceId, file: File, media_type: MediaT
         declared = make.source(source).source
         translator = make.registry.translator(declared, media_type or media_type_of(file))
         explanation = explain(translator, content, Arrival(declared, now(), make.trial_pseudonyms))
-    _print_json(explanation) if call.json else _print(explanation)
+        final = make.has_secret
+    if call.json:
+        _print_json(explanation, final_ids=final)
+    else:
+        _print(explanation, declared, final_ids=final)
     return REJECTED if any(item.rejection for item in explanation.items) else DONE
 
 
-def _print_json(explanation: Explanation) -> None:
+def _print_json(explanation: Explanation, *, final_ids: bool) -> None:
     json_line(
         {
+            "final_ids": final_ids,
             "items": [_item(item) for item in explanation.items],
             "provenance": [
                 {"event": target.event, "field": target.path, "from": list(fields)}
@@ -76,26 +84,42 @@ def _event(event: Event) -> dict[str, Any]:
     return envelope
 
 
-def _print(explanation: Explanation) -> None:
+def _print(explanation: Explanation, source: Source, *, final_ids: bool) -> None:
     for item in explanation.items:
-        print(f"{item.position}: {_outcome(item)}")
+        print(f"{item.position}: {_outcome(item, source)}")
         for flag in item.flags:
-            print(f"  look at {flag}")
+            print(f"  flag {seen(flag)}")
     first = explanation.items[0] if explanation.items else None
     for place, event in enumerate(first.events if first else ()):
         print(f"\n{event.type} of {first.position if first else ''}, field by field")
         origins = {target.path: fields for target, fields in explanation.provenance.items() if target.event == place}
         table(("Field", "Value", "Comes from"), _rows(event, origins))
     if explanation.required:
-        print("\nWithout these it would be rejected: " + ", ".join(explanation.required))
+        print("\nWithout these it would be rejected: " + seen(", ".join(explanation.required)))
     if explanation.unread:
-        print("\nNobody reads: " + ", ".join(explanation.unread))
+        print("\nNobody reads: " + seen(", ".join(explanation.unread)))
+    if not explanation.items:
+        print("There is nothing in it to translate.")
+    if not final_ids:
+        print("\n" + _TRIAL)
 
 
-def _outcome(item: Item) -> str:
+_TRIAL = "There is no key secret yet: ids and keys shown here are for this trial alone. The first start makes the secret."
+
+
+def _outcome(item: Item, source: Source) -> str:
     if item.rejection is not None:
-        return f"rejected: {item.rejection.error}"
-    return ", ".join(f"{event.type} at {event.time}" for event in item.events) or "nothing to record"
+        return f"rejected: {seen(item.rejection.error)}"
+    return "; ".join(_told(event, source) for event in item.events) or "nothing to record"
+
+
+def _told(event: Event, source: Source) -> str:
+    """The event's type, and the entry it would be on a timeline."""
+    from consumers.timeline.compose import occurred
+
+    entries = payload(event)["entry"]
+    sentence = title(CATALOGUE[event.type].title, entries[0]["resource"], source.name, entries)
+    return f"{event.type}, {when(occurred(event.time, event.timeprecision))}: {seen(sentence)}"
 
 
 def _rows(event: Event, origins: Mapping[str, Sequence[str]]) -> Iterator[tuple[str, str, str]]:

@@ -13,12 +13,16 @@ from hypothesis import strategies as st
 
 from adapters.tabular.check import check
 from adapters.tabular.mapping import load_mapping
-from adapters.tabular.scaffold import scaffold
+from adapters.tabular.scaffold import scaffold as write_mapping
 from adapters.tabular.translate import TabularTranslator
 from schemas.errors import BackboneError
 from tests.tabular_rows import ARRIVAL
 
 SAMPLES = Path(__file__).parents[2] / "gateway" / "samples"
+
+
+def scaffold(sample: bytes, name: str, source_id: str) -> str:
+    return write_mapping(io.BytesIO(sample), name, source_id)
 
 
 @pytest.mark.parametrize("sample", ["riverside-services.csv", "willow-contacts.csv"])
@@ -81,6 +85,19 @@ def test_a_spreadsheet_is_a_sample_too() -> None:
 def test_a_date_is_found_by_what_stands_in_the_column() -> None:
     mapping = scaffold(b"ref,seen\n1,03/02/2026\n", "sample.csv", "s")
     assert "$day(`seen`)" in mapping
+
+
+def test_a_date_and_a_time_in_columns_of_their_own_become_a_moment() -> None:
+    text = scaffold(b"ref,visit date,visit time\n1,03/02/2026,10:30\n", "sample.csv", "s")
+    assert "occurred_at: '$moment(`visit date`, `visit time`)'" in text
+    assert check(load_mapping(text, "s.yaml"))[0].passed
+
+
+def test_of_a_long_sample_in_lines_the_start_is_enough_and_one_json_text_is_read_whole() -> None:
+    row = b"1,03/02/2026," + b"x" * 1000 + b"\n"
+    assert "record: [ref]" in scaffold(b"ref,day,note\n" + row * 2000, "long.csv", "s")
+    entry = b'{"ref": "1", "day": "03/02/2026", "note": "' + b"x" * 1000 + b'"}'
+    assert "record: [ref]" in scaffold(b"[" + b",".join([entry] * 2000) + b"]", "long.json", "s")
 
 
 @pytest.mark.parametrize("sample", [b"", b"\x00\x01", b"a,b\n", b"[]", b"{", b"PK\x03\x04", b"`a`\n1\n"])

@@ -116,6 +116,41 @@ def test_debug_shows_the_traceback(backbone: Backbone) -> None:
     assert "Traceback" in backbone("source", "list", "--debug").err
 
 
+def test_wrong_use_is_told_as_json_too(backbone: Backbone) -> None:
+    outcome = backbone("--json", "timeline")
+    assert (outcome.status, outcome.out) == (2, "")
+    told = json.loads(outcome.err)
+    assert told["code"] == "invalid-request"
+    assert "PERSON" in told["message"]
+
+
+def test_the_help_of_a_choice_names_what_may_be_chosen(backbone: Backbone) -> None:
+    told = backbone("source", "add", "--help").out
+    for choices in ("nhs|council|voluntary|care-provider|housing|fire|carer|person", "mllp|http|folder", "traced|stated"):
+        assert choices in told
+
+
+@pytest.mark.parametrize(
+    "words", [["translate", "willow-contacts"], ["ingest", "willow-contacts"], ["source", "scaffold", "x"]]
+)
+def test_a_file_that_cannot_be_read_is_wrong_use(backbone: Backbone, words: list[str]) -> None:
+    backbone.settings(SOURCE)
+    for name in ("no-such-file.csv", "."):
+        outcome = backbone(*words, name)
+        assert outcome.status == 2
+        assert f"{name}: " in outcome.err
+
+
+def test_a_dry_run_says_the_sentence_of_each_event_and_that_its_ids_are_not_final(backbone: Backbone) -> None:
+    backbone.settings(SOURCE)
+    sheet = "Date,Member ID,Contact,Attended,What was done\n12/02/2026,W-1,Visit,Yes,tea\u009bcompany\n"
+    outcome = backbone("translate", "willow-contacts", "-", stdin=sheet.encode())
+    assert outcome.status == 0, outcome.err
+    assert "contact-made-1, 2026-02-12: Home visit by Willow Befriending: tea\N{REPLACEMENT CHARACTER}company" in outcome.out
+    assert "no key secret yet" in outcome.out
+    assert not (backbone.folder / "backbone-data").exists()
+
+
 def test_a_file_that_is_not_there_is_named(backbone: Backbone) -> None:
     backbone.settings(SOURCE)
     outcome = backbone("translate", "willow-contacts", "no-such-file.csv")

@@ -299,5 +299,5 @@ def test_a_broken_log_is_told_and_returns_3(tmp_path: Path) -> None:
 def test_looking_where_nothing_was_taken_in_makes_nothing(tmp_path: Path, words: list[str]) -> None:
     outcome = Backbone(tmp_path)(*words)
     assert outcome.status == 2
-    assert "nothing was taken in here yet" in outcome.err
+    assert "this is not there yet" in outcome.err
     assert list(tmp_path.iterdir()) == []
