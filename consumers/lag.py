@@ -8,6 +8,7 @@ from types import MappingProxyType
 from typing import NamedTuple
 
 from consumers.store.database import Database
+from consumers.store.parked import counts
 from consumers.store.positions import positions
 from schemas.log import EVENTS, QUARANTINE, RECEIPTS, EventLog
 
@@ -17,6 +18,13 @@ TOPIC_OF: Mapping[str, str] = MappingProxyType(
 """Projection → the topic it reads."""
 
 
+class Waiting(NamedTuple):
+    """What of one partition is not applied yet."""
+
+    events: int
+    seconds: float
+
+
 class Behind(NamedTuple):
     """What a projection has not applied yet."""
 
@@ -24,6 +32,10 @@ class Behind(NamedTuple):
     """Records in the log after its positions."""
     seconds: float
     """Age of the oldest of them by the log's clock; 0 when there is none."""
+    partitions: Mapping[int, Waiting] = MappingProxyType({})
+    """The same of each partition of its topic."""
+    parked: int = 0
+    """Events it has set aside because it cannot apply them."""
 
 
 async def behind(log: EventLog, database: Database) -> Mapping[str, Behind]:
@@ -31,15 +43,25 @@ async def behind(log: EventLog, database: Database) -> Mapping[str, Behind]:
     ends = {topic: await log.ends(topic) for topic in set(TOPIC_OF.values())}
     starts = {topic: await log.starts(topic) for topic in ends}
     found: dict[str, Behind] = {}
+    aside = await counts(database)
     for name, topic in TOPIC_OF.items():
         stored = await positions(database, name)
         wanted = {partition: stored.get((topic, partition), start) for partition, start in starts[topic].items()}
-        waiting = {partition: position for partition, position in wanted.items() if position < ends[topic][partition]}
-        count = sum(ends[topic][partition] - position for partition, position in waiting.items())
-        found[name] = Behind(count, await _age(log, topic, waiting))
+        partitions = {
+            partition: await _waiting(log, topic, partition, position, ends[topic][partition])
+            for partition, position in wanted.items()
+        }
+        found[name] = _together(partitions, aside.get(name, 0))
     return found
 
 
-async def _age(log: EventLog, topic: str, waiting: Mapping[int, int]) -> float:
-    oldest = [record.appended_at for place in waiting.items() for record in await log.read(topic, *place, limit=1)]
-    return max(0.0, time.time() - min(oldest)) if oldest else 0.0
+async def _waiting(log: EventLog, topic: str, partition: int, position: int, end: int) -> Waiting:
+    if position >= end:
+        return Waiting(0, 0.0)
+    oldest = await log.read(topic, partition, position, limit=1)
+    return Waiting(end - position, max(0.0, time.time() - oldest[0].appended_at) if oldest else 0.0)
+
+
+def _together(partitions: Mapping[int, Waiting], parked: int) -> Behind:
+    events = sum(waiting.events for waiting in partitions.values())
+    return Behind(events, max((waiting.seconds for waiting in partitions.values()), default=0.0), partitions, parked)

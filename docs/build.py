@@ -11,6 +11,7 @@ from pathlib import Path
 
 from gateway.app import create_app
 from gateway.factory import Factory
+from gateway.measures import MEASURES
 from gateway.settings.read import read_settings
 from schemas.asyncapi import asyncapi
 from schemas.catalogue import CATALOGUE
@@ -22,6 +23,7 @@ def pages() -> Mapping[str, str]:
     """File name → content."""
     return {
         "catalogue.md": _catalogue(),
+        "metrics.md": _metrics(),
         "asyncapi.json": json.dumps(asyncapi(), indent=1) + "\n",
         "openapi.json": asyncio.run(_openapi()) + "\n",
     }
@@ -33,6 +35,16 @@ def _catalogue() -> str:
     for row in CATALOGUE.values():
         title = row.title.replace("|", "\\|")
         lines.append(f"| `{row.name}` | {row.focus} | {row.kind} | {row.character} | {title} |")
+    return "\n".join(lines) + "\n"
+
+
+def _metrics() -> str:
+    lines = ["# Metrics", "", "Served as `/metrics`, by every process that answers HTTP or has `health` set. Made from"]
+    lines += ["`gateway/measures.py` by `make docs`. No name and no label says anything about a person.", ""]
+    lines += ["| metric | kind | labels | what it says |", "|---|---|---|---|"]
+    for row in MEASURES:
+        labels = ", ".join(f"`{label}`" for label in row.labels)
+        lines.append(f"| `{row.name}` | {row.kind} | {labels} | {row.says} |")
     return "\n".join(lines) + "\n"
 
 

@@ -118,7 +118,11 @@ async def _runners(make: Factory) -> AsyncIterator[list[Runner]]:
     async with Factory(make.settings, log=lent, metrics=make.metrics) as there:
         await migrate(there.database)
         log, owner = await there.log(), _owner()
-        yield [Runner(projection, log, there.database, owner, now) for projection in there.projections()]
+        make.metrics.watch(there.database.pools)
+        try:
+            yield [Runner(projection, log, there.database, owner, now) for projection in there.projections()]
+        finally:
+            make.metrics.unwatch(there.database.pools)
 
 
 def _owner() -> str:

@@ -17,8 +17,8 @@ from typing import Protocol
 from starlette.requests import ClientDisconnect, Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from gateway.log_lines import CORRELATION, kind_and_place
 from gateway.problems import UnexpectedError, refuse
-from gateway.telemetry import kind_and_place
 from schemas.errors import Misdirected
 
 LOGGER = logging.getLogger("backbone.gateway")
@@ -70,11 +70,13 @@ class Envelope:
         correlation = _correlation(headers.get(CORRELATION_HEADER, b""))
         scope.setdefault("state", {})["correlation_id"] = correlation
         answer = _Answer(send, correlation)
+        answering = CORRELATION.set(correlation)
         try:
             await self._answer(headers, scope, receive, answer)
         except ClientDisconnect:
             answer.status = answer.status or CLIENT_GONE
         finally:
+            CORRELATION.reset(answering)
             self._metrics.answered(_route(scope), scope["method"], answer.status or 500, answer.seconds)
 
     async def _answer(self, headers: dict[bytes, bytes], scope: Scope, receive: Receive, answer: _Answer) -> None:
@@ -88,7 +90,7 @@ class Envelope:
             raise
         except Exception as error:
             # Its message may quote content: only its kind and place are written.
-            LOGGER.error("unexpected: %s", kind_and_place(error), extra={"correlation": answer.correlation})
+            LOGGER.error("unexpected: %s", kind_and_place(error))
             if answer.status:
                 raise ClientDisconnect from None  # half an answer is out: only ending the connection tells the client
             await refuse(Request(scope), UnexpectedError())(scope, receive, answer.send)

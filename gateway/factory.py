@@ -232,7 +232,8 @@ class Factory:
         if self._freshness is None:
             log, database = await self.log(), self.database
             sources, activity = self.settings.sources, self.receipts.activity
-            self._freshness = Freshness(sources, lambda: behind(log, database), activity, now, self.metrics.behind)
+            self._freshness = Freshness(sources, lambda: behind(log, database), activity, now, self.metrics)
+            self.metrics.watch(database.pools)
         return self._freshness
 
     def projections(self) -> list[Projection]:

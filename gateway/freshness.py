@@ -11,7 +11,7 @@ import logging
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from datetime import datetime, timedelta
 from types import MappingProxyType
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import msgspec
 
@@ -56,11 +56,26 @@ class Snapshot(NamedTuple):
         return b"[" + b",".join([self.silent[source] for source in sources if source in self.silent]) + b"]"
 
 
+class Observer(Protocol):
+    """Told of each measurement."""
+
+    def behind(self, projection: str, lag: Behind) -> None:
+        """How far a projection is behind the log, and what it has set aside."""
+        ...
+
+    def heard(self, source: str, at: datetime | None, expected: timedelta | None) -> None:
+        """When a declared source last sent something (``None``: never), and how often it should."""
+        ...
+
+    def measured(self, at: datetime) -> None:
+        """That was all of it."""
+        ...
+
+
 class Freshness:
     """Measures every `EVERY` while `keep` runs; `snapshot` is what was found last.
 
-    ``measure_behind`` and ``measure_heard`` ask the engines; ``clock`` gives aware times; ``count`` is told each projection's
-    name, events and seconds, for the metrics.
+    ``measure_behind`` and ``measure_heard`` ask the engines; ``clock`` gives aware times; ``observer`` is told what was found.
     """
 
     def __init__(
@@ -69,13 +84,14 @@ class Freshness:
         measure_behind: Callable[[], Awaitable[Mapping[str, Behind]]],
         measure_heard: Callable[[], Awaitable[Mapping[str, datetime]]],
         clock: Callable[[], datetime],
-        count: Callable[[str, int, float], None] | None = None,
+        observer: Observer | None = None,
     ) -> None:
         self._expected = {row.source.id: row for row in sources.values() if row.expect_every is not None}
         self._measure_behind = measure_behind
         self._measure_heard = measure_heard
         self._clock = clock
-        self._count = count
+        self._observer = observer
+        self._declared = tuple(row.source.id for row in sources.values())
         self._measured: Measured | None = None
         self.snapshot = Snapshot()
 
@@ -94,10 +110,18 @@ class Freshness:
         behind = await self._measure_behind()
         measured = self._measured = Measured(self._clock(), behind, await self._measure_heard())
         self._say()
-        if self._count is not None:
-            for name, lag in behind.items():
-                self._count(name, lag.events, lag.seconds)
+        self._tell(measured)
         return measured
+
+    def _tell(self, measured: Measured) -> None:
+        if self._observer is None:
+            return
+        for name, lag in measured.behind.items():
+            self._observer.behind(name, lag)
+        for source in self._declared:
+            row = self._expected.get(source)
+            self._observer.heard(source, measured.heard.get(source), row.expect_every if row else None)
+        self._observer.measured(measured.at)
 
     @property
     def behind(self) -> dict[str, shapes.Behind]:

@@ -1,57 +1,79 @@
-"""What operators see: metrics in the Prometheus text format and messages as JSON lines.
+"""What operators count and time, in the Prometheus text format. What each metric is called stands in `gateway.measures`.
 
-No label, message or field holds personal data (promise P12): labels are source ids, doors, codes and route templates, and of an
-exception only its kind and place are written, because its text may repeat what was sent.
-
-Measured: structlog costs 200 ms of every start for what a formatter of the standard library does.
-
-Source: Prometheus, "Metric and label naming"; exposition format 0.0.4.
+Source: Prometheus, exposition format 0.0.4.
 """
 
 from __future__ import annotations
 
-import logging
-import sys
-import traceback
-from datetime import UTC, datetime
+import platform
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from datetime import datetime, timedelta
+from importlib.metadata import version
+from typing import TYPE_CHECKING, Protocol
 
-import orjson
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, PlatformCollector, ProcessCollector
+from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4, generate_latest
+from prometheus_client.registry import Collector
+
+from gateway import measures
+from gateway.measures import Measure
+
+if TYPE_CHECKING:
+    from consumers.lag import Behind
+    from schemas.log import Record
 
 EXPOSITION_TYPE = CONTENT_TYPE_PLAIN_0_0_4
 """Media type of `Metrics.exposition`."""
 
 _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
 """Bounds of durations: around the targets (25 ms, 100 ms) fine enough to see them missed, up to every deadline we have."""
-_FRAMES = 8
-"""Innermost frames of an exception that are written: enough to find the place."""
+
+
+class Pool(Protocol):
+    """Connections of one kind to the store."""
+
+    @property
+    def used(self) -> int: ...
+
+    @property
+    def limit(self) -> int: ...
+
+
+Pools = Callable[[], Mapping[str, Pool]]
+"""Answers the pools by what they are for, as they are now."""
 
 
 class Metrics:
-    """Counts what the doors, the log, the projections and the HTTP answers tell it.
+    """Counts what the doors, the log, the projections, the store and the HTTP answers tell it.
 
-    It is the observer of `adapters.observe` and of the gateway's envelope. Its calls take about a microsecond and never block.
+    It is the observer of `adapters.observe`, of `consumers.observe`, of `gateway.freshness` and of the gateway's envelope. Its
+    calls take about a microsecond, may come from any thread, and never block.
     """
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry(auto_describe=False)
         ProcessCollector(registry=self.registry)
         PlatformCollector(registry=self.registry)
-        self._items = self._counter("items", "Items taken in or rejected and kept.", "source", "door", "outcome")
-        self._arrivals = self._counter("arrivals", "Messages, files and requests whose receipt is durable.", "source", "door")
-        self._repeated = self._counter("arrivals_repeated", "Arrivals known already.", "source", "door")
-        self._faults = self._counter("door_faults", "Troubles that are no arrival's content.", "door", "code")
-        self._connections = self._gauge("door_connections", "Connections open now.", "door")
-        self._records = self._counter("log_records_appended", "Records appended to the log.")
-        self._append = self._histogram("log_append_seconds", "How long the log took.")
-        self._requests = self._histogram(
-            "http_request_seconds", "Until the first byte of the answer.", "route", "method", "status"
-        )
-        self._behind = self._gauge(
-            "projection_behind_events", "Events in the log that a projection has not applied.", "projection"
-        )
-        self._late = self._gauge("projection_behind_seconds", "Age of the oldest of them.", "projection")
+        self._pools = _PoolCollector()
+        self.registry.register(self._pools)
+        self._items = self._counter(measures.ITEMS)
+        self._arrivals = self._counter(measures.ARRIVALS)
+        self._repeated = self._counter(measures.REPEATED)
+        self._faults = self._counter(measures.DOOR_FAULTS)
+        self._connections = self._gauge(measures.CONNECTIONS)
+        self._records = self._counter(measures.APPENDED)
+        self._append = self._histogram(measures.APPEND)
+        self._requests = self._histogram(measures.REQUESTS)
+        self._applied = self._counter(measures.APPLIED)
+        self._apply = self._histogram(measures.APPLY)
+        self._behind = self._gauge(measures.BEHIND_EVENTS)
+        self._late = self._gauge(measures.BEHIND_SECONDS)
+        self._parked = self._gauge(measures.PARKED)
+        self._measured = self._gauge(measures.MEASURED)
+        self._heard = self._gauge(measures.HEARD)
+        self._expected = self._gauge(measures.EXPECTED)
+        self._gauge(measures.BUILD).labels(version("care-backbone"), platform.python_version()).set(1)
 
     def arrived(self, source: str, door: str, accepted: int, rejected: int) -> None:
         self._arrivals.labels(source, door).inc()
@@ -77,59 +99,69 @@ class Metrics:
         """A request was answered; ``route`` is a template."""
         self._requests.labels(route, method, str(status)).observe(seconds)
 
-    def behind(self, projection: str, events: int, seconds: float) -> None:
-        """How far a projection is behind the log."""
-        self._behind.labels(projection).set(events)
-        self._late.labels(projection).set(seconds)
+    def applied(self, records: Sequence[Record], seconds: float) -> None:
+        """The projections have ``records`` behind them."""
+        for topic in {record.topic for record in records}:
+            self._applied.labels(topic).inc(sum(record.topic == topic for record in records))
+        self._apply.observe(seconds)
+
+    def behind(self, projection: str, lag: Behind) -> None:
+        """How far a projection is behind the log, and what it has set aside."""
+        for partition, waiting in lag.partitions.items():
+            self._behind.labels(projection, str(partition)).set(waiting.events)
+            self._late.labels(projection, str(partition)).set(waiting.seconds)
+        self._parked.labels(projection).set(lag.parked)
+
+    def heard(self, source: str, at: datetime | None, expected: timedelta | None) -> None:
+        """When a source last sent something, and how often it should."""
+        self._heard.labels(source).set(at.timestamp() if at else 0)
+        if expected is not None:
+            self._expected.labels(source).set(expected.total_seconds())
+
+    def measured(self, at: datetime) -> None:
+        """The log and the store were asked for all that is measured."""
+        self._measured.set(at.timestamp())
+
+    def watch(self, pools: Pools) -> None:
+        """Show these connections from now on."""
+        self._pools.watched.append(pools)
+
+    def unwatch(self, pools: Pools) -> None:
+        """They are closed."""
+        self._pools.watched.remove(pools)
 
     def exposition(self) -> bytes:
         """All metrics as text."""
         return generate_latest(self.registry)
 
-    def _counter(self, name: str, says: str, *labels: str) -> Counter:
-        return Counter(f"backbone_{name}", says, labels, registry=self.registry)
+    def _counter(self, measure: Measure) -> Counter:
+        return Counter(measure.name, measure.says, measure.labels, registry=self.registry)
 
-    def _gauge(self, name: str, says: str, *labels: str) -> Gauge:
-        return Gauge(f"backbone_{name}", says, labels, registry=self.registry)
+    def _gauge(self, measure: Measure) -> Gauge:
+        return Gauge(measure.name, measure.says, measure.labels, registry=self.registry)
 
-    def _histogram(self, name: str, says: str, *labels: str) -> Histogram:
-        return Histogram(f"backbone_{name}", says, labels, registry=self.registry, buckets=_SECONDS)
-
-
-class JsonLines(logging.Formatter):
-    """One JSON object a line: ``at``, ``level``, ``logger``, ``message``, and where known ``correlation`` and ``exception``."""
-
-    def format(self, record: logging.LogRecord) -> str:
-        line: dict[str, object] = {
-            "at": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds")[:23] + "Z",
-            "level": record.levelname.lower(),
-            "logger": record.name,
-            "message": record.getMessage(),
-        }
-        correlation = getattr(record, "correlation", "")
-        if correlation:
-            line["correlation"] = correlation
-        if record.exc_info and record.exc_info[1] is not None:
-            line["exception"] = kind_and_place(record.exc_info[1])
-        return orjson.dumps(line, default=str).decode()
+    def _histogram(self, measure: Measure) -> Histogram:
+        return Histogram(measure.name, measure.says, measure.labels, registry=self.registry, buckets=_SECONDS)
 
 
-def kind_and_place(error: BaseException) -> str:
-    """The kind of an exception and where it was raised, innermost first: never its text."""
-    frames = list(traceback.walk_tb(error.__traceback__))[-_FRAMES:]
-    places = " < ".join(f"{frame.f_globals.get('__name__', '?')}:{line}" for frame, line in reversed(frames))
-    return f"{type(error).__name__} at {places}" if places else type(error).__name__
+class _PoolCollector(Collector):
+    """Asks the pools when somebody looks: a count kept beside them would have to be kept true at every read."""
+
+    def __init__(self) -> None:
+        self.watched: list[Pools] = []
+
+    def collect(self) -> Iterator[GaugeMetricFamily]:
+        pools = [pool for watched in tuple(self.watched) for pool in watched().items()]
+        yield _family(measures.POOL_USED, ((use, pool.used) for use, pool in pools))
+        yield _family(measures.POOL_LIMIT, ((use, pool.limit) for use, pool in pools))
 
 
-def log_json_lines(level: str) -> None:
-    """Write messages of ``level`` and above to standard error, one JSON object a line."""
-    handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(JsonLines())
-    logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
-    logging.raiseExceptions = False  # a full disk under standard error must not stop the intake
-    for chatty in _CHATTY:
-        logging.getLogger(chatty).setLevel(max(logging.WARNING, logging.root.level))
-
-
-_CHATTY = ("uvicorn.error", "aiokafka", "asyncio")
-"""Libraries that tell at ``info`` what our own messages say already."""
+def _family(measure: Measure, values: Iterable[tuple[str, int]]) -> GaugeMetricFamily:
+    """One sample for each use: a process may hold several pools of it."""
+    sums: dict[str, int] = {}
+    for use, value in values:
+        sums[use] = sums.get(use, 0) + value
+    family = GaugeMetricFamily(measure.name, measure.says, labels=measure.labels)
+    for use, value in sums.items():
+        family.add_metric([use], value)
+    return family

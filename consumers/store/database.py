@@ -8,9 +8,9 @@ position fall back together and the log makes up for them.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager, nullcontext
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy.engine.interfaces import Dialect
 from sqlalchemy.exc import DBAPIError
@@ -18,6 +18,14 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from consumers.store.engines import Engines, Settings, engines
 from consumers.store.trouble import answering
+
+
+class Pool(NamedTuple):
+    """Connections of one kind."""
+
+    used: int
+    limit: int
+    """There may be so many at most."""
 
 
 class Database:
@@ -87,6 +95,11 @@ class Database:
     async def _fetch_pooled(self, statement: str, parameters: Sequence[Any]) -> Sequence[Any]:
         async with self._reader.connect() as connection:
             return (await connection.exec_driver_sql(statement, tuple(parameters))).all()
+
+    def pools(self) -> Mapping[str, Pool]:
+        """How many connections are in use, for reading and for writing."""
+        kinds = {"reading": self._reader, "writing": self._writer}
+        return {use: Pool(engine.pool.checkedout(), engine.pool.size()) for use, engine in kinds.items()}  # type: ignore[attr-defined] # of every pool made in `engines`
 
     async def close(self) -> None:
         """Let go of every connection. Transactions under way are rolled back."""

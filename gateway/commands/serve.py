@@ -29,13 +29,13 @@ def serve(call: Call, http: Http = "", mllp: Mllp = "", only: Only = "") -> None
     """Take in, project and answer until a signal."""
     import uvloop
 
+    from gateway.log_lines import log_lines
     from gateway.settings.read import read_settings
-    from gateway.telemetry import log_json_lines
 
     options = {name: value for name, value in (("http", http), ("mllp", mllp)) if value}
     settings = read_settings(call.config, options=options)
     roles = chosen(only)
-    log_json_lines(settings.logging)
+    log_lines(settings.logging, settings.logging_form)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(_serve(settings, roles, call))
 

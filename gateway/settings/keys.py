@@ -20,7 +20,7 @@ from gateway.settings.parse import (
     url,
     whole,
 )
-from gateway.settings.shapes import POOLERS, Door
+from gateway.settings.shapes import POOLERS, Door, Form
 from schemas.log import PARTITIONS
 from schemas.source import NumbersAre, Sector
 
@@ -86,6 +86,7 @@ KEYS = (
     Key(("partitions",), whole(1, 1000), PARTITIONS, "Partitions of a new log: the most processes that can share it."),
     Key(("key_secret",), text, None, "Secret of keys and person ids: 32 characters or more, for ever.", True, True),
     Key(("logging",), one_of(("debug", "info", "warning", "error")), "info", "Least serious message that is written."),
+    Key(("logging_form",), one_of(Form), Form.AUTO, "`json`, `text` for people, or `auto`: text on a terminal, else JSON."),
     Key(("limits", "body"), size, "256 MiB", "Largest content of one HTTP request."),
     Key(("limits", "mllp_frame"), size, "16 MiB", "Largest HL7 v2 message."),
     Key(("limits", "mllp_connections"), whole(1, 10_000), 512, "MLLP connections of one peer at a time."),

@@ -86,6 +86,7 @@ def read_settings(
         health=values["health"],
         partitions=values["partitions"],
         logging=values["logging"],
+        logging_form=values["logging_form"],
         key_secret=Secret(values["key_secret"].encode()) if values["key_secret"] else None,
         limits=Limits(**_group(values, "limits")),
         folders=Folders(**_group(values, "folders")),

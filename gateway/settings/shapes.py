@@ -73,6 +73,17 @@ class Door(StrEnum):
     FOLDER = "folder"
 
 
+class Form(StrEnum):
+    """How a message is written."""
+
+    AUTO = "auto"
+    """`TEXT` on a terminal, else `JSON`."""
+    JSON = "json"
+    """One object a line, for programs."""
+    TEXT = "text"
+    """For people."""
+
+
 class Match(msgspec.Struct, frozen=True, kw_only=True):
     """Which MLLP messages are a source's. At least one is given; an empty one matches any."""
 
@@ -159,6 +170,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """Of the operators' listener; ``None``: there is none."""
     partitions: int
     logging: str
+    logging_form: str
+    """A `Form`."""
     key_secret: Secret | None
     """As given; ``None`` on the embedded default, where it is kept in the data folder (`gateway.settings.secret`)."""
     limits: Limits

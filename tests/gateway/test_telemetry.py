@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import json
 import logging
-from typing import Any
+from datetime import UTC, datetime, timedelta
+from typing import Any, NamedTuple
 
 import pytest
 
 from adapters.observe import Observer
-from gateway.telemetry import JsonLines, Metrics, log_json_lines
+from consumers.lag import Behind, Waiting
+from gateway.log_lines import CORRELATION, JsonLines, TextLines, log_lines
+from gateway.measures import MEASURES, Kind
+from gateway.telemetry import Metrics
+from schemas.log import EVENTS, RECEIPTS, Record
 
 
 @pytest.fixture
@@ -55,11 +60,80 @@ def test_the_metrics_observe_the_doors() -> None:
 def test_the_metrics_observe_answers_and_projections() -> None:
     metrics = Metrics()
     metrics.answered("/people/{person}", "GET", 200, 0.02)
-    metrics.behind("timeline", 7, 1.5)
+    metrics.behind("timeline", Behind(7, 1.5, {3: Waiting(7, 1.5), 4: Waiting(0, 0.0)}, parked=2))
+    metrics.heard("northfield-pas", datetime.fromtimestamp(1_770_000_000, UTC), timedelta(days=1))
+    metrics.heard("willow-contacts", None, None)
+    metrics.measured(datetime.fromtimestamp(1_770_000_060, UTC))
+    metrics.applied(
+        [Record(topic, 0, offset, "key", b"", 0.0) for topic, offset in ((EVENTS, 1), (EVENTS, 2), (RECEIPTS, 1))], 0.02
+    )
     text = metrics.exposition().decode()
     assert 'backbone_http_request_seconds_count{method="GET",route="/people/{person}",status="200"} 1.0' in text
-    assert 'backbone_projection_behind_events{projection="timeline"} 7.0' in text
-    assert 'backbone_projection_behind_seconds{projection="timeline"} 1.5' in text
+    assert 'backbone_projection_behind_events{partition="3",projection="timeline"} 7.0' in text
+    assert 'backbone_projection_behind_events{partition="4",projection="timeline"} 0.0' in text
+    assert 'backbone_projection_behind_seconds{partition="3",projection="timeline"} 1.5' in text
+    assert 'backbone_projection_parked_events{projection="timeline"} 2.0' in text
+    assert 'backbone_source_heard_timestamp_seconds{source="northfield-pas"} 1.77e+09' in text
+    assert 'backbone_source_expected_seconds{source="northfield-pas"} 86400.0' in text
+    assert 'backbone_source_heard_timestamp_seconds{source="willow-contacts"} 0.0' in text
+    assert "backbone_measured_timestamp_seconds 1.77000006e+09" in text
+    assert 'backbone_projection_records_total{topic="backbone.events"} 2.0' in text
+    assert 'backbone_projection_records_total{topic="backbone.receipts"} 1.0' in text
+    assert 'backbone_projection_batch_seconds_bucket{le="0.025"} 1.0' in text
+
+
+class Held(NamedTuple):
+    used: int
+    limit: int
+
+
+def test_pools_are_asked_when_somebody_looks_and_added_up() -> None:
+    metrics = Metrics()
+    held = {"reading": Held(1, 5), "writing": Held(0, 5)}
+    metrics.watch(lambda: held)
+    metrics.watch(second := lambda: {"reading": Held(2, 5)})
+    held["writing"] = Held(4, 5)
+    text = metrics.exposition().decode()
+    assert 'backbone_store_pool_used_connections{use="reading"} 3.0' in text
+    assert 'backbone_store_pool_limit_connections{use="reading"} 10.0' in text
+    assert 'backbone_store_pool_used_connections{use="writing"} 4.0' in text
+    metrics.unwatch(second)
+    assert 'backbone_store_pool_used_connections{use="reading"} 1.0' in metrics.exposition().decode()
+
+
+def test_the_table_lists_every_metric_as_it_is_served() -> None:
+    served = {family.name: (family.type, family.documentation) for family in Metrics().registry.collect()}
+    ours = {name: what for name, what in served.items() if not name.startswith(("process_", "python_"))}
+    assert ours == {measure.name.removesuffix("_total"): (measure.kind, measure.says) for measure in MEASURES}
+
+
+LABELS = frozenset(("source", "door", "outcome", "code", "route", "method", "status", "topic", "projection", "partition"))
+    [
+        "source",
+        "door",
+        "outcome",
+        "code",
+        "route",
+        "method",
+        "status",
+        "topic",
+        "projection",
+        "partition",
+        "use",
+        "version",
+        "python",
+    ]
+)
+"""What labels may hold: a new one is to be looked at with promise P12 in mind."""
+
+
+@pytest.mark.parametrize("measure", MEASURES, ids=lambda measure: measure.name)
+def test_a_metric_is_named_by_the_conventions(measure: Any) -> None:
+    assert measure.name.startswith("backbone_")
+    assert measure.name.endswith("_total") == (measure.kind is Kind.COUNTER)
+    assert measure.kind is not Kind.HISTOGRAM or measure.name.endswith("_seconds")
+    assert measure.says.endswith(".") and "\n" not in measure.says
+    assert set(measure.labels) <= LABELS | {"use", "version", "python"}
 
 
 def test_two_servers_in_one_process_count_apart() -> None:
@@ -76,9 +150,25 @@ def test_a_message_is_one_json_object_on_one_line() -> None:
 
 
 def test_a_correlation_id_goes_with_the_message() -> None:
-    made = record("slow")
-    made.correlation = "0d2b6f1f"
-    assert line_of(made)["correlation"] == "0d2b6f1f"
+    asked = CORRELATION.set("0d2b6f1f")
+    try:
+        assert line_of(record("slow"))["correlation"] == "0d2b6f1f"
+        assert TextLines().format(record("slow")).endswith("backbone.gateway: slow  correlation=0d2b6f1f")
+    finally:
+        CORRELATION.reset(asked)
+    assert "correlation" not in line_of(record("slow"))
+
+
+@pytest.mark.usefixtures("restored_logging")
+@pytest.mark.parametrize(("form", "as_json"), [("json", True), ("auto", True), ("text", False)])
+def test_the_form_is_that_of_the_setting_and_json_where_nobody_sits(
+    form: str, as_json: bool, capsys: pytest.CaptureFixture[str]
+) -> None:
+    log_lines("info", form)
+    logging.getLogger("backbone").handle(logging.makeLogRecord({"msg": "heard", "created": 1.6e9 + 12 * 3600, "levelno": 30}))
+    line = capsys.readouterr().err
+    assert "heard" in line
+    assert line.startswith("{") == as_json
 
 
 def test_of_an_exception_only_its_kind_and_place_are_written() -> None:
@@ -96,7 +186,7 @@ def test_of_an_exception_only_its_kind_and_place_are_written() -> None:
 
 @pytest.mark.usefixtures("restored_logging")
 def test_messages_below_the_level_are_not_written(capsys: pytest.CaptureFixture[str]) -> None:
-    log_json_lines("warning")
+    log_lines("warning")
     logging.getLogger("backbone").info("unheard")
     logging.getLogger("backbone").warning("heard")
     assert [json.loads(line)["message"] for line in capsys.readouterr().err.splitlines()] == ["heard"]
@@ -104,7 +194,7 @@ def test_messages_below_the_level_are_not_written(capsys: pytest.CaptureFixture[
 
 @pytest.mark.usefixtures("restored_logging")
 def test_messages_go_to_standard_error(capsys: pytest.CaptureFixture[str]) -> None:
-    log_json_lines("info")
+    log_lines("info")
     logging.getLogger("backbone").info("heard")
     captured = capsys.readouterr()
     assert captured.out == ""

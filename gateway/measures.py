@@ -1,0 +1,133 @@
+"""The table of metrics: the only place where one is added. ``docs/reference/metrics.md`` is made from it.
+
+Names say the unit and, of a counter, ``_total``. Labels are ids of declared sources, doors, codes, route templates and names of
+projections, never anything that was sent (promise P12).
+
+Source: Prometheus, "Metric and label naming".
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import NamedTuple
+
+
+class Kind(StrEnum):
+    """How a metric is to be read."""
+
+    COUNTER = "counter"
+    """Rises only: ask for its rate."""
+    GAUGE = "gauge"
+    HISTOGRAM = "histogram"
+    """``_bucket``, ``_sum`` and ``_count``: ask for its quantiles."""
+
+
+class Measure(NamedTuple):
+    """One metric."""
+
+    name: str
+    kind: Kind
+    labels: tuple[str, ...]
+    says: str
+    """One sentence, for ``# HELP`` and the documentation."""
+
+
+ARRIVALS = Measure(
+    "backbone_arrivals_total", Kind.COUNTER, ("source", "door"), "Messages, files and requests whose receipt is durable."
+)
+ITEMS = Measure(
+    "backbone_items_total",
+    Kind.COUNTER,
+    ("source", "door", "outcome"),
+    "Items (messages, rows) received: `accepted`, or `rejected` and kept.",
+)
+REPEATED = Measure(
+    "backbone_arrivals_repeated_total",
+    Kind.COUNTER,
+    ("source", "door"),
+    "Arrivals known already: answered as before, nothing appended.",
+)
+DOOR_FAULTS = Measure(
+    "backbone_door_faults_total", Kind.COUNTER, ("door", "code"), "Troubles at a door that are no arrival's content."
+)
+CONNECTIONS = Measure("backbone_door_connections", Kind.GAUGE, ("door",), "Connections open now.")
+APPENDED = Measure("backbone_log_records_appended_total", Kind.COUNTER, (), "Records appended to the log.")
+APPEND = Measure("backbone_log_append_seconds", Kind.HISTOGRAM, (), "How long one append took until it was durable.")
+REQUESTS = Measure(
+    "backbone_http_request_seconds",
+    Kind.HISTOGRAM,
+    ("route", "method", "status"),
+    "How long a request waited for the first byte of its answer.",
+)
+APPLIED = Measure(
+    "backbone_projection_records_total",
+    Kind.COUNTER,
+    ("topic",),
+    "Records of the log that the projections of this process have behind them.",
+)
+APPLY = Measure(
+    "backbone_projection_batch_seconds", Kind.HISTOGRAM, (), "How long one batch of records took until it was committed."
+)
+BEHIND_EVENTS = Measure(
+    "backbone_projection_behind_events",
+    Kind.GAUGE,
+    ("projection", "partition"),
+    "Records in a partition of the log that a projection has not applied.",
+)
+BEHIND_SECONDS = Measure(
+    "backbone_projection_behind_seconds",
+    Kind.GAUGE,
+    ("projection", "partition"),
+    "Age of the oldest of them, 0 when there is none.",
+)
+PARKED = Measure(
+    "backbone_projection_parked_events", Kind.GAUGE, ("projection",), "Events set aside because a projection cannot apply them."
+)
+MEASURED = Measure(
+    "backbone_measured_timestamp_seconds",
+    Kind.GAUGE,
+    (),
+    "When the log and the store were last asked how far the projections are behind: no newer, no answer.",
+)
+HEARD = Measure(
+    "backbone_source_heard_timestamp_seconds", Kind.GAUGE, ("source",), "When a source last sent something; 0 if it never did."
+)
+EXPECTED = Measure(
+    "backbone_source_expected_seconds",
+    Kind.GAUGE,
+    ("source",),
+    "How often a source is expected to send, where its settings say so.",
+)
+POOL_USED = Measure(
+    "backbone_store_pool_used_connections",
+    Kind.GAUGE,
+    ("use",),
+    "Connections to the store that are in use, for `reading` or `writing`.",
+)
+POOL_LIMIT = Measure(
+    "backbone_store_pool_limit_connections", Kind.GAUGE, ("use",), "Connections to the store there may be at most."
+)
+BUILD = Measure("backbone_build_info", Kind.GAUGE, ("version", "python"), "Always 1: what runs here.")
+
+MEASURES = (
+    ARRIVALS,
+    ITEMS,
+    REPEATED,
+    DOOR_FAULTS,
+    CONNECTIONS,
+    APPENDED,
+    APPEND,
+    REQUESTS,
+    APPLIED,
+    APPLY,
+    BEHIND_EVENTS,
+    BEHIND_SECONDS,
+    PARKED,
+    MEASURED,
+    HEARD,
+    EXPECTED,
+    POOL_USED,
+    POOL_LIMIT,
+    BUILD,
+)
+"""In the order of the documentation; beside them stand Prometheus' own ``process_…`` and ``python_info``."""
