@@ -180,7 +180,7 @@ def test_a_process_without_http_answers_for_its_health(tmp_path: Path) -> None:
         eventually(lambda: _health(projections)["behind"].get("timeline", {}).get("events") == 0)
         counted = {server: _metrics(server) for server in (intake, projections)}
     assert 'backbone_arrivals_total{door="mllp",source="northfield-pas"} 1.0' in counted[intake]
-    assert 'backbone_projection_behind_events{projection="timeline"} 0.0' in counted[projections]
+    assert 'backbone_projection_behind_events{partition="0",projection="timeline"} 0.0' in counted[projections]
 
 
 def _health(server: Server) -> dict[str, Any]:
