@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager, nullcontext
+from contextlib import asynccontextmanager, nullcontext, suppress
 from typing import Any, NamedTuple
 
 from sqlalchemy.engine.interfaces import Dialect
@@ -18,6 +18,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from consumers.store.engines import Engines, Settings, engines
 from consumers.store.trouble import answering
+
+CLOSE_S = 2.0
+"""How long the good-byes to a server may take: a stop has ten seconds for everything."""
 
 
 class Pool(NamedTuple):
@@ -102,9 +105,20 @@ class Database:
         return {use: Pool(engine.pool.checkedout(), engine.pool.size()) for use, engine in kinds.items()}  # type: ignore[attr-defined] # of every pool made in `engines`
 
     async def close(self) -> None:
-        """Let go of every connection. Transactions under way are rolled back."""
+        """Let go of every connection. Transactions under way are rolled back. A server that is frozen is not waited for."""
         if self._kept is not None:
             await self._kept.close()
             self._kept = self._driver = None
-        await self._reader.dispose()
-        await self._writer.dispose()
+        for engine in (self._reader, self._writer):
+            with suppress(TimeoutError):  # asyncpg waits until the server has hung up; what is left open ends with the process
+                async with asyncio.timeout(CLOSE_S):
+                    await engine.dispose()
+
+
+async def durably(connection: AsyncConnection) -> None:
+    """Have the transaction of ``connection`` reported as committed only once it is on the disk.
+
+    For what no position stands for, and so nothing would make up for: that the tables are there, that a rebuild is done.
+    """
+    if connection.dialect.name != "sqlite":
+        await connection.exec_driver_sql("SET LOCAL synchronous_commit = on")

@@ -13,7 +13,7 @@ from typing import Any
 
 from sqlalchemy import Connection, inspect, text
 
-from consumers.store.database import Database
+from consumers.store.database import Database, durably
 from consumers.store.tables import METADATA
 from schemas.errors import SettingsError
 
@@ -51,6 +51,7 @@ async def migrate(database: Database) -> Schema:
     async with database.writing() as connection:
         if not database.is_sqlite:  # SQLite's writer has the only lock there is already
             await connection.execute(text("SELECT pg_advisory_xact_lock(:number)"), {"number": _LOCK})
+        await durably(connection)
         return await connection.run_sync(_migrate)
 
 
