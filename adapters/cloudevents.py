@@ -31,6 +31,7 @@ from adapters.fhir.identity import Identity, identity
 from adapters.fhir.leaves import leaves
 from adapters.fhir.moments import Moment, moment
 from adapters.fhir.state import refuse_modifiers, sensitivity
+from adapters.future import flagged
 from adapters.translator import Arrival, Field, Item, Rejection
 from schemas.catalogue import CATALOGUE, EventType
 from schemas.errors import InvalidValue, MissingIdentifier, RejectedInput, Unreadable, Unsupported
@@ -108,7 +109,7 @@ class CloudEventsTranslator:
             trace = sent.traceparent or ""
             circumstances = arrival._replace(traceparent=trace) if _TRACEPARENT.fullmatch(trace) else arrival
             event = compose(statement, Origin(circumstances, content_hash(raw), self.version))
-            return Item(position, (event,), flags=(*whom.flags, *flags))
+            return Item(position, (event,), flags=(*whom.flags, *flags, *flagged(event, arrival.received_at)))
         except RejectedInput as error:
             return Item(position, rejection=Rejection(error, raw))
 

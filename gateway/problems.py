@@ -80,10 +80,22 @@ TABLE: Mapping[type[BackboneError], Answer] = MappingProxyType(
 
 
 class HttpError(BackboneError):
-    """What the router refuses before any of our code is asked: an unknown path, a method that a path does not have."""
+    """This request cannot be answered."""
 
     code = "http"
     cure = "See /openapi.json for the paths and methods there are."
+
+
+class NoSuchPathError(HttpError):
+    """There is nothing at this path."""
+
+    code = "no-such-path"
+
+
+class NoSuchMethodError(HttpError):
+    """This path cannot be asked with this method."""
+
+    code = "no-such-method"
 
 
 class UnexpectedError(BackboneError):
@@ -102,7 +114,7 @@ def refuse(request: Request, error: BackboneError, answer: Answer | None = None)
     """The response that says ``error``, in the manner of the path that was asked."""
     answer = answer or answer_of(type(error))
     instance = getattr(request.state, "correlation_id", "")
-    inside = request.scope["path"].startswith("/fhir/")
+    inside = f"{request.scope['path']}/".startswith("/fhir/")
     body = outcome([issue(error, answer.issue)]) if inside else problem(error, answer.status, instance)
     media_type = FHIR_TYPE if inside else PROBLEM_TYPE
     return Response(orjson.dumps(body), answer.status, dict(answer.headers), media_type)
@@ -145,7 +157,10 @@ async def on_backbone_error(request: Request, error: Exception) -> Response:
     return refuse(request, error)
 
 
-_HTTP_ISSUES = {404: "not-found", 405: "not-supported", 413: "too-long"}
+_ROUTED: Mapping[int, tuple[type[HttpError], str]] = MappingProxyType(
+    {404: (NoSuchPathError, "not-found"), 405: (NoSuchMethodError, "not-supported"), 413: (HttpError, "too-long")}
+)
+"""What the router refuses before any of our code is asked, with its FHIR IssueType."""
 
 
 async def on_http_error(request: Request, error: Exception) -> Response:
@@ -153,5 +168,6 @@ async def on_http_error(request: Request, error: Exception) -> Response:
     if not isinstance(error, HTTPException):
         raise error
     status = HTTPStatus(error.status_code)
-    answer = Answer(status, _HTTP_ISSUES.get(status, "invalid"), error.headers or {})
-    return refuse(request, HttpError(status.description or status.phrase), answer)
+    kind, issue_type = _ROUTED.get(status, (HttpError, "invalid"))
+    said = "" if kind is not HttpError else status.description or status.phrase
+    return refuse(request, kind(said), Answer(status, issue_type, error.headers or {}))

@@ -20,6 +20,7 @@ from adapters.fhir.leaves import leaves
 from adapters.fhir.message import said_by_message
 from adapters.fhir.rules import KINDS, is_dead
 from adapters.fhir.state import Reading, Said, said_by, tell
+from adapters.future import flagged
 from adapters.translator import Arrival, Field, Item, Rejection
 from schemas.errors import RejectedInput, Unsupported
 from schemas.fhir import Fault, faults_in
@@ -83,7 +84,8 @@ class FhirTranslator:
             understood = understand()
             told = [tell(one, understood.beside, understood.reading) for one in understood.said]
             events = tuple([compose(one.statement, origin) for one in told])
-            return Item(position, events, flags=tuple(dict.fromkeys(flag for one in told for flag in one.flags)))
+            late = (flag for event in events for flag in flagged(event, arrival.received_at))
+            return Item(position, events, flags=tuple(dict.fromkeys([*(flag for one in told for flag in one.flags), *late])))
         except RejectedInput as error:
             return Item(position, rejection=Rejection(error, raw))
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from collections.abc import Sequence
 from functools import partial
 from typing import BinaryIO, NamedTuple
@@ -46,7 +47,41 @@ def read_csv(content: BinaryIO, layout: Layout) -> Rows:
     """The rows of ``content``. Raises `Unreadable` or `TooLarge` before the first when the whole is refused."""
     encoding = encoding_of(content)
     delimiter = layout.delimiter or find_delimiter(sample(content, encoding), layout.required)
-    return _rows(content, survey(content, encoding, delimiter, layout))
+    try:
+        return _rows(content, survey(content, encoding, delimiter, layout))
+    except Unreadable:
+        other = _other_format(sample(content, encoding))
+        if not other:
+            raise
+        raise Unreadable(f"this looks like {other.name}, and the mapping reads a table", cure=other.cure) from None
+
+
+class _Other(NamedTuple):
+    """A format that is no table."""
+
+    name: str
+    begins: re.Pattern[str]
+    cure: str = "Send the table, or correct `reads` of the [[source]] in backbone.toml."
+
+
+_OTHERS = (
+    _Other(
+        "JSON", re.compile(r"(?:\[\s*)?\{\s*(?:\"|\}|\Z)"), "Send a table, or write `reads: json` (or `ndjson`) in the mapping."
+    ),
+    _Other(
+        "a form",
+        re.compile(r"[^\r\n=&]+=[^\r\n&]*(?:&[^\r\n=&]+=[^\r\n&]*)*[\r\n]*\Z"),
+        "Send a table, or write `reads: form` in the mapping.",
+    ),
+    _Other("an HL7 v2 message", re.compile(r"MSH\W")),
+    _Other("XML", re.compile(r"<[?!a-zA-Z]")),
+)
+"""What people send in place of a table."""
+
+
+def _other_format(start: str) -> _Other | None:
+    begun = start.lstrip()
+    return next((other for other in _OTHERS if other.begins.match(begun)), None)
 
 
 def sample(content: BinaryIO, encoding: str) -> str:

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterator
-from datetime import timedelta
 from typing import Any, BinaryIO
 
 import orjson
 
 from adapters.compose import Origin, Statement, compose, content_hash
+from adapters.future import AHEAD, MAY_LIE_AHEAD
 from adapters.tabular import dates
 from adapters.tabular.dates import ImpossibleError
 from adapters.tabular.entry import Entry, Value
@@ -30,10 +30,6 @@ from schemas.identifiers import LocalId, NhsNumber, RecordKey, nhs_number
 from schemas.resources.bundle import Resource, patient_reference
 from schemas.resources.person import local_identifier, nhs_number_identifier, unchecked_number_identifier
 
-AHEAD = timedelta(days=1)
-"""A sender's clock, or its time zone, may be wrong by so much before a time counts as one in the future."""
-MAY_LIE_AHEAD = frozenset({"encounter-planned-1", "encounter-discharge-planned-1"})
-"""Event types that say what is to come."""
 KEPT = 500
 """People whose details are kept while a file is read: those of the rows just before, in about 1 MB."""
 _BETWEEN = "|"

@@ -27,7 +27,7 @@ from gateway.routes.documented import answers, body
 from gateway.routes.intake import ERRORS, traceparent
 from gateway.settings.shapes import Door
 from schemas.catalogue import CATALOGUE
-from schemas.errors import InvalidRequest, UnknownSource
+from schemas.errors import InvalidRequest, UnknownSource, WrongMediaType
 from schemas.event import CONTENT_TYPE
 from schemas.identifiers import SOURCE_URN
 
@@ -86,7 +86,7 @@ def structured(request: Request, content: bytes) -> tuple[bytes, str]:
     attributes = {name[len(_PREFIX) :]: _header(value) for name, value in request.headers.items() if name.startswith(_PREFIX)}
     if not attributes:
         cure = f"Send {CONTENT_TYPE} or {BATCH_TYPE}, or the attributes in `ce-` headers. {_NOT_KEPT}"
-        raise InvalidRequest("this is no CloudEvent", where="header Content-Type", cure=cure)
+        raise WrongMediaType("this is no CloudEvent", where="header Content-Type", cure=cure)
     event: dict[str, Any] = dict(sorted(attributes.items()))  # in one order: the same event again has the same bytes
     event |= {"datacontenttype": request.headers["content-type"]} if "content-type" in request.headers else {}
     return msgspec.json.encode(event | _data(content, kind)), CONTENT_TYPE
@@ -132,6 +132,8 @@ def _sources(content: bytes, kind: str) -> Iterable[str]:
 def _source_id(sources: Iterable[str]) -> str:
     """The id of the one source all events are of."""
     urns = tuple(sources)
+    if not urns:
+        raise InvalidRequest("the batch is empty", where="body", cure="Send at least one event.")
     if len(urns) != 1:
         raise InvalidRequest("a batch is of one source", where="body, source", cure="Send a batch for each source.")
     if not urns[0].startswith(SOURCE_URN):

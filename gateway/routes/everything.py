@@ -24,12 +24,12 @@ from gateway.routes.values import CURSOR, END_OF, FIRST_OF, MOMENT, one_of, whol
 from gateway.services import Services
 from schemas.errors import NotAcceptable
 from schemas.event import instant
-from schemas.fhir import definitions
+from schemas.fhir_r4 import RESOURCES
 from schemas.identifiers import PersonId
 from schemas.resources.bundle import Resource
 from schemas.timeline import LIMIT, LIMIT_MOST, Question
 
-TYPES = sorted(name for name in definitions() if name[:1].isupper())
+TYPES = sorted(RESOURCES)
 """Resource types that a payload can hold."""
 READ_OVER = 10
 """Pages of the timeline read for one answer at most, when `_since` or `_type` leaves all of them out; the answer then has a
@@ -40,7 +40,11 @@ QUERY = Parameters(
     Parameter("end", END_OF, "Care on or before this date."),
     Parameter("_since", MOMENT, "What the backbone learned at or after this time."),
     Parameter("_type", one_of(TYPES), "Resource types wanted.", many=True),
-    Parameter("_count", whole(1, LIMIT_MOST, LIMIT), "Events on a page; each has one resource or a few."),
+    Parameter(
+        "_count",
+        whole(1, LIMIT_MOST, LIMIT, cut=True),
+        f"Events on a page, {LIMIT_MOST} at most; each has one resource or a few.",
+    ),
     Parameter("after", CURSOR, "Part of a next link: not to be made by hand."),
     FORMAT,
 )

@@ -104,7 +104,7 @@ class InPath(NamedTuple):
         """The segment. Raises `NotFound` when it cannot be the name of anything."""
         text: str = request.path_params[self.name]
         if not re.fullmatch(self.pattern, text, re.ASCII):
-            raise NotFound(f"nothing can have such an id: {self.says}", where=f"path, {self.name}")
+            raise NotFound(f"this cannot be the {self.says}", where=f"path, {self.name}")
         return text
 
     def documented(self) -> dict[str, Any]:

@@ -26,6 +26,8 @@ ANSWERS: Mapping[int, Says] = {
     IN_PART: Says("Part of it was rejected, and is kept in quarantine.", shape(ReceiptView)),
     NOTHING: Says("Nothing of it could be read; it is kept in quarantine. Problem and receipt in one.", _BOTH, PROBLEM_TYPE),
 }
+_KINDS: Mapping[str, type[RejectedInput]] = {kind.code: kind for kind in RejectedInput.__subclasses__()}
+"""By the code in a receipt: the title of a problem is that of its type."""
 _ISSUES = {TAKEN: "informational", IN_PART: "processing", NOTHING: "processing"}
 
 
@@ -59,7 +61,8 @@ def answer_fhir(receipt: Receipt) -> Response:
 
 def _error(refusal: Refusal) -> RejectedInput:
     """The refusal in the words of an error: its reason has the cure in it already."""
-    error = RejectedInput(refusal.reason, where=refusal.position, cure=f"It is kept: /quarantine/{refusal.quarantine}.")
+    kind = _KINDS.get(refusal.code, RejectedInput)
+    error = kind(refusal.reason, where=refusal.position, cure=f"It is kept: /quarantine/{refusal.quarantine}.")
     error.code = refusal.code
     return error
 

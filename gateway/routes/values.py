@@ -33,15 +33,16 @@ def text(pattern: str, write: str) -> Kind:
     return Kind(read, {"type": "string", "pattern": f"^{pattern}$"})
 
 
-def whole(least: int, most: int, default: int) -> Kind:
-    """A whole number between the two."""
+def whole(least: int, most: int, default: int, *, cut: bool = False) -> Kind:
+    """A whole number between the two; with ``cut`` a greater one is taken for the greatest."""
 
     def read(sent: str) -> int:
-        if not (sent.isascii() and sent.isdigit() and len(sent) < 10 and least <= int(sent) <= most):
+        if not (sent.isascii() and sent.isdigit() and len(sent) < 10 and least <= int(sent) and (cut or int(sent) <= most)):
             raise ValueError(f"a whole number from {least} to {most}")
-        return int(sent)
+        return min(int(sent), most)
 
-    return Kind(read, {"type": "integer", "minimum": least, "maximum": most, "default": default})
+    limits = {"minimum": least} if cut else {"minimum": least, "maximum": most}
+    return Kind(read, {"type": "integer", **limits, "default": default})
 
 
 def one_of(words: Iterable[str], default: str = "") -> Kind:

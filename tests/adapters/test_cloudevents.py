@@ -105,6 +105,12 @@ def test_without_a_time_the_arrival_stands_in_and_is_flagged() -> None:
     assert item.flags == ("time-of-arrival at time",)
 
 
+def test_a_time_in_the_future_is_flagged() -> None:
+    for time, flags in (("2026-02-11T09:00:00Z", ()), ("2026-02-11T09:00:01Z", ("time-in-future at time",))):
+        (item,) = translated(SENT | {"time": time})
+        assert (len(item.events), item.flags) == (1, flags)
+
+
 def test_the_patients_identity_is_read_as_everywhere() -> None:
     numbered = {"resourceType": "Patient", "identifier": [{"system": NHS, "value": NUMBER}, LOCAL | {"use": "old"}]}
     event = made(data=bundle(FLAG, numbered))

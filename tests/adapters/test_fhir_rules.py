@@ -266,6 +266,12 @@ def test_without_any_word_the_time_of_arrival_holds_and_is_flagged() -> None:
     assert item.flags == ("time-of-arrival at Flag",)
 
 
+def test_what_cannot_have_happened_yet_is_flagged_and_what_is_planned_is_not() -> None:
+    assert only(stated("Flag", "active", {"period": {"start": "2027-01-01"}})).flags == ("time-in-future at time",)
+    planned = only(stated("Encounter", "planned", {"class": {"code": "AMB"}, "period": {"start": "2027-01-01"}}))
+    assert (planned.events[0].type, planned.flags) == ("encounter-planned-1", ())
+
+
 def test_the_same_document_later_is_the_same_event() -> None:
     document = stated("Flag", "active", {"id": "x"})
     later = ARRIVAL._replace(received_at=ARRIVED + timedelta(days=1))

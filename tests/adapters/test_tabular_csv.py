@@ -143,6 +143,11 @@ def test_blank_cells_too_many_do_no_harm() -> None:
             HEADER.encode() + b"1001,,Service," + b"x" * (ROW_CHARACTERS_MOST + 1) + b",03/02/2026\n",
             "more than 1,048,576 characters",
         ),
+        (b'{"Person Id": "1"}', "this looks like JSON"),
+        (b' [\n {"Person Id": "1"}]', "this looks like JSON"),
+        (b"Person Id=1&Service Type=Meals", "this looks like a form"),
+        (b"MSH|^~\\&|PAS|RX1\rPID|1\r", "this looks like an HL7 v2 message"),
+        (b"<html><body>Not found</body></html>\n<p>\n", "this looks like XML"),
         (HEADER.encode() + b'1001,,Service,"' + b"x\n" * ROW_CHARACTERS_MOST, "never closed"),
     ],
 )

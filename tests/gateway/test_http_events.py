@@ -120,7 +120,7 @@ async def test_a_batch_is_taken_in_event_by_event(rig: Rig) -> None:
         ([], {"content-type": ONE}, 400, "invalid-request"),
         ([], {"content-type": BATCH}, 400, "invalid-request"),
         ([event(), event(source="urn:care-backbone:source:lines")], {"content-type": BATCH}, 400, "invalid-request"),
-        ({}, {"content-type": "application/json"}, 400, "invalid-request"),
+        ({}, {"content-type": "application/json"}, 415, "wrong-media-type"),
         ({}, {"content-type": "application/json", "ce-id": "1"}, 400, "invalid-request"),
         ({}, {"content-type": "application/json", "ce-id": "1", "ce-source": URN}, 422, "invalid-value"),
     ],

@@ -154,6 +154,12 @@ async def test_everything_is_narrowed_by_type_and_time(rig: Rig, query: str, exp
 
 
 @pytest.mark.asyncio
+async def test_who_asks_for_more_than_a_page_may_hold_is_given_what_it_may(rig: Rig) -> None:
+    path = f"/fhir/Patient/{await rig.person()}/$everything"
+    assert (await fhir(rig, f"{path}?_count=100000"))["entry"] == (await fhir(rig, path))["entry"]
+
+
+@pytest.mark.asyncio
 async def test_since_is_when_the_backbone_learned_it(rig: Rig) -> None:
     path = f"/fhir/Patient/{await rig.person()}/$everything?_type=Encounter&_count=1"
     late = await fhir(rig, f"{path}&_since=2026-03-01T12:30:00Z")
@@ -173,6 +179,7 @@ async def test_since_is_when_the_backbone_learned_it(rig: Rig) -> None:
         (f"/fhir/Patient/{NOBODY}/$everything", 404),
         (f"/fhir/Patient/{NOBODY}/$everything?_typ=Encounter", 400),
         (f"/fhir/Patient/{NOBODY}/$everything?_type=Canary", 400),
+        (f"/fhir/Patient/{NOBODY}/$everything?_type=HumanName", 400),
         (f"/fhir/Patient/{NOBODY}/$everything?_count=0", 400),
         (f"/fhir/Patient/{NOBODY}/$everything?start=Canary", 400),
         (f"/fhir/Patient/{NOBODY}?_format=xml", 406),

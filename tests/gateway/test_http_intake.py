@@ -75,6 +75,7 @@ async def test_what_cannot_be_read_is_a_problem_and_a_receipt_in_one(rig: Rig) -
     told = answer.json()
     assert answer.headers["content-type"] == "application/problem+json"
     assert (told["status"], told["code"], told["where"]) == (422, "missing-identifier", "line 1")
+    assert told["title"] == "Nothing in the content says whose record it is."
     assert told["refusals"][0]["quarantine"] in told["cure"]
     assert set(ReceiptView.__struct_fields__) < set(told)
 
@@ -204,7 +205,7 @@ async def test_a_receipt_just_given_is_found_although_its_projection_is_behind(r
 async def test_a_receipt_nobody_gave_is_not_found(rig: Rig, receipt: str) -> None:
     answer = await rig.client.get(f"/intake/receipts/{receipt}")
     assert answer.status_code == 404
-    assert answer.json()["code"] in ("not-found", "http")
+    assert answer.json()["code"] in ("not-found", "no-such-path")
 
 
 @pytest.mark.asyncio

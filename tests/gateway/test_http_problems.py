@@ -7,9 +7,10 @@ from collections.abc import Iterator
 
 import pytest
 from fhir.resources.R4B.operationoutcome import OperationOutcome
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
 
-from gateway.problems import TABLE, answer_of, refuse
+from gateway.problems import TABLE, answer_of, on_http_error, refuse
 from schemas.errors import (
     BackboneError,
     DoorClosed,
@@ -93,6 +94,21 @@ def test_an_error_is_a_problem_outside_fhir_and_an_outcome_inside(error: type[Ba
     issue = outcome["issue"][0]
     assert issue["details"]["coding"][0]["code"] == error.code
     assert issue["diagnostics"] == f"field 7: {error.cure}"
+
+
+@pytest.mark.parametrize(
+    ("status", "code", "says"),
+    [(404, "no-such-path", "nothing at this path"), (405, "no-such-method", "with this method"), (431, "http", "too large")],
+)
+@pytest.mark.asyncio
+async def test_what_the_router_refuses_is_said_in_plain_words(status: int, code: str, says: str) -> None:
+    for path in ("/nowhere", "/fhir", "/fhir/Nothing"):
+        answer = await on_http_error(asked(path), HTTPException(status))
+        told = json.loads(bytes(answer.body))
+        assert answer.status_code == status
+        issue = told["issue"][0] if path.startswith("/fhir") else None
+        assert (issue["details"]["coding"][0]["code"] if issue else told["code"]) == code
+        assert says in (issue["details"]["text"] if issue else told["detail"])
 
 
 @pytest.mark.parametrize("error", [LogUnavailable, StoreUnavailable, EngineUnavailable, PositionLost])
