@@ -9,23 +9,13 @@ import re
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
 BACKBONE = Path(sys.executable).with_name("backbone")
-DEADLINE_S = 60
+DEADLINE_S = 120
 """For one command, or for a server to be ready or gone. Far more than it takes: a slow machine is no failure."""
-
-
-def eventually(look: Callable[[], Any]) -> Any:
-    """What ``look`` finds, asked until it finds something; fails after `DEADLINE_S`."""
-    end = time.monotonic() + DEADLINE_S
-    while not (found := look()):
-        assert time.monotonic() < end, "waited in vain"
-        time.sleep(0.02)
-    return found
 
 
 class Outcome(NamedTuple):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from ssl import SSLContext
@@ -20,6 +20,7 @@ from schemas.pseudonyms import Pseudonyms
 from schemas.source import Sector, Source
 from tests.line_translator import SECRET
 from tests.memory_log import MemoryLog
+from tests.patience import PATIENCE_S, until
 
 NORTHFIELD = Source(id="northfield-pas", name="Northfield Hospital", organisation="RX1", sector=Sector.NHS)
 SOUTHMERE = Source(id="southmere-pas", name="Southmere Hospital", organisation="RX2", sector=Sector.NHS)
@@ -49,15 +50,6 @@ def without_identifier(control: str) -> bytes:
 
 def framed(message: bytes) -> bytes:
     return b"\x0b" + message + b"\x1c\r"
-
-
-async def until(holds: Callable[[], bool]) -> None:
-    """Wait until it holds; fail when it does not in time."""
-    for _ in range(WITHIN_S * 200):
-        if holds():
-            return
-        await asyncio.sleep(0.005)
-    raise AssertionError("it did not come to hold in time")
 
 
 class Counts:
@@ -110,14 +102,14 @@ class Client:
 
     async def ack(self) -> bytes:
         """The next ACK, without its frame."""
-        async with asyncio.timeout(WITHIN_S):
+        async with asyncio.timeout(PATIENCE_S):
             answer = await self.reader.readuntil(b"\x1c\r")
         assert answer.startswith(b"\x0bMSH")
         return answer[1:-2]
 
     async def rest(self) -> bytes:
         """What still comes until the other side closes."""
-        async with asyncio.timeout(WITHIN_S):
+        async with asyncio.timeout(PATIENCE_S):
             try:
                 return await self.reader.read()
             except ConnectionError:

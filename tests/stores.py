@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from uuid import uuid4
 
@@ -24,12 +24,16 @@ ENGINES = [
 
 
 @pytest.fixture(params=ENGINES)
-def store_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+def store_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
     """URL of an empty store of each engine."""
     if request.param == "sqlite":
-        return f"sqlite:///{tmp_path / 'store.db'}"
+        yield f"sqlite:///{tmp_path / 'store.db'}"
+        return
     server: str = request.getfixturevalue("postgres_url")
-    return empty_database(server).replace("postgresql://", f"{request.param}://", 1)
+    made = empty_database(server)
+    yield made.replace("postgresql://", f"{request.param}://", 1)
+    with psycopg.connect(server, autocommit=True) as connection:
+        connection.execute(f'DROP DATABASE "{make_url(made).database}" WITH (FORCE)')
 
 
 def empty_database(server: str) -> str:

@@ -73,11 +73,14 @@ class PostgresServer:
             if how is signal.SIGKILL:
                 self.process.wait()
 
-    def stop(self) -> None:
-        """End the server: clients are disconnected, what was committed is on disk."""
+    def stop(self, how: signal.Signals = signal.SIGINT) -> None:
+        """End the server: clients are disconnected, what was committed is on disk.
+
+        With ``SIGQUIT`` it ends at once and leaves the rest to the recovery at its next start.
+        """
         if self.running and self.process is not None:
             os.killpg(self.process.pid, signal.SIGCONT)
-            self.process.send_signal(signal.SIGINT)
+            self.process.send_signal(how)
             self.process.wait(START_S)
 
     def _answers(self) -> bool:

@@ -23,6 +23,7 @@ from schemas.receipt import Receipt, decode
 from schemas.source import Sector, Source
 from tests.line_translator import SECRET, LineTranslator
 from tests.memory_log import MemoryLog
+from tests.patience import PATIENCE_S, until
 
 RIVERSIDE = Source(id="riverside-adult-care", name="Riverside Council", sector=Sector.COUNCIL)
 SETTLE = timedelta(seconds=2)
@@ -345,13 +346,14 @@ async def test_it_runs_until_it_is_stopped_and_finishes_what_is_under_way(place:
     stop = asyncio.Event()
     running = asyncio.create_task(place.door.run(stop))
     (place.folder / "services.csv").write_bytes(b"".join(b"good %d\n" % n for n in range(5000)))
-    async with asyncio.timeout(10):
-        while not place.log.all(EVENTS):
-            place.clock.passes(1)
-            await asyncio.sleep(0.005)
+
+    def taken_in() -> bool:
+        place.clock.passes(1)
+        return bool(place.log.all(EVENTS))
+
+    await until(taken_in)
     stop.set()
-    async with asyncio.timeout(10):
-        await running
+    await asyncio.wait_for(running, PATIENCE_S)
     assert place.names() == []
     assert place.receipt("services.csv").accepted == 5000
 

@@ -101,7 +101,8 @@ def test_what_is_no_time_is_none(sent: str) -> None:
 
 @given(st.text(max_size=30))
 def test_no_text_breaks_it(sent: str) -> None:
-    moment(sent)
+    read = moment(sent)
+    assert read is None or instant(read.at) == read.utc
 
 
 @given(st.from_regex(r"\d{4,18}([.]\d{1,4})?([+-]\d{4})?", fullmatch=True))

@@ -30,9 +30,9 @@ from tests.mllp_door import (
     connected,
     framed,
     listening,
-    until,
     without_identifier,
 )
+from tests.patience import pass_time, until
 
 QUICK = Limits(first_byte=timedelta(seconds=0.2), next_byte=timedelta(seconds=0.2))
 
@@ -300,7 +300,7 @@ async def test_who_sends_a_trickle_is_disconnected_however_short_the_pauses() ->
         client.writer.write(b"\x0bMSH|")
         while not client.writer.is_closing():
             client.writer.write(b"x")
-            await asyncio.sleep(0.02)
+            await pass_time(0.02)
 
     async with listening(limits=QUICK) as door, connected(door) as client:
         trickling = asyncio.create_task(trickle(client))

@@ -20,6 +20,7 @@ from schemas.quarantine import Kept
 from tests.certificates import Authority, Pair
 from tests.memory_log import MemoryLog
 from tests.mllp_door import Door, admission, answered, framed, listening
+from tests.patience import PATIENCE_S
 
 MLLP_SEND = Path(sys.executable).with_name("mllp_send")
 """Console script of the ``hl7`` package."""
@@ -29,7 +30,7 @@ async def run(*command: str | Path, given: bytes = b"") -> bytes:
     """What a program prints."""
     pipe = asyncio.subprocess.PIPE
     process = await asyncio.create_subprocess_exec(*map(str, command), stdin=pipe, stdout=pipe, stderr=pipe)
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(PATIENCE_S):
         out, _ = await process.communicate(given)
     return out
 
@@ -90,7 +91,7 @@ async def over_openssl(door: Door, authority: Authority, message: bytes, shown: 
     assert process.stdout is not None
     process.stdin.write(framed(message))
     try:
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(PATIENCE_S):
             return (await process.stdout.readuntil(b"\x1c\r"))[1:-2]
     except (asyncio.IncompleteReadError, ConnectionError):
         return b""

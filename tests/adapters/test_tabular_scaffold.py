@@ -122,4 +122,4 @@ def test_whatever_the_columns_are_called_the_mapping_loads(names: list[str]) -> 
         mapping = scaffold(text.getvalue().encode(), "sample.csv", "some-source")
     except BackboneError:
         return
-    load_mapping(mapping, "x.yaml")
+    assert load_mapping(mapping, "x.yaml").source == "some-source"

@@ -24,6 +24,7 @@ from schemas.log import EVENTS, NewRecord
 from tests.consumers.build import PSEUDONYMS, SOURCES, said, stay
 from tests.consumers.histories import everything
 from tests.memory_log import MemoryLog
+from tests.patience import until
 from tests.stores import rows
 
 pytestmark = pytest.mark.asyncio
@@ -43,9 +44,7 @@ async def live(projection: Projection, log: MemoryLog, store: Database) -> Any:
     """The rows of the projection once its runner has applied everything."""
     stop = asyncio.Event()
     task = asyncio.create_task(Runner(projection, log, store, "live", clock).run(stop))
-    async with asyncio.timeout(30):
-        while not await as_far(projection.name, log, store):  # noqa: ASYNC110 - what is waited for is in the store
-            await asyncio.sleep(0.01)
+    await until(lambda: as_far(projection.name, log, store))
     stop.set()
     await task
     return await rows(store, *projection.tables)
@@ -89,9 +88,7 @@ async def test_the_live_projection_goes_on_from_where_the_rebuilt_one_is(store: 
         events = [said("contact-made-1", f"{round_} {n}", n, local_id=f"L{n}", focus=stay()) for n in range(20)]
         await log.append([NewRecord(EVENTS, event.partitionkey, encode(event)) for event in events])
         await rebuild(projection, log, store, clock)
-    async with asyncio.timeout(30):
-        while not await as_far("timeline", log, store):  # noqa: ASYNC110 - what is waited for is in the store
-            await asyncio.sleep(0.01)
+    await until(lambda: as_far("timeline", log, store))
     stop.set()
     await task
     found = await rows(store, TIMELINE.version)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from typing import Any
@@ -25,6 +25,7 @@ from schemas.event import Event, encode
 from schemas.log import EVENTS, NewRecord, Record
 from tests.consumers.build import SOURCES, said, stay
 from tests.memory_log import MemoryLog
+from tests.patience import PATIENCE_S, until
 from tests.stores import rows
 
 pytestmark = pytest.mark.asyncio
@@ -47,13 +48,6 @@ async def count(store: Database) -> int:
     return found
 
 
-async def until(condition: Callable[[], Any], seconds: float = 20) -> None:
-    """Wait until ``condition`` holds."""
-    async with asyncio.timeout(seconds):
-        while not await condition():  # noqa: ASYNC110 - what is waited for is in the store
-            await asyncio.sleep(0.005)
-
-
 @asynccontextmanager
 async def running(runner: Runner) -> AsyncIterator[asyncio.Event]:
     stop = asyncio.Event()
@@ -62,7 +56,7 @@ async def running(runner: Runner) -> AsyncIterator[asyncio.Event]:
         yield stop
     finally:
         stop.set()
-        await asyncio.wait_for(task, 20)
+        await asyncio.wait_for(task, PATIENCE_S)
 
 
 async def applied_all(log: MemoryLog, store: Database) -> bool:
@@ -170,7 +164,7 @@ async def test_trouble_that_lasts_is_raised_to_whoever_runs_it(file_store: Datab
     await append(log, contacts(1))
     failing = Failing(set(), [StoreUnavailable() for _ in range(50)])
     with pytest.raises(StoreUnavailable):
-        await asyncio.wait_for(Runner(failing, log, file_store, "me", clock).run(asyncio.Event()), 20)
+        await asyncio.wait_for(Runner(failing, log, file_store, "me", clock).run(asyncio.Event()), PATIENCE_S)
     assert await count(file_store) == 0
 
 
@@ -230,7 +224,7 @@ async def test_a_log_that_does_not_go_on_where_the_projection_left_off_is_said_l
     await claim(file_store, "timeline", "me", EVENTS, {0: position})
     projection: Projection = TimelineProjection(SOURCES)
     with pytest.raises(LogMismatch) as raised:
-        await asyncio.wait_for(Runner(projection, log, file_store, "me", clock).run(asyncio.Event()), 20)
+        await asyncio.wait_for(Runner(projection, log, file_store, "me", clock).run(asyncio.Event()), PATIENCE_S)
     assert raised.value.where == f"timeline, {EVENTS}, partition 0, offset {position}"
     assert (await positions(file_store, "timeline"))[EVENTS, 0] == position
 

@@ -6,15 +6,15 @@ import os
 import shutil
 import socket
 import subprocess
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from sqlalchemy.engine import make_url
 
+from tests.patience import eventually
+
 PROGRAM = shutil.which("pgbouncer") or shutil.which("pgbouncer", path="/usr/sbin")
-START_S = 20.0
 
 
 @contextmanager
@@ -39,18 +39,14 @@ def pooled(url: str, folder: Path, connections: int) -> Iterator[str]:
         cwd="/",
     )
     try:
-        _await(process, port)
+        eventually(lambda: _answers(process, port))
         yield server.set(host="127.0.0.1", port=port).render_as_string(hide_password=False)
     finally:
         process.terminate()
         process.wait(10)
 
 
-def _await(process: subprocess.Popen[bytes], port: int) -> None:
-    end = time.monotonic() + START_S
-    while process.poll() is None and time.monotonic() < end:
-        with socket.socket() as trial:
-            if trial.connect_ex(("127.0.0.1", port)) == 0:
-                return
-        time.sleep(0.05)
-    raise RuntimeError("PgBouncer does not answer")
+def _answers(process: subprocess.Popen[bytes], port: int) -> bool:
+    assert process.poll() is None, "PgBouncer ended"
+    with socket.socket() as trial:
+        return trial.connect_ex(("127.0.0.1", port)) == 0

@@ -16,6 +16,7 @@ import pytest
 from adapters.eventlog.connect import connect
 from consumers.people.project import PeopleProjection
 from consumers.store.database import Database
+from consumers.store.engines import BUSY_TIMEOUT
 from consumers.store.positions import positions
 from consumers.store.tables import METADATA, PEOPLE, TIMELINE
 from consumers.timeline.project import TimelineProjection
@@ -24,6 +25,7 @@ from schemas.log import EVENTS, NewRecord, Record
 from tests.consumers.build import ANN, PSEUDONYMS, SOURCES, said, stay
 from tests.consumers.histories import everything
 from tests.faults.projection_child import PARTITIONS
+from tests.patience import until
 from tests.stores import empty_database, rows
 
 ROOT = Path(__file__).parents[2]
@@ -64,13 +66,11 @@ class Scene:
         arguments = ("-m", "tests.faults.projection_child", self.log_url, self.store_url, owner)
         return await asyncio.create_subprocess_exec(sys.executable, *arguments, cwd=ROOT, stdout=asyncio.subprocess.PIPE)
 
-    async def finished(self, seconds: float = 120) -> None:
+    async def finished(self) -> None:
         """Wait until every event is applied."""
         log, database = await connect(self.log_url, partitions=PARTITIONS), Database.connect(self.store_url)
         ends = await log.ends(EVENTS)
-        async with asyncio.timeout(seconds):
-            while not await self._is_finished(database, ends):  # noqa: ASYNC110 - what is waited for is in the store
-                await asyncio.sleep(0.05)
+        await until(lambda: self._is_finished(database, ends))
         await log.close()
         await database.close()
 
@@ -117,12 +117,12 @@ async def ended(process: asyncio.subprocess.Process) -> AsyncIterator[asyncio.su
         await process.wait()
 
 
-async def announced(process: asyncio.subprocess.Process, times: int) -> int:
-    """Wait until the process has written so often, or is done; how often it has."""
+async def announced(process: asyncio.subprocess.Process, times: int, within_s: float = 30) -> int:
+    """Wait until the process has written so often, or does not for so long; how often it has."""
     assert process.stdout is not None
     for seen in range(times):
         try:
-            line = await asyncio.wait_for(process.stdout.readline(), 30)
+            line = await asyncio.wait_for(process.stdout.readline(), within_s)
         except TimeoutError:
             return seen
         if not line:
@@ -162,26 +162,31 @@ async def test_killed_two_hundred_times(tmp_path: Path, seed: int) -> None:
     await kill_again_and_again(tmp_path, f"sqlite:///{tmp_path / 'store.db'}", kills=200, count=30_000, seed=seed)
 
 
-async def freeze_and_thaw(folder: Path, store_url: str, freezes: int, count: int, seed: int) -> None:
-    """Two owners that do not know of each other, one of them frozen now and then in the middle of a transaction."""
+async def freeze_and_thaw(folder: Path, store_url: str, freezes: Sequence[float], count: int, seed: int) -> None:
+    """Two owners that do not know of each other, one of them frozen now and then in the middle of a transaction.
+
+    It stays frozen until the other has written a few times, or has not for so many seconds: the freezes.
+    """
     chance = random.Random(seed)
     scene = Scene(folder, store_url)
     await scene.prepare(history(count))
     async with ended(await scene.child("zombie")) as zombie, ended(await scene.child("other")) as other:
-        for _ in range(freezes):
-            if not await announced(zombie, chance.randint(1, 3)):
-                break
+        for within_s in freezes:
+            assert await announced(zombie, chance.randint(1, 3)), "the history is too short for so many freezes"
             zombie.send_signal(signal.SIGSTOP)
-            await announced(other, chance.randint(1, 6))
+            await announced(other, chance.randint(1, 6), within_s)
             zombie.send_signal(signal.SIGCONT)
         await scene.finished()
     assert await scene.rows() == await scene.expected(folder)
 
 
 async def test_two_owners_that_do_not_know_of_each_other(tmp_path: Path) -> None:
-    await freeze_and_thaw(tmp_path, f"sqlite:///{tmp_path / 'store.db'}", freezes=4, count=500, seed=3)
+    # A process frozen in a transaction keeps SQLite's only write lock, and the other can but wait: once for longer than it
+    # waits at a stretch (`BUSY_TIMEOUT`), else not for long.
+    freezes = [BUSY_TIMEOUT.total_seconds() + 1, *[0.3] * 7]
+    await freeze_and_thaw(tmp_path, f"sqlite:///{tmp_path / 'store.db'}", freezes, count=1500, seed=3)
 
 
 @pytest.mark.engine
 async def test_a_zombie_is_fenced_on_postgresql(tmp_path: Path, postgres_url: str) -> None:
-    await freeze_and_thaw(tmp_path, empty_database(postgres_url), freezes=5, count=500, seed=4)
+    await freeze_and_thaw(tmp_path, empty_database(postgres_url), [30] * 5, count=1500, seed=4)

@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from tests.bench.messages import messages
-from tests.journeys.harness import Backbone, eventually
+from tests.journeys.harness import Backbone
+from tests.patience import eventually, pass_time
 
 SENDERS = 16
 
@@ -28,7 +29,7 @@ class _Sender:
             try:
                 await self._over_one_connection()
             except (OSError, asyncio.IncompleteReadError):
-                await asyncio.sleep(0.05)
+                await pass_time(0.05)
 
     async def _over_one_connection(self) -> None:
         reader, writer = await asyncio.open_connection("127.0.0.1", self._port)
@@ -53,7 +54,7 @@ async def _kill_under_load(backbone: Backbone, kills: int, count: int, seed: int
     senders = [_Sender(backbone.mllp_port, share) for share in shares]
     running = [asyncio.create_task(sender.run()) for sender in senders]
     for _ in range(kills):
-        await asyncio.sleep(chance.uniform(0.05, 0.6))
+        await pass_time(chance.uniform(0.05, 0.6))
         backbone.end(signal.SIGKILL)
         await asyncio.to_thread(backbone.start)
     await asyncio.gather(*running)

@@ -12,8 +12,7 @@ from typing import Any
 import uvicorn
 
 from gateway.slow_headers import HttpProtocol
-
-PATIENCE_S = 20.0
+from tests.patience import PATIENCE_S
 
 
 class _Server(uvicorn.Server):

@@ -13,7 +13,8 @@ from typing import Any
 
 import pytest
 
-from tests.command_line import DEADLINE_S, Backbone, Outcome, Server, eventually
+from tests.command_line import DEADLINE_S, Backbone, Outcome, Server
+from tests.patience import eventually
 
 SAMPLES = files("gateway") / "samples"
 NUMBER = "9990000018"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sqlite3
 import time
 import zlib
@@ -18,15 +19,22 @@ SAMPLES = files("gateway") / "samples"
 SECRET = "0123456789abcdef0123456789abcdef"
 
 
-@pytest.fixture
-def backbone(tmp_path: Path) -> Backbone:
-    """The samples' settings, one message taken in, no server."""
-    made = Backbone(tmp_path)
+@pytest.fixture(scope="module")
+def sound(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the samples' settings, the hospital's messages taken in, no server."""
+    folder = tmp_path_factory.mktemp("sound")
+    made = Backbone(folder)
     made.settings((SAMPLES / "backbone.toml").read_text())
-    (tmp_path / "stay.hl7").write_bytes((SAMPLES / "northfield-pas.hl7").read_bytes())
-    (tmp_path / "inbox" / "riverside").mkdir(parents=True)
+    (folder / "stay.hl7").write_bytes((SAMPLES / "northfield-pas.hl7").read_bytes())
+    (folder / "inbox" / "riverside").mkdir(parents=True)
     assert made("ingest", "northfield-pas", "stay.hl7").status == 0
-    return made
+    return folder
+
+
+@pytest.fixture
+def backbone(sound: Path, tmp_path: Path) -> Backbone:
+    """A backbone in a copy of the sound folder."""
+    return Backbone(Path(shutil.copytree(sound, tmp_path / "own")))
 
 
 def all_is_well(folder: Path) -> None:

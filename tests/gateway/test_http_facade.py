@@ -158,4 +158,5 @@ def test_a_searchset_is_fhir(entries: list[dict[str, Any]]) -> None:
 
 
 def test_the_capability_statement_is_fhir() -> None:
-    CapabilityStatement.model_validate(capability_statement("http://127.0.0.1:8080/fhir"))
+    statement = capability_statement("http://127.0.0.1:8080/fhir")
+    assert CapabilityStatement.model_validate(statement).fhirVersion == "4.0.1"

@@ -17,8 +17,9 @@ from schemathesis.specs.openapi.checks import positive_data_acceptance
 
 from consumers.runner import Runner
 from tests.gateway.http_rig import Rig, rigged
-from tests.gateway.served import PATIENCE_S, serving
+from tests.gateway.served import serving
 from tests.gateway.test_http_words import PATHS
+from tests.patience import PATIENCE_S
 
 EXAMPLES = 20
 """Requests for each operation; the long form has fifty times as many."""

@@ -20,7 +20,8 @@ from schemas.errors import StoreUnavailable
 from schemas.identifiers import PersonId
 from schemas.timeline import Question
 from tests.gateway.http_rig import Rig, rigged
-from tests.gateway.served import PATIENCE_S, serving
+from tests.gateway.served import serving
+from tests.patience import PATIENCE_S
 
 HEADER = "Date,Member ID,Contact,Attended,NHS Number,What was done\n"
 

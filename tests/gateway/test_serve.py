@@ -19,7 +19,8 @@ import pytest
 
 from tests.bench.messages import messages
 from tests.certificates import Authority
-from tests.command_line import DEADLINE_S, Backbone, Server, eventually
+from tests.command_line import DEADLINE_S, Backbone, Server
+from tests.patience import eventually
 
 HOSPITAL = """
 [[source]]

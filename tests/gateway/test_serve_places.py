@@ -59,7 +59,7 @@ def test_a_second_server_of_a_role_is_refused_and_told_who_is_first(tmp_path: Pa
 
 def test_two_servers_may_share_a_folder_in_different_roles(tmp_path: Path) -> None:
     with hold_roles([tmp_path], ["intake"]), hold_roles([tmp_path], ["projections"]):
-        pass
+        assert {path.name for path in tmp_path.glob("*.lock")} == {"serve-intake.lock", "serve-projections.lock"}
 
 
 def test_a_server_that_was_refused_holds_nothing(tmp_path: Path) -> None:
@@ -73,4 +73,4 @@ def test_a_server_that_was_refused_holds_nothing(tmp_path: Path) -> None:
 def test_a_role_is_free_again_after_its_server(tmp_path: Path) -> None:
     for _ in range(2):
         with hold_roles([tmp_path / "new"], ["gateway"]):
-            pass
+            assert (tmp_path / "new" / "serve-gateway.lock").exists()

@@ -8,8 +8,7 @@ import signal
 import socket
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -17,21 +16,12 @@ from typing import Any
 import httpx2
 
 from deploy.local.backbone import BackboneProcess
+from tests.patience import PATIENCE_S
 
 SAMPLES = files("gateway") / "samples"
 NHS_NUMBER = "https://fhir.nhs.uk/Id/nhs-number"
 MARGARET = "9990000018"
 """NHS number of the person the samples are about."""
-PATIENCE_S = 20.0
-
-
-def eventually(look: Callable[[], Any]) -> Any:
-    """What ``look`` finds, asked until it finds something; fails after `PATIENCE_S`."""
-    end = time.monotonic() + PATIENCE_S
-    while not (found := look()):
-        assert time.monotonic() < end, "waited in vain"
-        time.sleep(0.02)
-    return found
 
 
 def hospital_messages() -> list[bytes]:
@@ -50,7 +40,7 @@ class Backbone:
         (folder / "backbone.toml").write_text((SAMPLES / "backbone.toml").read_text())
         self.processes = [BackboneProcess(role or "serve", folder, role, self.environment) for role in roles]
         self.mllp_port = self.having("intake").mllp
-        self.http = httpx2.Client(base_url=f"http://127.0.0.1:{self.having('gateway').http}", timeout=30)
+        self.http = httpx2.Client(base_url=f"http://127.0.0.1:{self.having('gateway').http}", timeout=PATIENCE_S)
 
     def having(self, role: str) -> BackboneProcess:
         """The process that has ``role``."""
@@ -62,9 +52,8 @@ class Backbone:
     def run(self, *arguments: str, text: str = "") -> subprocess.CompletedProcess[str]:
         """A command beside the server."""
         command = self.command(*arguments)
-        return subprocess.run(
-            command, input=text, capture_output=True, text=True, check=False, cwd=self.folder, env=self._env(), timeout=60
-        )
+        place: dict[str, Any] = {"cwd": self.folder, "env": self._env()}
+        return subprocess.run(command, input=text, capture_output=True, text=True, check=False, timeout=PATIENCE_S, **place)
 
     def start(self) -> Backbone:
         for process in self.processes:
@@ -104,7 +93,7 @@ class Backbone:
     def mllp(self, *messages: bytes) -> list[bytes]:
         """Send ``messages`` over one connection; the answers. A small client of its own: nothing of the backbone's."""
         answers = []
-        with socket.create_connection(("127.0.0.1", self.mllp_port), timeout=30) as connection:
+        with socket.create_connection(("127.0.0.1", self.mllp_port), timeout=PATIENCE_S) as connection:
             for message in messages:
                 connection.sendall(b"\x0b" + message + b"\x1c\r")
                 answer = b""

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from tests.journeys.conftest import Make
-from tests.journeys.harness import SAMPLES, Backbone, eventually, hospital_messages
+from tests.journeys.harness import SAMPLES, Backbone, hospital_messages
+from tests.patience import eventually
 
 
 def _send_everything(backbone: Backbone) -> None:
