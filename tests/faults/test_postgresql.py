@@ -35,6 +35,7 @@ from tests.consumers.build import PSEUDONYMS, SOURCES, said, stay
 from tests.consumers.histories import everything
 from tests.faults.cut_line import Cut, line_to
 from tests.memory_log import MemoryLog
+from tests.patience import pass_time
 from tests.stores import empty_database, rows
 
 pytestmark = [pytest.mark.asyncio, pytest.mark.engine]
@@ -125,13 +126,13 @@ async def project(log: MemoryLog, database: Database, before_commit: Callable[[]
         while not stop.is_set():
             with suppress(EngineUnavailable):
                 await Runner(Slowly(projection, before_commit), log, database, "owner", clock).run(stop)
-            await asyncio.sleep(0.05)
+            await pass_time(0.05)
 
     async with asyncio.timeout(90), asyncio.TaskGroup() as group:
         for projection in PROJECTIONS:
             group.create_task(run(projection))
-        while not await _is_done(log, database):  # noqa: ASYNC110 - what is waited for is in the store
-            await asyncio.sleep(0.05)
+        while not await _is_done(log, database):
+            await pass_time(0.05)
         stop.set()
 
 
@@ -179,7 +180,7 @@ async def test_a_server_that_is_stopped_and_started_again(server: PostgresServer
     await migrate(database)
     server.stop()
     projecting = asyncio.create_task(project(log, database))
-    await asyncio.sleep(0.3)
+    await pass_time(0.3)
     assert not projecting.done()
     await asyncio.to_thread(server.start)
     await projecting
@@ -224,7 +225,7 @@ async def test_a_server_that_only_reads_is_waited_for(server: PostgresServer, ur
                 await connection.execute(TIMELINE.version.delete())
         assert "25006" in str(raised.value)
         projecting = asyncio.create_task(project(log, database))
-        await asyncio.sleep(0.5)
+        await pass_time(0.5)
         assert not projecting.done()
     await projecting
     assert await rows(database, *TABLES) == await expected(log, tmp_path)
@@ -252,7 +253,7 @@ async def test_a_server_without_a_free_connection_is_waited_for(server: Postgres
         with pytest.raises(StoreUnavailable, match=r"a connection free|max_connections"):
             await database.fetch("SELECT 1", ())
         projecting = asyncio.create_task(project(log, database))
-        await asyncio.sleep(0.5)
+        await pass_time(0.5)
         assert not projecting.done()
     await projecting
     assert await rows(database, *TABLES) == await expected(log, tmp_path)
