@@ -16,10 +16,11 @@ import orjson
 from adapters.translator import Arrival
 from schemas.catalogue import EventType
 from schemas.errors import InvalidValue
-from schemas.event import PAYLOAD_TYPE, SCHEMA_URN, Event, Precision, Sensitivity, event_id, instant, strictest
-from schemas.fhir import faults_in
-from schemas.identifiers import RecordKey
-from schemas.resources.bundle import Resource, collection, write
+from schemas.event import PAYLOAD_TYPE, SCHEMA_URN, Event, Precision, Sensitivity, event_id, instant, stricter
+from schemas.fhir import faults_in, is_valid
+from schemas.identifiers import FactId, RecordKey
+from schemas.proven import Proven
+from schemas.resources.bundle import Resource, Written, collection, write
 
 
 class Statement(NamedTuple):
@@ -42,6 +43,9 @@ class Statement(NamedTuple):
     sensitivity: Sensitivity = Sensitivity.NORMAL
     urls: tuple[str, ...] = ()
     """The entries' ``fullUrl`` as received (`schemas.resources.bundle.collection`)."""
+    known_focus: Proven | None = None
+    known_patient: Proven | None = None
+    """What of the focus and of the Patient was found valid before."""
 
 
 class Origin(NamedTuple):
@@ -71,7 +75,6 @@ def compose(statement: Statement, origin: Origin) -> Event:
     row, arrival = statement.type, origin.arrival
     source, pseudonyms = arrival.source, arrival.pseudonyms
     fact = pseudonyms.fact(source.id, *statement.natural_key)
-    bundle = collection(statement.focus, fact, statement.patient, statement.record, statement.others, statement.urls)
     return Event(
         id=event_id(source.id, fact, row.name, origin.content_hash, origin.version),
         source=source.urn,
@@ -83,8 +86,8 @@ def compose(statement: Statement, origin: Origin) -> Event:
         partitionkey=statement.record,
         dataschema=SCHEMA_URN + row.name,
         datacontenttype=PAYLOAD_TYPE,
-        data=msgspec.Raw(_payload(bundle)),
-        dataclassification=strictest((row.sensitivity, statement.sensitivity)),
+        data=msgspec.Raw(_payload(statement, fact)),
+        dataclassification=stricter(row.sensitivity, statement.sensitivity),
         timeprecision=statement.precision,
         sequence=statement.sequence,
         correlationid=pseudonyms.conversation(source.id, statement.thread) if statement.thread else "",
@@ -92,10 +95,33 @@ def compose(statement: Statement, origin: Origin) -> Event:
     )
 
 
-def _payload(bundle: Resource) -> bytes:
+def _payload(statement: Statement, fact: FactId) -> bytes:
+    """The Bundle as JSON. A Bundle around valid resources is valid by the way it is made, the URLs it received apart."""
+    focus = _checked(statement.focus, statement.known_focus)
+    patient = focus if statement.focus is statement.patient else _checked(statement.patient, statement.known_patient)
+    if focus is None or patient is None or statement.urls or not all(map(is_valid, statement.others)):
+        return _written(_sound(statement, fact))
+    return _written(collection(focus, fact, patient, statement.record, statement.others))
+
+
+def _checked(resource: Resource, known: Proven | None) -> Written | None:
+    """``resource`` as it may be written; ``None`` when something is wrong with it."""
+    if known is None:
+        return resource if is_valid(resource) else None
+    rest, shown = known.split(resource)
+    return shown if not rest or is_valid(rest) else None
+
+
+def _sound(statement: Statement, fact: FactId) -> Resource:
+    """The Bundle, looked at as a whole. Raises `InvalidValue` with the place of its first fault."""
+    bundle = collection(statement.focus, fact, statement.patient, statement.record, statement.others, statement.urls)
     faults = faults_in(bundle)
     if faults:
         raise InvalidValue(f"the payload would not be valid FHIR R4: it {faults[0].reason}", where=faults[0].element)
+    return bundle
+
+
+def _written(bundle: Resource) -> bytes:
     try:
         return write(bundle)
     except orjson.JSONEncodeError as error:

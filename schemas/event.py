@@ -46,6 +46,11 @@ def strictest(labels: Iterable[Sensitivity]) -> Sensitivity:
     return max(labels, key=_STRICTNESS.index, default=Sensitivity.NORMAL)
 
 
+def stricter(one: Sensitivity, other: Sensitivity) -> Sensitivity:
+    """The more guarded of two."""
+    return one if one is other else strictest((one, other))
+
+
 class Precision(StrEnum):
     """How exactly a time is known: a day stays a day."""
 

@@ -53,6 +53,14 @@ def faults_in(resource: Resource) -> list[Fault]:
         return [Fault(_kind(resource), "holds what JSON cannot")]
 
 
+def is_valid(resource: Resource) -> bool:
+    """Whether `faults_in` would find none in ``resource``; false when only it can tell."""
+    try:
+        return _validator().is_valid(resource)
+    except ValueError:
+        return False
+
+
 def _faults(resource: Any) -> list[Fault]:
     """Raises ``ValueError`` on what is no JSON value."""
     validator = _validator()

@@ -8,12 +8,17 @@ Source: RFC 2104 (HMAC), FIPS 180-4 (SHA-256).
 
 from __future__ import annotations
 
-import hmac
+import hashlib
 
 from schemas.identifiers import FactId, LocalId, NhsNumber, PersonId, RecordKey
 
 _LENGTH = 32
 """Hexadecimal digits kept: 128 bits, so that two of 10^9 keys meet with a chance below 10^-20."""
+_BLOCK_BYTES = 64
+"""Of SHA-256: what a key is brought to (RFC 2104 §2, B)."""
+_INNER = bytes(byte ^ 0x36 for byte in range(256))
+_OUTER = bytes(byte ^ 0x5C for byte in range(256))
+"""What a key is combined with before the text and before its hash (RFC 2104 §2, ipad and opad), as translation tables."""
 
 
 class Pseudonyms:
@@ -22,19 +27,26 @@ class Pseudonyms:
     ``secret`` has at least 32 bytes; it is read from the settings and never logged.
     """
 
-    __slots__ = ("_begun",)
+    __slots__ = ("_inner", "_outer")
 
     def __init__(self, secret: bytes) -> None:
         if len(secret) < 32:
             raise ValueError("the pseudonym secret needs at least 32 bytes")
-        self._begun = hmac.new(secret, digestmod="sha256")
+        key = secret if len(secret) <= _BLOCK_BYTES else hashlib.sha256(secret).digest()
+        key = key.ljust(_BLOCK_BYTES, b"\0")
+        self._inner = hashlib.sha256(key.translate(_INNER))
+        self._outer = hashlib.sha256(key.translate(_OUTER))
 
     def _make(self, *parts: str) -> str:
-        """Each part stands behind its length: ``a`` + ``bc`` and ``ab`` + ``c`` differ, whatever characters a sender uses."""
-        named = "".join(f"{len(part)}:{part}" for part in parts).encode("utf-8", "surrogatepass")
-        mac = self._begun.copy()  # half the time of beginning anew with the secret
-        mac.update(named)
-        return mac.hexdigest()[:_LENGTH]
+        """Each part stands behind its length: ``a`` + ``bc`` and ``ab`` + ``c`` differ, whatever characters a sender uses.
+
+        The HMAC is made of two hashes that have read the key already: several keys stand in every event, and the standard
+        library's object takes twice as long.
+        """
+        inner, outer = self._inner.copy(), self._outer.copy()
+        inner.update("".join([f"{len(part)}:{part}" for part in parts]).encode("utf-8", "surrogatepass"))
+        outer.update(inner.digest())
+        return outer.hexdigest()[:_LENGTH]
 
     def record(self, source: str, local_id: LocalId) -> RecordKey:
         """Key of the record that ``source`` knows by ``local_id``."""

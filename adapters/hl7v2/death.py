@@ -24,15 +24,23 @@ _DIED = CATALOGUE["person-died-1"]
 _WITHDRAWN = CATALOGUE["entry-withdrawn-1"]
 
 
+def told_of_death(trigger: Trigger, told: Told) -> Told:
+    """``told`` with a Patient who died, when they were discharged as dead and nothing else is said of it."""
+    person = told.patient
+    if not (trigger.ends and told.visit and _discharged_dead(told.visit.pv1)):
+        return told
+    if "deceasedDateTime" in person or "deceasedBoolean" in person:
+        return told
+    return told._replace(patient={**person, "deceasedBoolean": True})
+
+
 def death(trigger: Trigger, told: Told, reading: Reading) -> Iterator[Statement]:
-    """The person's death, or that it did not happen; the Patient is told of a discharge as dead."""
+    """The person's death, or that it did not happen."""
     person, key = told.patient, told.of_person(DIED)
-    if trigger.ends and told.visit and _discharged_dead(told.visit.pv1):
-        if person.get("deceasedBoolean") is False:
-            reading.flag("death-contradicted", "PV1-36")
-            return
-        if "deceasedDateTime" not in person:
-            person["deceasedBoolean"] = True
+    alive = person.get("deceasedBoolean") is False
+    if alive and trigger.ends and told.visit and _discharged_dead(told.visit.pv1):
+        reading.flag("death-contradicted", "PV1-36")
+        return
     if "deceasedDateTime" in person or person.get("deceasedBoolean"):
         died = reading.time(reading.message.segment("PID").fields[29], "PID-29")
         ended = told.visit.discharged if told.visit else None

@@ -45,6 +45,6 @@ def _merge(trigger: Trigger, pid: Segment, mrg: Segment, reading: Reading) -> St
         reading.flag("merged-into-itself", "MRG-1")
         row = WITHOUT_VISIT
         return survivor.statement(row.makes, row.fact, survivor.of_person(row.fact), survivor.patient)
-    survivor.patient["link"] = [merged_from(one) for one in old]
+    survivor = survivor._replace(patient={**survivor.patient, "link": [merged_from(one) for one in old]})
     key = (*survivor.of_person(trigger.fact), *sorted(str(one["value"]) for one in old))
     return survivor.statement(trigger.makes, trigger.fact, key, survivor.patient)

@@ -6,7 +6,7 @@ Source: HL7 v2.4 §2.5 (message construction rules), §2.5.1 (segments), §2.5.4
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from itertools import chain
 
 from adapters.hl7v2.charset import read
@@ -94,6 +94,10 @@ class Message:
     def segments(self, name: str) -> list[Segment]:
         """All segments of that name, in order."""
         return list(self.in_order(name)) if name in self._names else []
+
+    def lines_of(self, names: Container[str]) -> list[str]:
+        """The segments of these names as sent, in order."""
+        return [line for name, line in zip(self._names, self.lines, strict=True) if name in names]
 
     def alone(self, name: str) -> bool:
         """Whether there is one segment of that name and no second."""

@@ -12,6 +12,7 @@ from adapters.hl7v2.message import Segment
 from adapters.hl7v2.patient import patient
 from adapters.hl7v2.reading import Reading
 from schemas.identifiers import RecordKey
+from schemas.proven import Proven, proven
 from schemas.resources.bundle import Resource
 
 _SEGMENTS = frozenset({"PID", "PD1", "NK1", "ZU1"})
@@ -23,21 +24,25 @@ class Person(NamedTuple):
 
     record: RecordKey
     patient: Resource
+    """Shared by all messages that show it: never changed."""
+    known: Proven | None
+    """The Patient, when it is valid."""
 
 
 def person(pid: Segment, reading: Reading) -> Person:
-    """The person of ``pid``; the Patient is the caller's own, as far as its elements are replaced and not changed within.
+    """The person of ``pid``.
 
     Raises `MissingIdentifier` when it names nobody.
     """
     message = reading.message
     if not message.alone("PID"):
         return _read(pid, reading)
-    words = (message.syntax, reading.latest, *[line for line in message.lines if line[:3] in _SEGMENTS])
-    record, shown = reading.site.people.recall(words, reading.flags, lambda: _read(pid, reading))
-    return Person(record, dict(shown))
+    words = (message.syntax, reading.latest, *message.lines_of(_SEGMENTS))
+    found: Person = reading.site.people.recall(words, reading.flags, lambda: _read(pid, reading))
+    return found
 
 
 def _read(pid: Segment, reading: Reading) -> Person:
     named = identity(pid, reading)
-    return Person(named.record, patient(pid, named.identifiers, reading))
+    shown = patient(pid, named.identifiers, reading)
+    return Person(named.record, shown, proven(shown))

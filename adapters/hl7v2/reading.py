@@ -92,7 +92,7 @@ class Reading:
         """
         if not sent:
             return None
-        text = self.syntax.first(sent)
+        text = sent if sent.isdigit() else self.syntax.first(sent)  # digits are no delimiters, and almost every time is digits
         if not text:
             return None
         said = moment(text)

@@ -5,12 +5,15 @@ Source: HL7 v2.4 chapter 3; HSCIC ITK HL7 V2 Message Specifications ("fully popu
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 from adapters.compose import Statement
-from adapters.hl7v2.death import death
+from adapters.hl7v2.death import death, told_of_death
 from adapters.hl7v2.merge import merges
 from adapters.hl7v2.movement import movement
 from adapters.hl7v2.plan import plan
 from adapters.hl7v2.reading import Reading
+from adapters.hl7v2.syntax import Syntax
 from adapters.hl7v2.told import Told, told
 from adapters.hl7v2.triggers import MERGED, TRIGGERS, WITHOUT_VISIT, Trigger
 from schemas.errors import Unreadable, Unsupported
@@ -29,27 +32,34 @@ def statements(reading: Reading) -> list[Statement]:
     pid = reading.message.segment("PID")
     if not pid:
         raise Unreadable("the message has no PID segment: it was cut short or its segments are not ended by CR", where="PID")
-    shared = told(trigger, pid, reading)
+    shared = told_of_death(trigger, told(trigger, pid, reading))
     row, own = _own(trigger, shared, reading)
     return [own, *plan(row, shared, reading), *death(row, shared, reading)]
 
 
 def _trigger(reading: Reading) -> Trigger:
-    """By MSH-9, else by EVN-1, where older versions have it.
-
-    Raises `Unsupported` when it is none that is known.
-    """
-    msh = reading.message.segment("MSH")
-    if msh.text(9).upper() != MESSAGE:
-        raise Unsupported("only ADT messages are translated", where="MSH-9.1")
-    event = reading.message.segment("EVN").text(1).upper()
-    code = msh.text(9, 2).upper() or event
-    if event and event != code:
+    """Raises `Unsupported` when it is none that is known."""
+    message = reading.message
+    trigger, differs = _named(reading.syntax, message.segment("MSH").fields[9], message.segment("EVN").fields[1])
+    if differs:
         reading.flag("trigger-differs", "EVN-1")
-    trigger = TRIGGERS.get(code)
-    if trigger is None:
-        raise Unsupported("no rule says what this trigger of ADT means", where="MSH-9.2")
     return trigger
+
+
+@lru_cache(maxsize=256)
+def _named(syntax: Syntax, kind: str, event: str) -> tuple[Trigger, bool]:
+    """What MSH-9 names, else EVN-1, where older versions have it; and whether the two differ.
+
+    Raises `Unsupported`.
+    """
+    parts = [syntax.text(part).upper() for part in syntax.components(kind.partition(syntax.repetition)[0])]
+    if parts[0] != MESSAGE:
+        raise Unsupported("only ADT messages are translated", where="MSH-9.1")
+    stated = syntax.first(event).upper()
+    code = parts[1] if len(parts) > 1 and parts[1] else stated
+    if code not in TRIGGERS:
+        raise Unsupported("no rule says what this trigger of ADT means", where="MSH-9.2")
+    return TRIGGERS[code], bool(stated) and stated != code
 
 
 def _own(trigger: Trigger, shared: Told, reading: Reading) -> tuple[Trigger, Statement]:

@@ -44,7 +44,7 @@ _GOES_FORWARD = range(2, 6)
 class Moment:
     """One time as sent."""
 
-    __slots__ = ("_utc", "ahead", "missing_hour", "precision", "said")
+    __slots__ = ("_fhir", "_utc", "ahead", "missing_hour", "precision", "said")
 
     def __init__(self, said: datetime, ahead: timedelta, precision: Precision, missing_hour: bool = False) -> None:
         self.said = said
@@ -54,7 +54,7 @@ class Moment:
         self.precision = precision
         self.missing_hour = missing_hour
         """It was written as a time in the hour that does not exist."""
-        self._utc = ""
+        self._fhir = self._utc = ""
 
     @property
     def at(self) -> datetime:
@@ -77,10 +77,11 @@ class Moment:
     @property
     def fhir(self) -> str:
         """As a FHIR ``dateTime``: of its precision, with the offset London had."""
-        text = self.said.isoformat()
-        if self.precision in _WIDTH:
-            return text[: _WIDTH[self.precision]]
-        return f"{text[:23]}+{self.ahead.seconds // 3600:02d}:00"
+        if not self._fhir:
+            width = _WIDTH.get(self.precision)
+            text = self.said.isoformat()
+            self._fhir = text[:width] if width else f"{text[:23]}+{self.ahead.seconds // 3600:02d}:00"
+        return self._fhir
 
 
 @lru_cache(maxsize=4096)

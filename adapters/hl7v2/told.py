@@ -5,6 +5,7 @@ Source: HL7 v2.4 chapter 3; HSCIC ITK HL7 V2 (PV1-16, PV1-19, ZU8-4).
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import NamedTuple
 
 from adapters.compose import Statement
@@ -12,6 +13,7 @@ from adapters.hl7v2.message import Segment
 from adapters.hl7v2.people import person
 from adapters.hl7v2.quirks import LOCATION_HIDING, SENSITIVE_VIP
 from adapters.hl7v2.reading import Reading
+from adapters.hl7v2.syntax import Syntax
 from adapters.hl7v2.times import Moment
 from adapters.hl7v2.triggers import Fact, Trigger
 from adapters.hl7v2.visit import Visit, visit
@@ -19,6 +21,7 @@ from adapters.hl7v2.when import When, when
 from schemas.catalogue import EventType
 from schemas.event import Sensitivity
 from schemas.identifiers import RecordKey
+from schemas.proven import Proven
 from schemas.resources.bundle import Resource
 
 _VISIT = "visit"
@@ -29,6 +32,9 @@ class Told(NamedTuple):
 
     record: RecordKey
     patient: Resource
+    """Shared by all messages that show it: never changed."""
+    known: Proven | None
+    """What of the Patient was found valid before."""
     when: When
     sensitivity: Sensitivity
     visit: Visit | None
@@ -51,6 +57,8 @@ class Told(NamedTuple):
             sequence=self.when.sequence(fact.snapshot),
             thread=self.stay[1] if self.stay[:1] == (_VISIT,) else "/".join(self.stay),
             sensitivity=self.sensitivity,
+            known_focus=self.known if focus is self.patient or self.visit is None else self.visit.known,
+            known_patient=self.known,
         )
 
     def of_person(self, fact: Fact) -> tuple[str, ...]:
@@ -74,6 +82,7 @@ def told(trigger: Trigger, pid: Segment, reading: Reading) -> Told:
     return Told(
         named.record,
         named.patient,
+        named.known,
         moments,
         _sensitivity(reading),
         stay,
@@ -102,7 +111,12 @@ def _stay_key(trigger: Trigger, record: RecordKey, stay: Visit, moments: When, r
 
 
 def _sensitivity(reading: Reading) -> Sensitivity:
-    """What the sender asks for; hiding somebody's place is the stricter."""
     message = reading.message
-    hidden = LOCATION_HIDING.get(message.segment("ZU8").text(4))
-    return Sensitivity(hidden or SENSITIVE_VIP.get(message.segment("PV1").text(16).upper(), Sensitivity.NORMAL))
+    return _asked(reading.syntax, message.segment("ZU8").fields[4], message.segment("PV1").fields[16])
+
+
+@lru_cache(maxsize=256)
+def _asked(syntax: Syntax, hiding: str, vip: str) -> Sensitivity:
+    """What the sender asks for in ZU8-4 and PV1-16; hiding somebody's place is the stricter."""
+    hidden = LOCATION_HIDING.get(syntax.first(hiding))
+    return Sensitivity(hidden or SENSITIVE_VIP.get(syntax.first(vip).upper(), Sensitivity.NORMAL))

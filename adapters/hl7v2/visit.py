@@ -27,6 +27,7 @@ from schemas.codes import (
     CodeList,
 )
 from schemas.identifiers import RecordKey
+from schemas.proven import Proven, proven
 from schemas.resources.bundle import Resource, patient_reference
 from schemas.resources.encounter import (
     ADMISSION_METHOD_URL,
@@ -55,6 +56,8 @@ class Visit(NamedTuple):
     """PV1-45."""
     stay: Resource
     """The Encounter as PV1 and PV2 show it, with the status that follows from them."""
+    known: Proven | None
+    """What of it was found valid before."""
 
 
 class _Place(NamedTuple):
@@ -66,6 +69,8 @@ class _Place(NamedTuple):
     """Of the Encounter."""
     gone: list[str]
     """What is deleted of it."""
+    known: Proven | None
+    """The parts, when they are valid."""
 
 
 def visit(record: RecordKey, reading: Reading) -> Visit | None:
@@ -92,7 +97,7 @@ def visit(record: RecordKey, reading: Reading) -> Visit | None:
     if gone:
         stay["extension"] = [*stay.get("extension", ())]  # its own, where it was a shared one
         mark_deleted(stay, gone)
-    return Visit(number, pv1, admitted, discharged, stay)
+    return Visit(number, pv1, admitted, discharged, stay, place.known)
 
 
 def _place(pv1: Segment, reason: str, reading: Reading) -> _Place:
@@ -104,7 +109,7 @@ def _place(pv1: Segment, reason: str, reading: Reading) -> _Place:
     _add_codes(parts, gone, pv1, reading)
     _add_reason(parts, gone, reason, reading)
     parts["serviceProvider"] = reading.site.provider
-    return _Place(kind, parts, gone)
+    return _Place(kind, parts, gone, proven({"resourceType": "Encounter", "status": "unknown", **parts}))
 
 
 def _period(pv1: Segment, reading: Reading) -> tuple[Moment | None, Moment | None]:

@@ -57,5 +57,7 @@ def when(own: Moment | None, reading: Reading) -> When:
 
 def _number(msh: Segment) -> str:
     """HL7's own values 0 and -1 ask for a number and are none."""
+    if not msh.fields[13]:
+        return ""
     text = msh.text(13)
     return text.zfill(_NUMBER_WIDTH) if text.isascii() and text.isdigit() and 0 < len(text) <= _NUMBER_WIDTH else ""

@@ -5,6 +5,7 @@ Source: FHIR R4 Bundle, https://hl7.org/fhir/R4/bundle.html.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from decimal import Decimal
 from itertools import chain, repeat
 from typing import Any
@@ -15,6 +16,8 @@ from schemas.identifiers import FactId, RecordKey
 
 Resource = dict[str, Any]
 """A FHIR resource as JSON: always with ``resourceType``."""
+Written = Mapping[str, Any] | orjson.Fragment
+"""A resource of which all or some elements are written already (`schemas.proven`)."""
 
 FACT_URN = "urn:care-backbone:fact:"
 RECORD_URN = "urn:care-backbone:record:"
@@ -27,9 +30,9 @@ def patient_reference(record: RecordKey) -> Resource:
 
 
 def collection(
-    focus: Resource,
+    focus: Written,
     fact: FactId,
-    patient: Resource,
+    patient: Written,
     record: RecordKey,
     others: tuple[Resource, ...] = (),
     urls: tuple[str, ...] = (),
@@ -39,7 +42,10 @@ def collection(
     ``urls`` are the ``fullUrl`` of the entries in their order where resources came with some: references among them are kept
     as received, and lead somewhere only under these. An empty one is made here.
     """
-    ours = {FACT_URN + fact: focus, RECORD_URN + record: patient}
+    if not (others or urls or focus is patient):
+        both = [{"fullUrl": FACT_URN + fact, "resource": focus}, {"fullUrl": RECORD_URN + record, "resource": patient}]
+        return {"resourceType": "Bundle", "type": "collection", "entry": both}
+    ours: dict[str, Written] = {FACT_URN + fact: focus, RECORD_URN + record: patient}
     if focus is patient:
         del ours[FACT_URN + fact]
     ours |= {f"{FACT_URN}{fact}:{place}": other for place, other in enumerate(others, 2)}
@@ -50,8 +56,8 @@ def collection(
     return {"resourceType": "Bundle", "type": "collection", "entry": entries}
 
 
-def write(resource: Resource) -> bytes:
-    """``resource`` as JSON. A ``Decimal`` keeps its digits: in FHIR 72.50 says more than 72.5.
+def write(resource: object) -> bytes:
+    """``resource``, or a part of one, as JSON. A ``Decimal`` keeps its digits: in FHIR 72.50 says more than 72.5.
 
     Raises ``orjson.JSONEncodeError`` for what is nested more than 250 deep and what JSON cannot hold.
 
