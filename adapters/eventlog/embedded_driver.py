@@ -95,6 +95,25 @@ def _open(path: Path, mode: Literal["rw", "rwc"], wait: float) -> sqlite3.Connec
     return sqlite3.connect(uri, uri=True, timeout=wait, isolation_level=None, check_same_thread=False)
 
 
+Files = tuple[tuple[int, int], ...]
+"""Device and number of the file and of its write-ahead file."""
+
+
+def files_of(path: Path) -> Files | None:
+    """Which files these are; ``None`` when one of them is not there."""
+    try:
+        found = [path.stat(), path.with_name(path.name + "-wal").stat()]
+    except FileNotFoundError:
+        return None
+    return tuple((one.st_dev, one.st_ino) for one in found)
+
+
+def removed(path: Path) -> LogUnavailable:
+    """What is said when the files in use are no longer those of that name: what is written would be gone with the process."""
+    cure = "Stop the backbone, bring the file back from where it went or from a backup, with its -wal, then start again."
+    return LogUnavailable("the log's file was moved or removed while it was in use", cure=cure, where=str(path))
+
+
 def check_place(path: Path) -> None:
     """Refuse a path that cannot hold a log, in words that say more than SQLite's. Raises `SettingsError`."""
     try:

@@ -18,7 +18,7 @@ from queue import Empty, SimpleQueue
 
 from adapters.eventlog.embedded_append import Appender, Entry
 from adapters.eventlog.embedded_callers import Desk, Job, Outcome
-from adapters.eventlog.embedded_driver import check_place, explain, open_to_append
+from adapters.eventlog.embedded_driver import Files, check_place, explain, files_of, open_to_append, removed
 from adapters.eventlog.file_lock import FileLock
 from schemas.errors import BackboneError, LogUnavailable, SettingsError
 from schemas.log import Position
@@ -43,6 +43,8 @@ class GroupWriter:
         self._lock = FileLock(path.with_name(path.name + "-append.lock"))
         self._connection: sqlite3.Connection | None = None
         self._appender: Appender | None = None
+        self._files: Files | None = None
+        """Those that this connection writes."""
         self._waiting: SimpleQueue[Job | None] = SimpleQueue()
         """``None`` is its end."""
         self._ended = False
@@ -140,9 +142,13 @@ class GroupWriter:
         try:
             appender = self._appender or self._open(make=False)
             positions = appender.append([entry for job in jobs for entry in job.entries], time.time_ns() // 1000)
+            self._files = self._files or files_of(self._path)
         except Exception as error:  # the border of the thread: whatever it was, every caller is told
             self._drop()
             _tell([(job, self._fault(error)) for job in jobs])
+            return
+        if files_of(self._path) != self._files:  # no drop: once they are back, this connection is still theirs
+            _tell([(job, removed(self._path)) for job in jobs])
             return
         start = 0
         for job in jobs:
@@ -161,7 +167,7 @@ class GroupWriter:
 
     def _drop(self) -> None:
         """Close a connection that met an error: a new one reads the file as it is, as any other process does."""
-        connection, self._connection, self._appender = self._connection, None, None
+        connection, self._connection, self._appender, self._files = self._connection, None, None, None
         if connection is not None:
             connection.close()
 

@@ -87,8 +87,8 @@ class ProjectionsPart:
                     wait_s = FIRST_WAIT_S
                     await self._run_all(runners)
             except* EngineUnavailable as failures:
-                codes = sorted({failure.code for failure in _leaves(failures)})
-                LOGGER.error("the projections wait %.1f s: %s", wait_s, ", ".join(codes))
+                said = sorted({str(failure) for failure in _leaves(failures)})
+                LOGGER.error("the projections wait %.1f s: %s", wait_s, " ".join(said))
                 self._tried()
                 await _pause(self._stop, wait_s)
                 wait_s = min(wait_s * 2, LONGEST_WAIT_S)

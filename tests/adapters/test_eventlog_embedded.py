@@ -419,6 +419,34 @@ def append_lock(path: Path) -> Iterator[None]:
         yield
 
 
+@pytest.mark.parametrize("name", ["log.db", "log.db-wal"])
+async def test_nothing_is_acknowledged_into_a_file_that_was_removed_and_it_goes_on_once_it_is_back(
+    log: EmbeddedLog, path: Path, name: str
+) -> None:
+    await log.append(numbered(3))
+    file, elsewhere = path.with_name(name), path.with_name("elsewhere")
+    file.rename(elsewhere)
+    for _ in range(2):
+        with pytest.raises(LogUnavailable, match="moved or removed") as caught:
+            await log.append(numbered(1, key="lost"))
+        assert "bring the file back" in caught.value.cure
+    elsewhere.rename(file)
+    await log.append(numbered(1, key="found"))
+    assert b"found" in {record.key.encode() for record in await read_whole(log)}
+
+
+def replace_with_an_empty_file(path: Path) -> None:
+    path.rename(path.with_name("elsewhere"))
+    path.touch()
+
+
+async def test_nothing_is_acknowledged_into_a_file_that_was_replaced(log: EmbeddedLog, path: Path) -> None:
+    await log.append(numbered(3))
+    replace_with_an_empty_file(path)
+    with pytest.raises(LogUnavailable, match="moved or removed"):
+        await log.append(numbered(1))
+
+
 async def test_a_process_that_keeps_the_log_to_itself_is_told_in_time(path: Path) -> None:
     log = EmbeddedLog(path, 4, patience=SHORT)
     with append_lock(path):
