@@ -1,6 +1,8 @@
-"""Applies records to a projection, each once, whatever goes wrong: rows and position commit together.
+"""Applies records to projections, each once, whatever goes wrong: rows and positions commit together.
 
-What an error means and what to do about it stands in `consumers.faults`.
+All projections of a process share one transaction, because a small transaction costs as much as some twenty events. When
+one of them fails, each is applied by itself, and then the records are halved down to the one at fault: a projection's trouble
+is no other's. What an error means and what to do about it stands in `consumers.faults`.
 """
 
 from __future__ import annotations
@@ -9,6 +11,7 @@ import asyncio
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
+from typing import NamedTuple
 
 from consumers.faults import Remedy, decide, place_of_error
 from consumers.projection import Projection
@@ -20,32 +23,60 @@ from schemas.log import Record
 LOGGER = logging.getLogger(__name__)
 
 
-class Applier:
-    """Moves one projection along the log. ``owner`` names whose positions these are; ``clock`` gives aware times."""
+class _Lot(NamedTuple):
+    """What one projection has to do of a batch."""
 
-    def __init__(self, projection: Projection, database: Database, owner: str, clock: Callable[[], datetime]) -> None:
-        self.projection = projection
+    projection: Projection
+    records: Sequence[Record]
+
+
+class Applier:
+    """Moves projections along the log. ``owner`` names whose positions these are; ``clock`` gives aware times."""
+
+    def __init__(
+        self, projections: Sequence[Projection], database: Database, owner: str, clock: Callable[[], datetime]
+    ) -> None:
+        self.projections = tuple(projections)
         self._database = database
         self._owner = owner
         self._clock = clock
-        self._next: dict[tuple[str, int], int] = {}
-        """Where the stored positions stand, as this owner left them."""
+        self._next: dict[tuple[str, str, int], int] = {}
+        """Where the stored positions (projection, topic, partition) stand, as this owner left them."""
 
-    async def claim(self, topic: str, starts: Mapping[int, int]) -> Mapping[int, int]:
-        """Take over these partitions; the next offset wanted of each, from ``starts`` on where none was read yet."""
-        positions = await claim(self._database, self.projection.name, self._owner, topic, starts)
-        self._next.update({(topic, partition): position for partition, position in positions.items()})
-        return positions
+    @property
+    def topics(self) -> tuple[str, ...]:
+        """What the projections read."""
+        return tuple(dict.fromkeys(topic for projection in self.projections for topic in projection.topics))
 
-    async def apply(self, records: Sequence[Record], attempt: int = 1) -> None:
+    async def claim(self, topic: str, starts: Mapping[int, int]) -> Mapping[str, Mapping[int, int]]:
+        """Take over these partitions; the next offset wanted of each, by projection, from ``starts`` on where none was read."""
+        found: dict[str, Mapping[int, int]] = {}
+        for projection in self.projections:
+            if topic in projection.topics:
+                found[projection.name] = await claim(self._database, projection.name, self._owner, topic, starts)
+        self._next.update(
+            {(name, topic, partition): at for name, claimed in found.items() for partition, at in claimed.items()}
+        )
+        return found
+
+    async def apply(self, records: Sequence[Record]) -> None:
         """Apply ``records`` and move past them, in as many transactions as it takes.
 
-        Raises `PositionLost` when another owner has taken a partition over, `StoreUnavailable` when the store is away for long.
+        A record that a projection has behind it already is not applied to it again. Raises `PositionLost` when another owner
+        has taken a partition over, `StoreUnavailable` when the store is away for long.
         """
+        lots = [_Lot(projection, self._ahead(projection, records)) for projection in self.projections]
+        await self._apply([lot for lot in lots if lot.records])
+
+    def _ahead(self, projection: Projection, records: Sequence[Record]) -> Sequence[Record]:
+        name, topics, wanted = projection.name, projection.topics, self._next
+        return [one for one in records if one.topic in topics and one.offset >= wanted[name, one.topic, one.partition]]
+
+    async def _apply(self, lots: Sequence[_Lot], attempt: int = 1) -> None:
         try:
-            await self._commit(records)
+            await self._commit(lots)
         except Exception as error:  # what it means and what to do about it stands in a table
-            decision = decide(error, attempt, len(records))
+            decision = decide(error, attempt, sum(len(lot.records) for lot in lots))
             if decision.remedy is Remedy.GIVE_UP:
                 raise
             failure = error
@@ -53,35 +84,47 @@ class Applier:
             return
         if decision.remedy is Remedy.AGAIN:
             await asyncio.sleep(decision.wait.total_seconds())
-            await self.apply(records, attempt + 1)
+            await self._apply(lots, attempt + 1)
         elif decision.remedy is Remedy.SPLIT:
-            half = len(records) // 2
-            await self.apply(records[:half])
-            await self.apply(records[half:])
+            for part in _halves(lots):
+                await self._apply(part)
         else:
-            await self._park(records[0], failure)
+            await self._park(*lots[0], failure)
 
-    async def _commit(self, records: Sequence[Record]) -> None:
-        steps = self._steps(records)
+    async def _commit(self, lots: Sequence[_Lot]) -> None:
+        steps = [step for lot in lots for step in self._steps(lot)]
+        if not steps:
+            return
         async with self._database.writing() as connection:
-            await self.projection.apply(records, connection)
-            await advance(connection, self.projection.name, self._owner, steps)
+            for projection, records in lots:
+                await projection.apply(records, connection)
+            await advance(connection, self._owner, steps)
         self._move(steps)
 
-    async def _park(self, record: Record, error: Exception) -> None:
-        name, steps = self.projection.name, self._steps([record])
+    async def _park(self, projection: Projection, records: Sequence[Record], error: Exception) -> None:
+        name, record, steps = projection.name, records[0], self._steps(_Lot(projection, records))
         code, reason = type(error).__name__, place_of_error(error)
         LOGGER.error("%s cannot apply %s/%d/%d: %s at %s", name, record.topic, record.partition, record.offset, code, reason)
         async with self._database.writing() as connection:
             await park(connection, name, record, code, reason, self._clock())
-            await advance(connection, name, self._owner, steps)
+            await advance(connection, self._owner, steps)
         self._move(steps)
 
-    def _steps(self, records: Sequence[Record]) -> list[Step]:
-        """From where to where each partition moves; in the order of their numbers, so that two processes cannot deadlock."""
-        last = {(record.topic, record.partition): record.offset + 1 for record in records}
-        return [Step(*place, expected=self._next[place], next=last[place]) for place in sorted(last)]
+    def _steps(self, lot: _Lot) -> list[Step]:
+        """From where to where each partition moves."""
+        name = lot.projection.name
+        last = {(record.topic, record.partition): record.offset + 1 for record in lot.records}
+        return [Step(name, *place, expected=self._next[name, *place], next=last[place]) for place in last]
 
     def _move(self, steps: Sequence[Step]) -> None:
         for step in steps:
-            self._next[step.topic, step.partition] = step.next
+            self._next[step.projection, step.topic, step.partition] = step.next
+
+
+def _halves(lots: Sequence[_Lot]) -> list[Sequence[_Lot]]:
+    """Smaller parts of ``lots``: of several, each by itself; of one, its records in halves."""
+    if len(lots) > 1:
+        return [[lot] for lot in lots]
+    projection, records = lots[0]
+    half = len(records) // 2
+    return [[_Lot(projection, records[:half])], [_Lot(projection, records[half:])]]

@@ -44,7 +44,7 @@ async def rebuild(
     async with database.writing() as connection:
         await connection.run_sync(_make, copies)
         await _forget(connection, projection.name + SUFFIX)
-    work = _Work(log, Applier(_Shadow(projection, copies), database, "rebuild", clock), progress)
+    work = _Work(log, Applier([_Shadow(projection, copies)], database, "rebuild", clock), progress)
     for left in reversed(range(TRIES)):
         await work.catch_up()
         async with database.writing() as connection:
@@ -85,11 +85,12 @@ class _Work:
 
     async def catch_up(self) -> None:
         """Apply everything up to where the log ends now."""
-        for topic in self._applier.projection.topics:
+        for topic in self._applier.topics:
             ends = await self._log.ends(topic)
-            positions = await self._applier.claim(topic, await self._log.starts(topic))
-            for partition, position in positions.items():
-                await self._read(topic, partition, position, ends[partition])
+            claimed = await self._applier.claim(topic, await self._log.starts(topic))
+            for positions in claimed.values():
+                for partition, position in positions.items():
+                    await self._read(topic, partition, position, ends[partition])
 
     async def _read(self, topic: str, partition: int, position: int, end: int) -> None:
         while position < end:

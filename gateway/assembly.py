@@ -120,7 +120,7 @@ async def _runners(make: Factory) -> AsyncIterator[list[Runner]]:
         log, owner = await there.log(), _owner()
         make.metrics.watch(there.database.pools)
         try:
-            yield [Runner(projection, log, there.database, owner, now) for projection in there.projections()]
+            yield [Runner(there.projections(), log, there.database, owner, now)]
         finally:
             make.metrics.unwatch(there.database.pools)
 

@@ -6,37 +6,43 @@ partitions went elsewhere — finds no row to move and rolls back: nothing is wr
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-from sqlalchemy import bindparam, select, update
+from sqlalchemy import BigInteger, Integer, Text, and_, bindparam, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy.sql import ClauseElement
 
 from consumers.store.database import Database
-from consumers.store.statement import Statement, insert
+from consumers.store.statement import Statement, given, given_rows, insert
 from consumers.store.tables import POSITION
 from schemas.errors import PositionLost
 
 
 class Step(NamedTuple):
-    """One partition's position before and after a batch."""
+    """One partition's position before and after a batch, of one projection."""
 
+    projection: str
     topic: str
     partition: int
     expected: int
     next: int
 
 
-_MINE = (
-    POSITION.c.projection == bindparam("its_projection"),
-    POSITION.c.topic == bindparam("its_topic"),
-    POSITION.c.partition == bindparam("its_partition"),
-)
-_ADVANCE = Statement(
-    update(POSITION)
-    .where(*_MINE, POSITION.c.next == bindparam("expected"), POSITION.c.owner == bindparam("mine"))
-    .values(next=bindparam("becomes"))
-)
+_KEYS = (POSITION.c.projection, POSITION.c.topic, POSITION.c.partition)
+
+
+def _advance(sqlite: bool) -> ClauseElement:
+    """Rows are locked in the order of their keys, so that two processes that want the same ones cannot deadlock."""
+    step = given(sqlite, projection=Text(), topic=Text(), partition=Integer(), expected=BigInteger(), next=BigInteger())
+    here = and_(*(one == step.c[one.name] for one in _KEYS), POSITION.c.next == step.c.expected)
+    mine = select(*_KEYS, step.c.next.label("becomes")).select_from(step.join(POSITION, here))
+    held = mine.where(POSITION.c.owner == bindparam("mine")).order_by(*_KEYS).with_for_update(of=POSITION).subquery("held")
+    same = and_(*(one == held.c[one.name] for one in _KEYS))
+    return update(POSITION).where(same).values(next=held.c.becomes)
+
+
+_ADVANCE = Statement(_advance)
 _READ = select(POSITION.c.topic, POSITION.c.partition, POSITION.c.next).where(
     POSITION.c.projection == bindparam("its_projection")
 )
@@ -57,22 +63,14 @@ async def claim(database: Database, projection: str, owner: str, topic: str, sta
         return {row.partition: row.next for row in rows if row.partition in starts}
 
 
-async def advance(connection: AsyncConnection, projection: str, owner: str, steps: Iterable[Step]) -> None:
+async def advance(connection: AsyncConnection, owner: str, steps: Sequence[Step]) -> None:
     """Move positions on, in the transaction that writes the rows.
 
     Raises `PositionLost` when one is not where ``owner`` left it: another process has it now, and the caller rolls back.
     """
-    for step in steps:
-        values = {
-            "its_projection": projection,
-            "its_topic": step.topic,
-            "its_partition": step.partition,
-            "expected": step.expected,
-            "becomes": step.next,
-            "mine": owner,
-        }
-        if await _ADVANCE.changed(connection, values) != 1:
-            raise PositionLost(where=f"{projection}, {step.topic}, partition {step.partition}")
+    values = given_rows([tuple(step) for step in steps], Step._fields, connection.dialect)
+    if await _ADVANCE.changed(connection, {**values, "mine": owner}) != len(steps):
+        raise PositionLost(where=", ".join(dict.fromkeys(step.projection for step in steps)))
 
 
 async def positions(database: Database, projection: str) -> Mapping[tuple[str, int], int]:

@@ -43,7 +43,7 @@ async def history() -> MemoryLog:
 async def live(projection: Projection, log: MemoryLog, store: Database) -> Any:
     """The rows of the projection once its runner has applied everything."""
     stop = asyncio.Event()
-    task = asyncio.create_task(Runner(projection, log, store, "live", clock).run(stop))
+    task = asyncio.create_task(Runner([projection], log, store, "live", clock).run(stop))
     await until(lambda: as_far(projection.name, log, store))
     stop.set()
     await task
@@ -83,7 +83,7 @@ async def test_a_rebuild_mends_what_was_broken(store: Database) -> None:
 async def test_the_live_projection_goes_on_from_where_the_rebuilt_one_is(store: Database) -> None:
     projection, log = TimelineProjection(SOURCES), await history()
     stop = asyncio.Event()
-    task = asyncio.create_task(Runner(projection, log, store, "live", clock).run(stop))
+    task = asyncio.create_task(Runner([projection], log, store, "live", clock).run(stop))
     for round_ in range(5):
         events = [said("contact-made-1", f"{round_} {n}", n, local_id=f"L{n}", focus=stay()) for n in range(20)]
         await log.append([NewRecord(EVENTS, event.partitionkey, encode(event)) for event in events])

@@ -13,17 +13,18 @@ import pytest
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from consumers.lag import behind
+from consumers.people.project import PeopleProjection
 from consumers.projection import Projection
 from consumers.runner import Runner, retry_parked
 from consumers.store.database import Database
 from consumers.store.parked import counts, parked
 from consumers.store.positions import Step, advance, claim, positions
-from consumers.store.tables import TIMELINE, TimelineTables
+from consumers.store.tables import PEOPLE, TIMELINE, TimelineTables
 from consumers.timeline.project import TimelineProjection
 from schemas.errors import LogMismatch, PositionLost, StoreUnavailable
 from schemas.event import Event, encode
 from schemas.log import EVENTS, NewRecord, Record
-from tests.consumers.build import SOURCES, said, stay
+from tests.consumers.build import PSEUDONYMS, SOURCES, said, stay
 from tests.memory_log import MemoryLog
 from tests.patience import PATIENCE_S, until
 from tests.stores import rows
@@ -59,8 +60,8 @@ async def running(runner: Runner) -> AsyncIterator[asyncio.Event]:
         await asyncio.wait_for(task, PATIENCE_S)
 
 
-async def applied_all(log: MemoryLog, store: Database) -> bool:
-    found = await positions(store, "timeline")
+async def applied_all(log: MemoryLog, store: Database, projection: str = "timeline") -> bool:
+    found = await positions(store, projection)
     return all(found.get((EVENTS, partition), 0) == end for partition, end in (await log.ends(EVENTS)).items())
 
 
@@ -91,7 +92,7 @@ class Failing:
 async def test_what_the_log_holds_and_what_comes_is_applied(file_store: Database) -> None:
     log = MemoryLog()
     await append(log, contacts(50))
-    async with running(Runner(TimelineProjection(SOURCES), log, file_store, "me", clock)):
+    async with running(Runner([TimelineProjection(SOURCES)], log, file_store, "me", clock)):
         await until(lambda: applied_all(log, file_store))
         await append(log, contacts(3, start=50))
         await until(lambda: applied_all(log, file_store))
@@ -108,7 +109,7 @@ async def test_a_second_start_goes_on_where_the_first_left_off(file_store: Datab
     for start in (0, 20):
         await append(log, contacts(20, start))
         projection = Failing(set())
-        async with running(Runner(projection, log, file_store, f"start {start}", clock)):
+        async with running(Runner([projection], log, file_store, f"start {start}", clock)):
             await until(lambda: applied_all(log, file_store))
         assert sum(projection.sizes) == 20
 
@@ -122,7 +123,7 @@ async def test_records_that_cannot_be_applied_are_parked_and_stop_nobody(
     await log.append([NewRecord(EVENTS, "k", b"no event at all")])
     poison = {encode(event) for event in (events[3], events[40], events[41])} | {b"no event at all"}
     with caplog.at_level(logging.ERROR):
-        async with running(Runner(Failing(poison), log, file_store, "me", clock)):
+        async with running(Runner([Failing(poison)], log, file_store, "me", clock)):
             await until(lambda: applied_all(log, file_store))
     assert await count(file_store) == 61
     assert await counts(file_store) == {"timeline": 4}
@@ -133,12 +134,37 @@ async def test_records_that_cannot_be_applied_are_parked_and_stop_nobody(
     assert [record.value for one in found for record in await log.read(*one.position, 1)].count(b"no event at all") == 1
 
 
+async def test_one_projection_s_trouble_is_no_other_s(file_store: Database) -> None:
+    log = MemoryLog()
+    events = contacts(40)
+    await append(log, events)
+    projections: list[Projection] = [Failing({encode(event) for event in events[5:7]}), PeopleProjection(PSEUDONYMS)]
+    async with running(Runner(projections, log, file_store, "me", clock)):
+        await until(lambda: applied_all(log, file_store))
+        await until(lambda: applied_all(log, file_store, "people"))
+    assert await counts(file_store) == {"timeline": 2}
+    assert await count(file_store) == 38
+    assert len((await rows(file_store, PEOPLE.record))["person_record"]) == 7
+
+
+async def test_a_projection_that_is_behind_catches_up_and_nothing_is_applied_to_the_others_again(file_store: Database) -> None:
+    log, timeline = MemoryLog(), Failing(set())
+    await append(log, contacts(20))
+    async with running(Runner([timeline], log, file_store, "alone", clock)):
+        await until(lambda: applied_all(log, file_store))
+    await append(log, contacts(5, start=20))
+    async with running(Runner([timeline, PeopleProjection(PSEUDONYMS)], log, file_store, "both", clock)):
+        await until(lambda: applied_all(log, file_store, "people"))
+    assert sum(timeline.sizes) == 25
+    assert await positions(file_store, "people") == await positions(file_store, "timeline")
+
+
 async def test_what_was_parked_can_be_tried_again(file_store: Database) -> None:
     log = MemoryLog()
     events = contacts(10)
     await append(log, events)
     failing = Failing({encode(event) for event in events[2:4]})
-    async with running(Runner(failing, log, file_store, "me", clock)):
+    async with running(Runner([failing], log, file_store, "me", clock)):
         await until(lambda: applied_all(log, file_store))
     failing.poison = {encode(events[2])}
     assert await retry_parked(failing, log, file_store, clock) == 1
@@ -153,7 +179,7 @@ async def test_an_engine_s_trouble_parks_nothing(file_store: Database) -> None:
     log = MemoryLog()
     await append(log, contacts(10))
     failing = Failing(set(), [StoreUnavailable(), StoreUnavailable()])
-    async with running(Runner(failing, log, file_store, "me", clock)):
+    async with running(Runner([failing], log, file_store, "me", clock)):
         await until(lambda: applied_all(log, file_store))
     assert await counts(file_store) == {}
     assert await count(file_store) == 10
@@ -164,7 +190,7 @@ async def test_trouble_that_lasts_is_raised_to_whoever_runs_it(file_store: Datab
     await append(log, contacts(1))
     failing = Failing(set(), [StoreUnavailable() for _ in range(50)])
     with pytest.raises(StoreUnavailable):
-        await asyncio.wait_for(Runner(failing, log, file_store, "me", clock).run(asyncio.Event()), PATIENCE_S)
+        await asyncio.wait_for(Runner([failing], log, file_store, "me", clock).run(asyncio.Event()), PATIENCE_S)
     assert await count(file_store) == 0
 
 
@@ -174,7 +200,7 @@ async def test_a_stale_owner_writes_nothing(store: Database) -> None:
     with pytest.raises(PositionLost):
         async with store.writing() as connection:
             await connection.execute(TIMELINE.known.insert().values(subject="x", state="{}"))
-            await advance(connection, "timeline", "old", [Step(EVENTS, 1, 5, 6), Step(EVENTS, 0, 0, 7)])
+            await advance(connection, "old", [Step("timeline", EVENTS, 1, 5, 6), Step("timeline", EVENTS, 0, 0, 7)])
     assert await positions(store, "timeline") == {(EVENTS, 0): 0, (EVENTS, 1): 5}
     assert (await rows(store, TIMELINE.known))["timeline_known"] == []
 
@@ -182,10 +208,10 @@ async def test_a_stale_owner_writes_nothing(store: Database) -> None:
 async def test_a_position_that_moved_meanwhile_is_lost(store: Database) -> None:
     await claim(store, "timeline", "me", EVENTS, {0: 0})
     async with store.writing() as connection:
-        await advance(connection, "timeline", "me", [Step(EVENTS, 0, 0, 7)])
+        await advance(connection, "me", [Step("timeline", EVENTS, 0, 0, 7)])
     with pytest.raises(PositionLost):
         async with store.writing() as connection:
-            await advance(connection, "timeline", "me", [Step(EVENTS, 0, 0, 9)])
+            await advance(connection, "me", [Step("timeline", EVENTS, 0, 0, 9)])
     assert await claim(store, "timeline", "me", EVENTS, {0: 0, 3: 2}) == {0: 7, 3: 2}
 
 
@@ -193,7 +219,7 @@ async def test_a_runner_whose_partitions_were_taken_over_goes_on_from_where_the_
     log = MemoryLog()
     await append(log, contacts(10))
     projection = Failing(set())
-    async with running(Runner(projection, log, file_store, "first", clock)):
+    async with running(Runner([projection], log, file_store, "first", clock)):
         await until(lambda: applied_all(log, file_store))
         ends = await log.ends(EVENTS)
         await claim(file_store, "timeline", "second", EVENTS, dict.fromkeys(ends, 0))
@@ -224,11 +250,11 @@ async def test_a_log_that_does_not_go_on_where_the_projection_left_off_is_said_l
     await claim(file_store, "timeline", "me", EVENTS, {0: position})
     projection: Projection = TimelineProjection(SOURCES)
     with pytest.raises(LogMismatch) as raised:
-        await asyncio.wait_for(Runner(projection, log, file_store, "me", clock).run(asyncio.Event()), PATIENCE_S)
+        await asyncio.wait_for(Runner([projection], log, file_store, "me", clock).run(asyncio.Event()), PATIENCE_S)
     assert raised.value.where == f"timeline, {EVENTS}, partition 0, offset {position}"
     assert (await positions(file_store, "timeline"))[EVENTS, 0] == position
 
 
 async def test_a_stop_is_heeded_while_nothing_comes(file_store: Database) -> None:
-    async with running(Runner(TimelineProjection(SOURCES), MemoryLog(), file_store, "me", clock)):
+    async with running(Runner([TimelineProjection(SOURCES)], MemoryLog(), file_store, "me", clock)):
         await asyncio.sleep(0)

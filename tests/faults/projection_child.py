@@ -95,16 +95,10 @@ async def main(log_url: str, store_url: str, owner: str) -> None:
     database = Database.connect(store_url, Settings(idle_timeout=timedelta(seconds=1)))
     stop = asyncio.Event()
     projections = (TimelineProjection(SOURCES), PeopleProjection(PSEUDONYMS))
-
-    async def run(projection: Projection) -> None:
-        runner = Runner(Announcing(projection), log, database, owner, lambda: datetime.now(UTC))
-        while True:
-            with contextlib.suppress(EngineUnavailable):
-                await runner.run(stop)
-
-    async with asyncio.TaskGroup() as group:
-        for projection in projections:
-            group.create_task(run(projection))
+    runner = Runner([Announcing(one) for one in projections], log, database, owner, lambda: datetime.now(UTC))
+    while True:
+        with contextlib.suppress(EngineUnavailable):
+            await runner.run(stop)
 
 
 if __name__ == "__main__":

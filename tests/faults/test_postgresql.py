@@ -122,15 +122,16 @@ async def project(log: MemoryLog, database: Database, before_commit: Callable[[]
     """Run the projections to the end of the log, opened anew whenever the store does not answer, as ``serve`` does."""
     stop = asyncio.Event()
 
-    async def run(projection: Projection) -> None:
+    slowly = [Slowly(projection, before_commit) for projection in PROJECTIONS]
+
+    async def run() -> None:
         while not stop.is_set():
             with suppress(EngineUnavailable):
-                await Runner(Slowly(projection, before_commit), log, database, "owner", clock).run(stop)
+                await Runner(slowly, log, database, "owner", clock).run(stop)
             await pass_time(0.05)
 
     async with asyncio.timeout(90), asyncio.TaskGroup() as group:
-        for projection in PROJECTIONS:
-            group.create_task(run(projection))
+        group.create_task(run())
         while not await _is_done(log, database):
             await pass_time(0.05)
         stop.set()
@@ -303,7 +304,7 @@ async def numbers(url: str) -> tuple[Database, Applier, Scripted, list[Record]]:
     log = await history()
     records = list(await log.read(EVENTS, 0, 0, 1))
     scripted = Scripted()
-    applier = Applier(scripted, database, "owner", clock)
+    applier = Applier([scripted], database, "owner", clock)
     await applier.claim(EVENTS, {0: 0})
     return database, applier, scripted, records
 

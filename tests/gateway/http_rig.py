@@ -135,7 +135,7 @@ class Rig:
 
     async def settle(self) -> None:
         """Apply all that is in the log, as the projections' own loop does."""
-        runners = [Runner(one, self.log, self.database, "rig", lambda: self.now) for one in self.projections]
+        runners = [Runner(self.projections, self.log, self.database, "rig", lambda: self.now)]
         running = [asyncio.create_task(runner.run(asyncio.Event())) for runner in runners]
         while any(lag.events for lag in (await behind(self.log, self.database)).values()):
             await asyncio.sleep(0)

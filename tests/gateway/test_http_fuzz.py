@@ -47,7 +47,7 @@ async def _serve(folder: Path, tell: Callable[[Open], None], stop: asyncio.Event
 
 
 def _runners(rig: Rig) -> list[Runner]:
-    return [Runner(one, rig.log, rig.database, "fuzz", lambda: rig.now) for one in rig.projections]
+    return [Runner(rig.projections, rig.log, rig.database, "fuzz", lambda: rig.now)]
 
 
 @pytest.fixture(scope="module")
