@@ -123,7 +123,7 @@ class Factory:
             self._prepare(self.settings.log)
             if self._writes:
                 _ = self.pseudonyms  # the secret before the log: a log whose secret is gone is refused
-            self._log = await connect(self.settings.log, partitions=self.settings.partitions)
+            self._log = await connect(self.settings.log, partitions=self.settings.partitions, create=self._writes)
             self._opened.push_async_callback(self._log.close)
         return self._log
 

@@ -21,6 +21,7 @@
     │   │   └── LogMismatch          the log is not the one that was read so far, or has lost what comes next
     │   ├── StoreUnavailable
     │   └── ReceiverUnavailable      a system we send to
+    ├── ConsumerStuck                a consumer reads nothing although records lie before it: the process ends
     ├── PositionLost                 another process has taken this partition over: roll back
     ├── NotFound                     nothing of that id is here
     └── InvalidRequest               a parameter of a request is not usable
@@ -189,6 +190,13 @@ class ReceiverUnavailable(EngineUnavailable):
 
     code = "receiver-unavailable"
     cure = "Check its address and that it is running, then send it again: what it had already taken is not taken twice."
+
+
+class ConsumerStuck(BackboneError):
+    """A consumer of the log reads nothing, although records lie before it."""
+
+    code = "consumer-stuck"
+    cure = "The process ends: its supervisor starts it again. If it happens often, report it with the client's version."
 
 
 class PositionLost(BackboneError):

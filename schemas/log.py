@@ -95,6 +95,11 @@ class EventLog(Protocol):
     """An append-only log of topics split into partitions."""
 
     @property
+    def identity(self) -> str:
+        """Names this log for ever, so that another one is not taken for it. Empty where it has no name but its address."""
+        ...
+
+    @property
     def atomic(self) -> bool:
         """Whether the records of one `append` are in the log all or not at all, whatever topics they go to."""
         ...

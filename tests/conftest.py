@@ -8,9 +8,13 @@ import signal
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import settings
+
+if TYPE_CHECKING:
+    from deploy.local.kafka import KafkaCluster
 
 settings.register_profile("untimed", deadline=None)  # a busy machine is no fault of what is tested
 settings.load_profile("untimed")
@@ -28,18 +32,40 @@ def engine_folder() -> Iterator[Path]:
 
 
 @pytest.fixture(scope="session")
-def kafka_bootstrap(engine_folder: Path) -> Iterator[str]:
+def kafka_cluster(engine_folder: Path) -> Iterator[KafkaCluster]:
+    """One Kafka broker, which also has a listener that asks for TLS and a user; its authority is in ``kafka-tls``."""
+    from deploy.local.kafka import KafkaCluster, Secured
+    from tests.certificates import Authority
+
+    (engine_folder / "kafka-tls").mkdir()
+    pair = Authority(engine_folder / "kafka-tls", "authority").server()
+    cluster = KafkaCluster(engine_folder / "kafka", secured=Secured("backbone", "right-pass-word", *pair))
+    try:
+        cluster.start()
+        yield cluster
+    finally:
+        cluster.drop()
+
+
+@pytest.fixture(scope="session")
+def kafka_bootstrap(request: pytest.FixtureRequest) -> str:
     """``host:port`` of a Kafka broker: ``BACKBONE_TEST_KAFKA``, else one started here."""
     named = os.environ.get("BACKBONE_TEST_KAFKA")
     if named:
-        yield named
-        return
+        return named
+    cluster: KafkaCluster = request.getfixturevalue("kafka_cluster")
+    return cluster.bootstrap
+
+
+@pytest.fixture(scope="session")
+def three_brokers(engine_folder: Path) -> Iterator[KafkaCluster]:
+    """A Kafka cluster of three, whose brokers a test may kill as long as it starts them again."""
     from deploy.local.kafka import KafkaCluster
 
-    cluster = KafkaCluster(engine_folder / "kafka")
+    cluster = KafkaCluster(engine_folder / "kafka-three", nodes=3)
     try:
         cluster.start()
-        yield cluster.bootstrap
+        yield cluster
     finally:
         cluster.drop()
 

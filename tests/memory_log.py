@@ -19,6 +19,7 @@ class MemoryLog:
     """
 
     def __init__(self, atomic: bool = True, partitions: int = 4) -> None:
+        self.identity = ""
         self.atomic = atomic
         self.room: float = float("inf")
         self.appends = 0

@@ -12,28 +12,28 @@ from pathlib import Path
 from types import MappingProxyType
 
 from adapters.eventlog.embedded import EmbeddedLog
-from adapters.eventlog.kafka_address import parse, tls_context
+from adapters.eventlog.kafka.address import parse, tls_context
 from schemas.errors import SettingsError
 from schemas.log import PARTITIONS, EventLog
 
-_Open = Callable[[str, int], Awaitable[EventLog]]
-"""Called with what stands behind ``scheme://`` and the number of partitions."""
+_Open = Callable[[str, int, bool], Awaitable[EventLog]]
+"""Called with what stands behind ``scheme://``, the number of partitions, and whether it may make what is missing."""
 
 
-async def connect(url: str, *, partitions: int = PARTITIONS) -> EventLog:
-    """The log at ``url``, opened; close it when done.
+async def connect(url: str, *, partitions: int = PARTITIONS, create: bool = True) -> EventLog:
+    """The log at ``url``, opened; close it when done. With ``create`` the topics of a cluster are made when they are missing.
 
-    Raises `SettingsError` when no log can be there, `LogUnavailable` when it does not answer. Neither repeats the address: it
-    may hold a password.
+    Raises `SettingsError` when no log can be there, `LogUnavailable` when it does not answer, `NotFound` when topics are
+    missing and may not be made. None repeats the address: it may hold a password.
     """
     scheme, separator, rest = url.partition("://")
     if not separator or scheme not in _SCHEMES:
         known = " or ".join(f"{name}://" for name in _SCHEMES)
         raise SettingsError("the address names no log that is known", cure=f"Begin it with {known}.", where="BACKBONE_LOG")
-    return await _SCHEMES[scheme](rest, partitions)
+    return await _SCHEMES[scheme](rest, partitions, create)
 
 
-async def _sqlite(rest: str, partitions: int) -> EventLog:
+async def _sqlite(rest: str, partitions: int, _create: bool) -> EventLog:
     host, slash, path = rest.partition("/")
     if host or not slash or not path:
         cure = (
@@ -43,8 +43,9 @@ async def _sqlite(rest: str, partitions: int) -> EventLog:
     return await asyncio.to_thread(EmbeddedLog, Path(path), partitions)
 
 
-async def _kafka(rest: str, partitions: int) -> EventLog:
-    from adapters.eventlog.kafka import KafkaLog, KafkaOptions  # 0.15 s to import, for those who have it
+async def _kafka(rest: str, partitions: int, create: bool) -> EventLog:
+    from adapters.eventlog.kafka.log import KafkaLog  # 0.15 s to import, for those who have it
+    from adapters.eventlog.kafka.options import KafkaOptions
 
     address = parse(rest)
     options = KafkaOptions(
@@ -56,8 +57,9 @@ async def _kafka(rest: str, partitions: int) -> EventLog:
         username=address.username,
         password=address.password,
         tls=tls_context(address.tls),
+        cluster=address.cluster,
     )
-    return await KafkaLog.open(options)
+    return await KafkaLog.open(options, create=create)
 
 
 _SCHEMES: Mapping[str, _Open] = MappingProxyType({"sqlite": _sqlite, "kafka": _kafka})

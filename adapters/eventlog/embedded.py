@@ -43,6 +43,8 @@ class EmbeddedLog:
     The disk must be a local one: SQLite's write-ahead mode needs memory shared between its users.
     """
 
+    identity = ""
+    """A file's address is its name."""
     atomic = True
 
     def __init__(self, path: Path, partitions: int = PARTITIONS, patience: timedelta = PATIENCE) -> None:

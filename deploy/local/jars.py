@@ -11,6 +11,8 @@ import warnings
 from pathlib import Path
 
 KAFKA = "org.apache.kafka:kafka_2.13:4.1.0"
+TOOLS = "org.apache.kafka:kafka-tools:4.1.0"
+"""The commands of Kafka's own `bin/`: what operators type, and a consumer that knows nothing of the backbone."""
 LOGGING = "org.slf4j:slf4j-simple:1.7.36"
 """Without a binding a failed start says nothing; Kafka 4 speaks slf4j 1.7."""
 CHECKSUMS = Path(__file__).with_name("kafka-jars.sha256")
@@ -35,7 +37,7 @@ def _resolve() -> list[Path]:
         warnings.simplefilter("ignore")  # platformdirs warns about a missing XDG_RUNTIME_DIR, which nothing here uses
         import jgo
 
-        environment = jgo.build(f"{KAFKA}+{LOGGING}", cache_dir=CACHE)
+        environment = jgo.build(f"{KAFKA}+{TOOLS}+{LOGGING}", cache_dir=CACHE)
     # Some jars land in `jars`, those with a module name in `modules`: both are needed on the class path.
     return sorted(Path(environment.path).glob("*/*.jar"))
 

@@ -28,6 +28,34 @@ STEADY_JVM = ("-Xmx768m", "-XX:+UseG1GC")
 """For benches and for `python -m deploy.local`."""
 
 
+@dataclass(frozen=True)
+class Secured:
+    """A further listener that asks for TLS and a user (SASL/SCRAM-SHA-512)."""
+
+    user: str
+    password: str
+    certificate: Path
+    """Chain of the brokers, PEM."""
+    key: Path
+    """PKCS #8, PEM."""
+
+    def properties(self) -> dict[str, str]:
+        """Of every broker, beside its addresses."""
+        login = "org.apache.kafka.common.security.scram.ScramLoginModule required;"
+        return {
+            "inter.broker.listener.name": "PLAINTEXT",
+            "sasl.enabled.mechanisms": "SCRAM-SHA-512",
+            "listener.name.secure.scram-sha-512.sasl.jaas.config": login,
+            "listener.name.secure.ssl.keystore.type": "PEM",
+            "listener.name.secure.ssl.keystore.certificate.chain": _one_line(self.certificate),
+            "listener.name.secure.ssl.keystore.key": _one_line(self.key),
+        }
+
+
+def _one_line(pem: Path) -> str:
+    return pem.read_text().replace("\n", "\\n")
+
+
 @dataclass
 class KafkaNode:
     """One broker and controller."""
@@ -35,6 +63,8 @@ class KafkaNode:
     id: int
     folder: Path
     port: int
+    secure_port: int
+    """Of the further listener, where there is one."""
     controller_port: int
     directory_id: str
     process: subprocess.Popen[bytes] | None = None
@@ -57,6 +87,7 @@ class KafkaCluster:
     options: Mapping[str, str] = field(default_factory=dict)
     """Further broker properties, for example a smaller ``message.max.bytes``."""
     jvm: Sequence[str] = QUICK_JVM
+    secured: Secured | None = None
 
     def __post_init__(self) -> None:
         """Ids and ports stand in the nodes' own metadata, so they are the same at every start."""
@@ -74,6 +105,19 @@ class KafkaCluster:
     def bootstrap(self) -> str:
         """``host:port,…`` of all nodes: what follows ``kafka://`` in ``BACKBONE_LOG``."""
         return ",".join(f"127.0.0.1:{node.port}" for node in self.members)
+
+    @property
+    def secure_bootstrap(self) -> str:
+        """The same of the listeners that ask for TLS and a user."""
+        return ",".join(f"127.0.0.1:{node.secure_port}" for node in self.members)
+
+    def run(self, tool: str, *arguments: str, within: float = START_S) -> str:
+        """What one of Kafka's own commands prints; ``tool`` is its class.
+
+        Raises ``subprocess.CalledProcessError``, ``subprocess.TimeoutExpired``.
+        """
+        done = subprocess.run([*self._java(), tool, *arguments], check=True, capture_output=True, text=True, timeout=within)
+        return done.stdout
 
     def start(self) -> None:
         """Format and start every node, and wait until all of them answer.
@@ -152,16 +196,21 @@ class KafkaCluster:
             "--initial-controllers",
             voters,
         ]
+        if self.secured is not None:  # the first users go into the format, or nobody could log in to make them
+            start += ["--add-scram", f"SCRAM-SHA-512=[name={self.secured.user},password={self.secured.password}]"]
         subprocess.run([*self._java(), *start], check=True, capture_output=True)
 
     def _properties(self, node: KafkaNode) -> dict[str, str]:
         copies = str(min(3, self.nodes))
+        clients = f"PLAINTEXT://127.0.0.1:{node.port}"
+        if self.secured is not None:
+            clients += f",SECURE://127.0.0.1:{node.secure_port}"
         return {
             "process.roles": "broker,controller",
             "node.id": str(node.id),
-            "listeners": f"PLAINTEXT://127.0.0.1:{node.port},CONTROLLER://127.0.0.1:{node.controller_port}",
-            "advertised.listeners": f"PLAINTEXT://127.0.0.1:{node.port}",
-            "listener.security.protocol.map": "PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT",
+            "listeners": f"{clients},CONTROLLER://127.0.0.1:{node.controller_port}",
+            "advertised.listeners": clients,
+            "listener.security.protocol.map": "PLAINTEXT:PLAINTEXT,SECURE:SASL_SSL,CONTROLLER:PLAINTEXT",
             "controller.listener.names": "CONTROLLER",
             "controller.quorum.bootstrap.servers": ",".join(f"127.0.0.1:{one.controller_port}" for one in self.members),
             "log.dirs": str(node.folder / "data"),
@@ -174,6 +223,7 @@ class KafkaCluster:
             "min.insync.replicas": str(max(1, int(copies) - 1)),
             "broker.session.timeout.ms": "6000",
             "auto.create.topics.enable": "false",
+            **(self.secured.properties() if self.secured else {}),
             **self.options,
         }
 
@@ -186,7 +236,12 @@ def _kafka_uuid() -> str:
 
 
 def _node() -> dict[str, Any]:
-    return {"port": _free_port(), "controller_port": _free_port(), "directory_id": _kafka_uuid()}
+    return {
+        "port": _free_port(),
+        "secure_port": _free_port(),
+        "controller_port": _free_port(),
+        "directory_id": _kafka_uuid(),
+    }
 
 
 def _free_port() -> int:

@@ -11,8 +11,11 @@ import pytest_asyncio
 from schemas.log import EventLog
 from tests.contract.logs import IMPLEMENTATIONS, Logs
 
+_MARKS = {"kafka": [pytest.mark.engine], "kafka, three brokers": [pytest.mark.engine, pytest.mark.soak]}
+"""On three brokers the contract takes two minutes and finds what the faults on three brokers find too."""
 
-@pytest_asyncio.fixture(params=IMPLEMENTATIONS)
+
+@pytest_asyncio.fixture(params=[pytest.param(name, marks=_MARKS.get(name, ())) for name in IMPLEMENTATIONS])
 async def logs(request: pytest.FixtureRequest) -> AsyncIterator[Logs]:
     """An empty log of each implementation."""
     needed, address = IMPLEMENTATIONS[request.param]

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from adapters.eventlog.connect import connect
+from deploy.local.kafka import KafkaCluster
 from schemas.log import EventLog
 
 PARTITIONS = 6
@@ -37,8 +38,13 @@ def _kafka(bootstrap: str) -> str:
     return f"kafka://{bootstrap}/{uuid.uuid4().hex}?replication=1"
 
 
+def _kafka_three(cluster: KafkaCluster) -> str:
+    return f"kafka://{cluster.bootstrap}/{uuid.uuid4().hex}"
+
+
 IMPLEMENTATIONS: dict[str, tuple[str, Callable[[Any], str]]] = {
     "embedded": ("tmp_path", _embedded),
     "kafka": ("kafka_bootstrap", _kafka),
+    "kafka, three brokers": ("three_brokers", _kafka_three),
 }
 """Name → the fixture it needs, and from that the address of a new, empty log."""

@@ -2,10 +2,11 @@
 
 ::
 
-    kafka://[user:password@]host:9092,host:9092[/prefix][?replication=1&member=intake-1&tls=ca.pem]
+    kafka://[user:password@]host:9092,host:9092[/prefix][?replication=1&member=projections-1&tls=ca.pem&cluster=id]
 
 ``prefix`` stands before every topic's name. ``replication`` is 3 unless said. ``member`` names this process for ever, so that a
 quick restart moves no partitions. ``tls`` is a file with the authority of the brokers' certificates, or ``system``.
+``cluster`` is the id of the cluster that is meant: another one is refused.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from urllib.parse import parse_qsl, unquote
 from schemas.errors import SettingsError
 
 _CURE = "Write kafka://host:9092,host:9092; docs/settings.md has what may follow."
-_KNOWN = frozenset({"replication", "member", "tls"})
+_KNOWN = frozenset({"replication", "member", "tls", "cluster"})
 
 
 class KafkaAddress(NamedTuple):
@@ -30,6 +31,7 @@ class KafkaAddress(NamedTuple):
     replication: int = 3
     member: str = ""
     tls: str = ""
+    cluster: str = ""
 
 
 def parse(rest: str) -> KafkaAddress:
@@ -52,6 +54,7 @@ def parse(rest: str) -> KafkaAddress:
         replication=int(replication),
         member=said.get("member", ""),
         tls=said.get("tls", ""),
+        cluster=said.get("cluster", ""),
     )
 
 

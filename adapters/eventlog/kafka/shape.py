@@ -44,10 +44,23 @@ def settings(shape: TopicShape) -> Mapping[str, str]:
     )
 
 
+_FOR_EVER = "-1"
+_RETENTIONS = ("retention.ms", "retention.bytes")
+
+
+def remarks(config: Mapping[str, str]) -> list[str]:
+    """What an operator may have chosen, and should know of: limits after which events are gone."""
+    return [
+        f"{name} is {config[name]}: events that it removes can be neither read again nor rebuilt from"
+        for name in _RETENTIONS
+        if config.get(name, _FOR_EVER) != _FOR_EVER
+    ]
+
+
 _AT_LEAST = frozenset({"min.insync.replicas", "max.message.bytes"})
 """Settings that may be larger than ours."""
-_FREE = frozenset({"retention.ms", "retention.bytes"})
-"""Settings an operator may choose: events older than the retention cannot be rebuilt from."""
+_FREE = frozenset(_RETENTIONS)
+"""Settings an operator may choose; `remarks` says what it means."""
 
 
 def check(topic: str, found: TopicShape, config: Mapping[str, str], wanted: TopicShape) -> None:

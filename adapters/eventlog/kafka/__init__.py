@@ -1,0 +1,1 @@
+"""The event log on Apache Kafka. Only this package imports aiokafka."""

@@ -1,0 +1,126 @@
+"""Follows Kafka as a member of a consumer group, with positions that are not Kafka's.
+
+* Exceptions in a rebalance listener are swallowed: ours only pauses and notes, `KafkaFollower.poll` claims and seeks.
+* ``auto_offset_reset`` could skip in silence: positions are the caller's, are checked against the log's ends, and a gap is an
+  error.
+* The library's group protocol moves all partitions at every change; a member's own name keeps a quick restart from being one.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
+from aiokafka.errors import KafkaError
+
+from adapters.eventlog.kafka.options import KafkaOptions
+from adapters.eventlog.kafka.reader import record
+from adapters.eventlog.kafka.watchdog import Watchdog
+from schemas.errors import LogMismatch, LogUnavailable
+from schemas.log import Claim, Record
+
+
+def group_options(options: KafkaOptions, group: str) -> dict[str, Any]:
+    """What a consumer of a group is told beside `adapters.eventlog.kafka.reader.consumer_options`."""
+    session = int(options.session.total_seconds() * 1000)
+    return {
+        "group_id": options.prefix + group,
+        "group_instance_id": f"{options.member}-{group}" if options.member else None,
+        "session_timeout_ms": session,
+        "heartbeat_interval_ms": session // 5,
+        "max_poll_interval_ms": 300_000,
+        "rebalance_timeout_ms": 30_000,  # below request_timeout_ms: else a join times out and begins again, for ever
+    }
+
+
+class KafkaFollower:
+    """`schemas.log.Follower` on a consumer group with positions of our own. ``names``: the log's topic → ours."""
+
+    def __init__(self, consumer: AIOKafkaConsumer, names: Mapping[str, str], claim: Claim, watchdog: Watchdog) -> None:
+        self._consumer, self._names, self._claim, self._watchdog = consumer, names, claim, watchdog
+        self._next: dict[TopicPartition, int] = {}
+        self._looked_at = time.monotonic()
+        self.listener = _Listener(consumer)
+
+    def held(self) -> Iterable[tuple[str, int]]:
+        """As `schemas.log.Follower.held`."""
+        return [(self._names[place.topic], place.partition) for place in self._next]
+
+    async def poll(self, limit: int, wait: float) -> Sequence[Record]:
+        """As `schemas.log.Follower.poll`. Raises `ConsumerStuck` as well."""
+        try:
+            if self.listener.changed:
+                await self._take_over()
+            batches = await self._consumer.getmany(timeout_ms=int(wait * 1000), max_records=limit)
+            if not self.listener.changed and time.monotonic() - self._looked_at > self._watchdog.every:
+                await self._look()
+        except KafkaError as error:
+            raise LogUnavailable(f"Kafka could not be read: {type(error).__name__}") from error
+        if self.listener.changed:
+            return ()  # fetched for an assignment that has ended; the claim that follows says where to go on
+        return [
+            record(self._names[place.topic], one) for place, batch in batches.items() for one in self._checked(place, batch)
+        ]
+
+    async def _take_over(self) -> None:
+        """Claim what is held now, before a record of it is given out: the listener has paused it."""
+        self.listener.changed = False
+        self._next = {}
+        held = self._consumer.assignment()
+        starts, ends = await self._consumer.beginning_offsets(held), await self._consumer.end_offsets(held)
+        for name in {place.topic for place in held}:
+            partitions = frozenset(place.partition for place in held if place.topic == name)
+            claimed = await self._claim(self._names[name], partitions)
+            if self.listener.changed:
+                return  # another rebalance meanwhile: what is held then is claimed at the next poll
+            for partition, position in claimed.items():
+                place = TopicPartition(name, partition)
+                self._require_reachable(place, position, starts[place], ends[place])
+                self._consumer.seek(place, position)
+                self._next[place] = position
+        self._consumer.resume(*held)
+
+    def _require_reachable(self, place: TopicPartition, position: int, start: int, end: int) -> None:
+        if not start <= position <= end:
+            raise LogMismatch(where=f"{self._names[place.topic]} partition {place.partition}, offset {position}")
+
+    async def _look(self) -> None:
+        """See that everything is still there, and have the watchdog see how far it is."""
+        self._looked_at = time.monotonic()
+        known = await self._consumer.topics()
+        gone = [topic for name, topic in self._names.items() if name not in known]
+        if gone:
+            raise LogMismatch("the topic is not there any more", where=", ".join(gone))
+        places = dict(self._next)
+        starts, ends = await self._consumer.beginning_offsets(places), await self._consumer.end_offsets(places)
+        for place, position in places.items():
+            self._require_reachable(place, position, starts[place], max(ends[place], position))
+        self._watchdog.look({**places}, {**ends}, self._looked_at)
+
+    def _checked(self, place: TopicPartition, batch: Sequence[Any]) -> Iterable[Any]:
+        """The records of one batch; the topics are neither compacted nor transactional, so a gap is a loss."""
+        for one in batch:
+            if one.offset != self._next[place]:
+                raise LogMismatch(
+                    f"expected offset {self._next[place]}, got {one.offset}: events were removed before they were read",
+                    where=f"{self._names[place.topic]} partition {place.partition}",
+                )
+            self._next[place] += 1
+            yield one
+
+
+class _Listener(ConsumerRebalanceListener):
+    """Notes a rebalance and pauses what came with it. Anything raised here would be swallowed, so nothing else is done here."""
+
+    def __init__(self, consumer: AIOKafkaConsumer) -> None:
+        self._consumer = consumer
+        self.changed = False
+
+    async def on_partitions_revoked(self, revoked: Iterable[TopicPartition]) -> None:
+        self.changed = True
+
+    async def on_partitions_assigned(self, assigned: Iterable[TopicPartition]) -> None:
+        self.changed = True
+        self._consumer.pause(*assigned)

@@ -1,0 +1,84 @@
+"""The event log on a Kafka cluster: the port, put together from what appends, reads and follows.
+
+Source: Apache Kafka protocol; CloudEvents Kafka binding 1.0.2 §3.3 (structured mode).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Mapping, Sequence
+
+from aiokafka import AIOKafkaConsumer
+
+from adapters.eventlog.kafka.appender import Appender
+from adapters.eventlog.kafka.client import started, stopped
+from adapters.eventlog.kafka.follower import KafkaFollower, group_options
+from adapters.eventlog.kafka.options import KafkaOptions
+from adapters.eventlog.kafka.reader import Reader, consumer_options
+from adapters.eventlog.kafka.topics import prepare
+from adapters.eventlog.kafka.watchdog import Watchdog
+from schemas.errors import LogUnavailable
+from schemas.log import Claim, Follower, NewRecord, Position, Record
+
+
+class KafkaLog:
+    """`schemas.log.EventLog` on a Kafka cluster. Build it with `KafkaLog.open`.
+
+    Durable means on all in-sync replicas, in their memory: Kafka does not wait for the disk, so a power cut of *all*
+    replicas at once is not covered (``flush.messages`` on the topic is the choice for those who need it).
+    """
+
+    atomic = False
+
+    def __init__(self, options: KafkaOptions, cluster: str) -> None:
+        self._options = options
+        self.identity = f"kafka:{cluster}/{options.prefix.removesuffix('.')}"
+        self._appender, self._reader = Appender(options), Reader(options)
+        self._closed = False
+
+    @classmethod
+    async def open(cls, options: KafkaOptions, *, create: bool = True) -> KafkaLog:
+        """A log whose topics exist and keep the promises.
+
+        Raises what `adapters.eventlog.kafka.topics.prepare` raises.
+        """
+        return cls(options, await prepare(options, create=create))
+
+    async def append(self, records: Sequence[NewRecord]) -> Sequence[Position]:
+        self._require_open()
+        return await self._appender.append(records)
+
+    async def read(self, topic: str, partition: int, start: int, limit: int) -> Sequence[Record]:
+        self._require_open()
+        return await self._reader.read(topic, partition, start, limit)
+
+    async def ends(self, topic: str) -> Mapping[int, int]:
+        self._require_open()
+        return await self._reader.ends(topic)
+
+    async def starts(self, topic: str) -> Mapping[int, int]:
+        self._require_open()
+        return await self._reader.starts(topic)
+
+    @contextlib.asynccontextmanager
+    async def follow(self, topics: Sequence[str], group: str, claim: Claim) -> AsyncIterator[Follower]:
+        self._require_open()
+        names = {self._options.prefix + topic: topic for topic in topics}
+        consumer = AIOKafkaConsumer(**consumer_options(self._options), **group_options(self._options, group))
+        watchdog = Watchdog(self._options.stuck_after.total_seconds())
+        follower = KafkaFollower(consumer, names, claim, watchdog)
+        consumer.subscribe(list(names), listener=follower.listener)
+        await started(consumer, self._options)
+        try:
+            yield follower
+        finally:
+            await stopped(consumer)
+
+    async def close(self) -> None:
+        self._closed = True
+        await asyncio.gather(self._appender.close(), self._reader.close())
+
+    def _require_open(self) -> None:
+        if self._closed:
+            raise LogUnavailable("the log is closed")

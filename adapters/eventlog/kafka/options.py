@@ -1,0 +1,68 @@
+"""How to reach a Kafka cluster, and what every client of the library is told. No client here."""
+
+from __future__ import annotations
+
+import ssl
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+from schemas.log import PARTITIONS
+
+_SECURITY = {
+    (False, False): "PLAINTEXT",
+    (True, False): "SSL",
+    (False, True): "SASL_PLAINTEXT",
+    (True, True): "SASL_SSL",
+}
+"""(with TLS, with a user) → the library's name of it."""
+
+
+@dataclass(frozen=True)
+class KafkaOptions:
+    """How to reach the cluster and what to ask of it."""
+
+    bootstrap: str
+    """``host:port,…``"""
+    prefix: str = ""
+    """Before every topic's name, for several backbones on one cluster."""
+    partitions: int = PARTITIONS
+    replication: int = 3
+    """Copies of each partition; 1 only where losing a disk may lose events."""
+    cluster: str = ""
+    """Id of the cluster that is meant: another one is refused. Empty: any."""
+    append_within: timedelta = timedelta(seconds=30)
+    """Longer than the 9–13 s a partition stalls when its leader is killed (Kafka 4.1, default session timeout)."""
+    session: timedelta = timedelta(seconds=10)
+    """A member that is silent for so long loses its partitions."""
+    stuck_after: timedelta = timedelta(seconds=60)
+    """A consumer that moves nowhere for so long, with records before it, is stuck. Far above any stall of a broker."""
+    member: str = ""
+    """Names this process for ever (static membership): a restart within ``session`` moves no partition. Empty: dynamic."""
+    username: str = ""
+    password: str = ""
+    """With ``username``: SASL/SCRAM-SHA-512."""
+    tls: ssl.SSLContext | None = None
+
+    def client(self) -> dict[str, Any]:
+        """The arguments that every client of the library takes."""
+        return {"bootstrap_servers": self.bootstrap, **self.connection()}
+
+    def connection(self) -> dict[str, Any]:
+        """The arguments of one connection: TLS and user."""
+        scram = {
+            "sasl_mechanism": "SCRAM-SHA-512",
+            "sasl_plain_username": self.username,
+            "sasl_plain_password": self.password,
+        }
+        return {
+            "security_protocol": _SECURITY[self.tls is not None, bool(self.username)],
+            "ssl_context": self.tls,
+            **(scram if self.username else {}),
+        }
+
+    @property
+    def brokers(self) -> list[tuple[str, int]]:
+        """Host and port of each broker named."""
+        pairs = [one.strip().rpartition(":") for one in self.bootstrap.split(",")]
+        return [(host.strip("[]"), int(port)) for host, _, port in pairs]

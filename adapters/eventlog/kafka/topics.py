@@ -1,0 +1,110 @@
+"""The log's topics: made when they are missing, checked when they are there. And which cluster they are on.
+
+A consumer of a missing topic hangs in ``start``, so topics come first. The admin client raises nothing for one topic: its
+answers are read.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import AsyncIterator, Mapping, Sequence
+from typing import Any
+
+from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
+from aiokafka.errors import KafkaError, for_code
+
+from adapters.eventlog.kafka.client import START_S, why
+from adapters.eventlog.kafka.options import KafkaOptions
+from adapters.eventlog.kafka.shape import TopicShape, check, remarks, settings
+from schemas.errors import LogMismatch, LogUnavailable, NotFound, SettingsError
+from schemas.log import TOPICS
+
+LOGGER = logging.getLogger(__name__)
+
+_SETTLED_S = 15.0
+"""Longest wait for the leaders of a topic's partitions: a cluster that has lost a broker needs up to ten seconds."""
+_ACCEPTED = frozenset({"NoError", "TopicAlreadyExistsError"})
+"""Answers to the making of a topic that are as good as having made it: two processes may start at once."""
+
+
+async def prepare(options: KafkaOptions, *, create: bool) -> str:
+    """See that the topics are there and keep the promises; the cluster's id.
+
+    Raises `LogUnavailable` when the cluster does not answer, `LogMismatch` when it is another one than ``options.cluster``,
+    `SettingsError` when a topic is not as it must be, `NotFound` when one is missing and ``create`` is not said.
+    """
+    wanted = TopicShape(options.partitions, options.replication)
+    names = [options.prefix + topic for topic in TOPICS]
+    async with _admin(options) as admin:
+        cluster = str((await admin.describe_cluster())["cluster_id"])
+        if options.cluster not in ("", cluster):
+            cure = "Correct the brokers in BACKBONE_LOG, or, if the cluster was really replaced, what stands after cluster=."
+            raise LogMismatch(f"this is cluster {cluster}, not {options.cluster}", where="BACKBONE_LOG", cure=cure)
+        present = set(await admin.list_topics())
+        missing = [name for name in names if name not in present]
+        if missing and not create:
+            raise NotFound("nothing was taken in here yet", where=", ".join(missing), cure="Start with `backbone serve`.")
+        if missing:
+            await _make(admin, missing, wanted)
+        for name in names:
+            await _check(admin, name, wanted)
+        return cluster
+
+
+@contextlib.asynccontextmanager
+async def _admin(options: KafkaOptions) -> AsyncIterator[AIOKafkaAdminClient]:
+    admin = AIOKafkaAdminClient(**options.client())
+    try:
+        try:
+            async with asyncio.timeout(START_S):
+                await admin.start()
+        except (KafkaError, TimeoutError, OSError) as error:
+            raise await why(options, error) from error
+        try:
+            yield admin
+        except (KafkaError, TimeoutError) as error:
+            raise LogUnavailable(f"Kafka did not answer about its topics: {type(error).__name__}") from error
+    finally:
+        await admin.close()
+
+
+async def _make(admin: AIOKafkaAdminClient, names: Sequence[str], wanted: TopicShape) -> None:
+    new = [NewTopic(name, wanted.partitions, wanted.replication, topic_configs=dict(settings(wanted))) for name in names]
+    answer = await admin.create_topics(new)
+    for name, code, *detail in answer.topic_errors:
+        error = for_code(code)
+        if error.__name__ not in _ACCEPTED:
+            said = " ".join(str(part) for part in detail if part)
+            cure = (
+                f"Kafka says: {said} With fewer brokers than copies, start the others, or, where losing a disk may lose "
+                "events, say ?replication=1 in BACKBONE_LOG."
+            )
+            raise SettingsError(f"the topic cannot be made: {error.__name__}", where=name, cure=cure)
+
+
+async def _check(admin: AIOKafkaAdminClient, name: str, wanted: TopicShape) -> None:
+    partitions = await _partitions(admin, name)
+    replication = min(len(one["replicas"]) for one in partitions)
+    config = await _config(admin, name)
+    check(name, TopicShape(len(partitions), replication), config, wanted)
+    for remark in remarks(config):
+        LOGGER.warning("%s: %s", name, remark)
+
+
+async def _config(admin: AIOKafkaAdminClient, name: str) -> Mapping[str, str]:
+    [answer] = await admin.describe_configs([ConfigResource(ConfigResourceType.TOPIC, name)])
+    return {entry[0]: entry[1] for resource in answer.resources for entry in resource[4]}
+
+
+async def _partitions(admin: AIOKafkaAdminClient, name: str) -> list[dict[str, Any]]:
+    """The topic's partitions, once each has a leader: a topic just made is not known to every broker at once."""
+    async with asyncio.timeout(_SETTLED_S):
+        while True:
+            [description] = await admin.describe_topics([name])
+            partitions: list[dict[str, Any]] = description["partitions"]
+            if partitions and all(one["leader"] >= 0 for one in partitions):
+                return partitions
+            await asyncio.sleep(0.05)
