@@ -9,6 +9,7 @@ import platform
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from importlib.metadata import version
+from itertools import product
 from typing import TYPE_CHECKING, Protocol
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, PlatformCollector, ProcessCollector
@@ -18,6 +19,8 @@ from prometheus_client.registry import Collector
 
 from gateway import measures
 from gateway.measures import Measure
+from gateway.settings.shapes import Door
+from schemas.errors import LogUnavailable, TranslatorFailed
 
 if TYPE_CHECKING:
     from consumers.lag import Behind
@@ -28,6 +31,10 @@ EXPOSITION_TYPE = CONTENT_TYPE_PLAIN_0_0_4
 
 _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
 """Bounds of durations: around the targets (25 ms, 100 ms) fine enough to see them missed, up to every deadline we have."""
+
+
+_WATCHED = (TranslatorFailed.code, LogUnavailable.code)
+"""Faults that an alert waits for: they are counted from 0, because of a count that begins at 1 no increase is seen."""
 
 
 class Pool(Protocol):
@@ -61,6 +68,8 @@ class Metrics:
         self._arrivals = self._counter(measures.ARRIVALS)
         self._repeated = self._counter(measures.REPEATED)
         self._faults = self._counter(measures.DOOR_FAULTS)
+        for door, code in product(Door, _WATCHED):
+            self._faults.labels(door, code)
         self._connections = self._gauge(measures.CONNECTIONS)
         self._records = self._counter(measures.APPENDED)
         self._append = self._histogram(measures.APPEND)

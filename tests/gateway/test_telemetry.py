@@ -120,6 +120,12 @@ def test_a_metric_is_named_by_the_conventions(measure: Any) -> None:
     assert set(measure.labels) <= LABELS | {"use", "version", "python"}
 
 
+@pytest.mark.parametrize("door", ["mllp", "http", "folder"])
+@pytest.mark.parametrize("code", ["translator-failed", "log-unavailable"])
+def test_what_an_alert_waits_for_is_counted_from_0(door: str, code: str) -> None:
+    assert f'backbone_door_faults_total{{code="{code}",door="{door}"}} 0.0' in Metrics().exposition().decode()
+
+
 def test_two_servers_in_one_process_count_apart() -> None:
     first, second = Metrics(), Metrics()
     first.faulted("mllp", "half-frame")
