@@ -44,7 +44,8 @@ def container(role: str) -> dict[str, Any]:
 @pytest.mark.parametrize("version", ["1.31", "1.34", "1.37"])
 @pytest.mark.parametrize(("file", "resource"), PLAIN, ids=[f"{file}-{one['metadata']['name']}" for file, one in PLAIN])
 def test_a_resource_keeps_the_published_schema(file: str, resource: dict[str, Any], version: str) -> None:
-    kubernetes_validate.validate(resource, version, strict=True)
+    held_to = kubernetes_validate.validate(resource, version, strict=True)
+    assert held_to == version
 
 
 def test_a_misspelt_key_would_be_found() -> None:
