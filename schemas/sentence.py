@@ -28,6 +28,8 @@ _WORD = re.compile(r"\{(\w+)\}")
 _BRACKETS = re.compile(r"\[([^\[\]]*)\]")
 _WORD_MOST = 120
 """Characters of one word in a title: a care plan's summary may run to pages, and the resource has it whole."""
+_WORD_READ = 8 * _WORD_MOST
+"""Characters read of a word: white space apart, far more than are shown. What is read is remembered."""
 _MONTHS = (
     *("January", "February", "March", "April", "May", "June"),
     *("July", "August", "September", "October", "November", "December"),
@@ -73,7 +75,7 @@ def title(template: str, focus: Resource, source_name: str, entries: Sequence[Re
     """
     find = _WORDS_OF.get(focus["resourceType"])
     words = {"source": source_name} | (find(focus, partial(_display, entries)) if find else {})
-    return _rendered(template, tuple(words.items()))
+    return _rendered(template, tuple([(name, word[:_WORD_READ]) for name, word in words.items()]))
 
 
 @lru_cache(4096)

@@ -106,7 +106,7 @@ def _msh(sent: Header, separator: str, delimiters: str, raw: bytes, code: str, a
         fields[4],
         _moment(at.replace(microsecond=0)) if at else "",
         "",
-        full if _version(sent.version) >= _FULL_TYPE_SINCE else "ACK",
+        full if _version(sent.version[:_VERSION_MOST]) >= _FULL_TYPE_SINCE else "ACK",
         _control(raw, code),
         fields[11] or "P",
         version,
@@ -119,6 +119,10 @@ def _msh(sent: Header, separator: str, delimiters: str, raw: bytes, code: str, a
 def _moment(at: datetime) -> str:
     """MSH-7, to the second. Remembered: the messages of one second share it, and it costs as much as the rest of an ACK."""
     return at.astimezone(LONDON).strftime("%Y%m%d%H%M%S%z")
+
+
+_VERSION_MOST = 10
+"""Characters of a version; ``2.3.1`` has five. A longer one is none, and is not to be remembered."""
 
 
 @lru_cache(maxsize=64)
@@ -140,7 +144,7 @@ def _err(error: BackboneError, sent: Header, separator: str, delimiters: str) ->
     component, sub = delimiters[0], delimiters[3]
     where = _WHERE.fullmatch(error.where)
     place = [where[1], "1", where[2] or ""] if where else []
-    if _version(sent.version) < _ERR_FIELDS_SINCE:
+    if _version(sent.version[:_VERSION_MOST]) < _ERR_FIELDS_SINCE:
         place = place or ["", "", ""]
         return ["ERR", component.join([*place, sub.join([number, words, "HL70357"])])]
     if where and where[3]:

@@ -6,9 +6,9 @@ Source: HL7 v2.4 §2.8.51 (XPN), §2.8.48 (XAD), §2.8.52 (XTN), §2.8.49 (XCN),
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import lru_cache
 from types import MappingProxyType
 
+from adapters.hl7v2.memory import remembered
 from adapters.hl7v2.syntax import Syntax
 from schemas.codes import GMC_NUMBER, GMP_NUMBER
 from schemas.identifiers import ODS_ORGANIZATION, ods_code
@@ -67,7 +67,7 @@ def telecom(syntax: Syntax, sent: str, use: str) -> Resource | None:
     return contact_point(PHONE_SYSTEMS.get(said[2].upper(), "phone"), number, "mobile" if said[2] == MOBILE else use)
 
 
-@lru_cache(maxsize=4096)
+@remembered(4096)
 def professional(syntax: Syntax, sent: str) -> Resource | None:
     """A clinician (XCN) as a Reference: shared, never to be changed.
 
@@ -90,7 +90,7 @@ def _national(code: str) -> Resource:
     return {"system": system, "value": upper} if system else {"value": code}
 
 
-@lru_cache(maxsize=4096)
+@remembered(4096)
 def general_practice(syntax: Syntax, practice: str, doctor: str) -> list[Resource]:
     """Who the GP is: PD1-3 (XON) and PD1-4 (XCN) as References, shared, never to be changed.
 

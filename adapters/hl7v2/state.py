@@ -5,10 +5,9 @@ Source: HL7 v2.4 chapter 3; HSCIC ITK HL7 V2 Message Specifications ("fully popu
 
 from __future__ import annotations
 
-from functools import lru_cache
-
 from adapters.compose import Statement
 from adapters.hl7v2.death import death, told_of_death
+from adapters.hl7v2.memory import remembered
 from adapters.hl7v2.merge import merges
 from adapters.hl7v2.movement import movement
 from adapters.hl7v2.plan import plan
@@ -46,7 +45,7 @@ def _trigger(reading: Reading) -> Trigger:
     return trigger
 
 
-@lru_cache(maxsize=256)
+@remembered(256)
 def _named(syntax: Syntax, kind: str, event: str) -> tuple[Trigger, bool]:
     """What MSH-9 names, else EVN-1, where older versions have it; and whether the two differ.
 

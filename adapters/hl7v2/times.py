@@ -13,9 +13,9 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, datetime, timedelta
-from functools import lru_cache
 from zoneinfo import ZoneInfo
 
+from adapters.hl7v2.memory import remembered
 from schemas.event import Precision
 
 LONDON = ZoneInfo("Europe/London")
@@ -84,7 +84,7 @@ class Moment:
         return self._fhir
 
 
-@lru_cache(maxsize=4096)
+@remembered(4096)
 def moment(text: str) -> Moment | None:
     """The time in ``text``, or ``None`` when it is none, or in a year that cannot be meant.
 

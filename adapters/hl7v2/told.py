@@ -5,10 +5,10 @@ Source: HL7 v2.4 chapter 3; HSCIC ITK HL7 V2 (PV1-16, PV1-19, ZU8-4).
 
 from __future__ import annotations
 
-from functools import lru_cache
 from typing import NamedTuple
 
 from adapters.compose import Statement
+from adapters.hl7v2.memory import remembered
 from adapters.hl7v2.message import Segment
 from adapters.hl7v2.people import person
 from adapters.hl7v2.quirks import LOCATION_HIDING, SENSITIVE_VIP
@@ -115,7 +115,7 @@ def _sensitivity(reading: Reading) -> Sensitivity:
     return _asked(reading.syntax, message.segment("ZU8").fields[4], message.segment("PV1").fields[16])
 
 
-@lru_cache(maxsize=256)
+@remembered(256)
 def _asked(syntax: Syntax, hiding: str, vip: str) -> Sensitivity:
     """What the sender asks for in ZU8-4 and PV1-16; hiding somebody's place is the stricter."""
     hidden = LOCATION_HIDING.get(syntax.first(hiding))

@@ -12,6 +12,7 @@ from typing import BinaryIO
 from adapters.compose import Origin, compose, content_hash
 from adapters.hl7v2.batch import messages
 from adapters.hl7v2.fields import fields_of
+from adapters.hl7v2.memory import LONG_BYTES, forget
 from adapters.hl7v2.message import parse
 from adapters.hl7v2.reading import Reading
 from adapters.hl7v2.site import Site
@@ -63,6 +64,8 @@ class Hl7v2Translator:
 
     def _item(self, raw: bytes, position: str, arrival: Arrival, site: Site) -> Item:
         """One message, understood whole or rejected whole."""
+        if len(raw) > LONG_BYTES:
+            site = Site(site.source, site.pseudonyms)
         try:
             reading = Reading(parse(raw), arrival, site)
             stated = statements(reading)
@@ -70,6 +73,9 @@ class Hl7v2Translator:
             return Item(position, tuple([compose(statement, origin) for statement in stated]), flags=tuple(reading.flags))
         except RejectedInput as error:
             return Item(position, rejection=Rejection(error, raw))
+        finally:
+            if len(raw) > LONG_BYTES:
+                forget()
 
     def _site(self, arrival: Arrival) -> Site:
         """What the source's messages share, made at its first one and again when its settings changed."""

@@ -9,11 +9,11 @@ Source: HL7 v2.4 §3.3.3 (PV1), §3.3.4 (PV2); HSCIC ITK HL7 V2 (PV1-4, -14, -36
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from functools import lru_cache
 from types import MappingProxyType
 from typing import NamedTuple
 
 from adapters.hl7v2.datatypes import components, professional
+from adapters.hl7v2.memory import remembered
 from adapters.hl7v2.message import Segment
 from adapters.hl7v2.reading import Reading
 from adapters.hl7v2.syntax import NULL, Syntax
@@ -138,7 +138,7 @@ def _add_locations(stay: Resource, gone: list[str], pv1: Segment, reading: Readi
             stay["location"] = found
 
 
-@lru_cache(maxsize=4096)
+@remembered(4096)
 def _taking_part(syntax: Syntax, role: str, sent: str) -> Resource | None:
     found = professional(syntax, sent.partition(syntax.repetition)[0])
     return participant(role, found) if found else None
@@ -179,7 +179,7 @@ class _Coded(NamedTuple):
 
 
 def _concept(codes: CodeList) -> Callable[[Syntax, str], tuple[object, bool]]:
-    @lru_cache(maxsize=256)
+    @remembered(256)
     def value(syntax: Syntax, sent: str) -> tuple[object, bool]:
         said = syntax.first(sent)
         known = said.upper() in codes
@@ -191,7 +191,7 @@ def _concept(codes: CodeList) -> Callable[[Syntax, str], tuple[object, bool]]:
 def _extension(url: str, codes: CodeList) -> Callable[[Syntax, str], tuple[object, bool]]:
     concept = _concept(codes)
 
-    @lru_cache(maxsize=256)
+    @remembered(256)
     def value(syntax: Syntax, sent: str) -> tuple[object, bool]:
         made, known = concept(syntax, sent)
         return [{"url": url, "valueCodeableConcept": made}] if made else None, known
@@ -199,7 +199,7 @@ def _extension(url: str, codes: CodeList) -> Callable[[Syntax, str], tuple[objec
     return value
 
 
-@lru_cache(maxsize=1024)
+@remembered(1024)
 def _treatment_function(syntax: Syntax, sent: str) -> tuple[object, bool]:
     """PV1-10; three digits are a national code, anything else is a name."""
     code = syntax.first(sent)

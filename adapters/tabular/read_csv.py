@@ -87,7 +87,7 @@ def _other_format(start: str) -> _Other | None:
 def sample(content: BinaryIO, encoding: str) -> str:
     """The first characters of ``content``, which is left at its start."""
     with Text(content, encoding) as text:
-        return text.read(SAMPLE_CHARACTERS).removeprefix("\ufeff")
+        return text.read(SAMPLE_CHARACTERS).lstrip("\ufeff")
 
 
 def find_delimiter(start: str, required: Sequence[str]) -> str:
@@ -131,7 +131,7 @@ def survey(content: BinaryIO, encoding: str, delimiter: str, layout: Layout) -> 
         taken: list[str] = []
         header, line = _header(_reader(text, taken, delimiter), taken)
         found = columns(header, layout, f"line {line}")
-        table = Table(encoding, delimiter, "".join(taken).removeprefix("\ufeff"), found)
+        table = Table(encoding, delimiter, "".join(taken).lstrip("\ufeff"), found)
         if "" not in found.names and skim(text, delimiter, found):
             return table
     with Text(content, encoding) as text:
@@ -152,7 +152,7 @@ def _header(reader: Reader, taken: list[str]) -> tuple[list[str], int]:
     try:
         for row in reader:
             if any(cell.strip("\ufeff \t\xa0") for cell in row):
-                row[0] = row[0].removeprefix("\ufeff")
+                row[0] = row[0].lstrip("\ufeff")
                 return row, line
             taken.clear()
             line = reader.line_num + 1
