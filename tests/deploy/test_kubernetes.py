@@ -8,7 +8,7 @@ from typing import Any
 import kubernetes_validate
 import pytest
 
-from adapters.eventlog.kafka_topics import TopicShape, settings
+from adapters.eventlog.kafka.shape import TopicShape, settings
 from gateway.routes import health
 from gateway.serve import Role
 from schemas.log import TOPICS
