@@ -14,6 +14,7 @@ from datetime import datetime
 
 from consumers.applier import Applier
 from consumers.faults import Remedy, decide, place_of_error
+from consumers.observe import Observer, Unobserved
 from consumers.projection import Projection
 from consumers.store.database import Database
 from consumers.store.parked import park, parked, release
@@ -40,9 +41,16 @@ class Runner:
     """
 
     def __init__(
-        self, projections: Sequence[Projection], log: EventLog, database: Database, owner: str, clock: Callable[[], datetime]
+        self,
+        projections: Sequence[Projection],
+        log: EventLog,
+        database: Database,
+        owner: str,
+        clock: Callable[[], datetime],
+        observer: Observer | None = None,
     ) -> None:
         self._log = log
+        self._observer = observer or Unobserved()
         self._applier = Applier(projections, database, owner, clock)
 
     async def run(self, stop: asyncio.Event) -> None:
@@ -65,6 +73,7 @@ class Runner:
             if records:
                 began = time.monotonic()
                 await self._applier.apply(records)
+                self._observer.applied(records, time.monotonic() - began)
                 if len(records) < BATCH:
                     await asyncio.sleep(began + PACE_S - time.monotonic())
 

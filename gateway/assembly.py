@@ -120,7 +120,7 @@ async def _runners(make: Factory) -> AsyncIterator[list[Runner]]:
         log, owner = await there.log(), _owner()
         make.metrics.watch(there.database.pools)
         try:
-            yield [Runner(there.projections(), log, there.database, owner, now)]
+            yield [Runner(there.projections(), log, there.database, owner, now, make.metrics)]
         finally:
             make.metrics.unwatch(there.database.pools)
 

@@ -104,6 +104,26 @@ async def test_what_the_log_holds_and_what_comes_is_applied(file_store: Database
     assert people.seconds == pytest.approx(max(waiting.seconds for waiting in people.partitions.values()))
 
 
+class Watching:
+    """Remembers what it was told."""
+
+    def __init__(self) -> None:
+        self.done: list[Record] = []
+
+    def applied(self, records: Sequence[Record], seconds: float) -> None:
+        assert seconds >= 0
+        self.done += records
+
+
+async def test_an_onlooker_is_told_of_every_record_once_it_is_committed(file_store: Database) -> None:
+    log, watching = MemoryLog(), Watching()
+    await append(log, contacts(30))
+    async with running(Runner([TimelineProjection(SOURCES)], log, file_store, "me", clock, watching)):
+        await until(lambda: len(watching.done) >= 30)
+        assert await count(file_store) == 30
+    assert len({(record.partition, record.offset) for record in watching.done}) == len(watching.done) == 30
+
+
 async def test_a_second_start_goes_on_where_the_first_left_off(file_store: Database) -> None:
     log = MemoryLog()
     for start in (0, 20):

@@ -178,10 +178,14 @@ def test_a_process_without_http_answers_for_its_health(tmp_path: Path) -> None:
         taking_in, projecting = (_health(one) for one in (intake, projections))
         assert taking_in == {"status": "ready", "log": taking_in["log"], "store": None, "taking_in": True, "behind": {}}
         assert projecting["store"]["reachable"] and not projecting["taking_in"]
+        eventually(lambda: 'backbone_projection_records_total{topic="backbone.events"} 1.0' in _metrics(projections))
         eventually(lambda: _health(projections)["behind"].get("timeline", {}).get("events") == 0)
         counted = {server: _metrics(server) for server in (intake, projections)}
     assert 'backbone_arrivals_total{door="mllp",source="northfield-pas"} 1.0' in counted[intake]
-    assert 'backbone_projection_behind_events{partition="0",projection="timeline"} 0.0' in counted[projections]
+    for row in ('behind_events{partition="0",projection="timeline"} 0.0', 'parked_events{projection="people"} 0.0'):
+        assert f"backbone_projection_{row}" in counted[projections]
+    assert 'backbone_store_pool_limit_connections{use="writing"}' in counted[projections]
+    assert "backbone_log_append_seconds_count 1.0" in counted[intake]
 
 
 def _health(server: Server) -> dict[str, Any]:
