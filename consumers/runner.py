@@ -13,11 +13,9 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 
 from consumers.applier import Applier
-from consumers.faults import Remedy, decide, place_of_error
 from consumers.observe import Observer, Unobserved
 from consumers.projection import Projection
 from consumers.store.database import Database
-from consumers.store.parked import park, parked, release
 from schemas.errors import LogMismatch, PositionLost
 from schemas.log import EventLog, Follower
 
@@ -86,23 +84,3 @@ class Runner:
                 if not starts[partition] <= position <= ends[partition]:
                     raise LogMismatch(where=f"{name}, {topic}, partition {partition}, offset {position}")
         return {partition: min(wanted[partition] for wanted in claimed.values()) for partition in partitions}
-
-
-async def retry_parked(projection: Projection, log: EventLog, database: Database, clock: Callable[[], datetime]) -> int:
-    """Try again what ``projection`` has parked; how many records it could apply now. Order does not matter to a projection."""
-    applied = 0
-    for item in await parked(database, projection.name):
-        found = await log.read(*item.position, limit=1)
-        if not found or found[0].offset != item.offset:
-            continue  # retention removed it: it stays listed
-        try:
-            async with database.writing() as connection:
-                await projection.apply(found, connection)
-                await release(connection, projection.name, item.position)
-            applied += 1
-        except Exception as error:
-            if decide(error, attempt=1, records=1).remedy is not Remedy.PARK:
-                raise
-            async with database.writing() as connection:
-                await park(connection, projection.name, found[0], type(error).__name__, place_of_error(error), clock())
-    return applied

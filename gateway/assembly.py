@@ -93,7 +93,7 @@ async def _operators(make: Factory, address: Address, roles: Collection[Role]) -
         log=await make.log(),
         metrics=make.metrics,
         taking_in=bool({Role.GATEWAY, Role.INTAKE} & set(roles)),
-        receipts=make.receipts if reads else None,
+        store=make.store_answers if reads else None,
         freshness=freshness,
     )
     measured_here = None if Role.GATEWAY in roles else freshness

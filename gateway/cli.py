@@ -46,6 +46,8 @@ COMMANDS = (
     Command("quarantine list", "quarantine.list_items", "List what was not understood, oldest first."),
     Command("quarantine show", "quarantine.show", "Show why something was not understood, or what it was."),
     Command("quarantine redrive", "quarantine.redrive", "Send items through again, once the mapping is mended."),
+    Command("parked list", "parked.list_parked", "List events that a projection cannot apply, and why."),
+    Command("parked retry", "parked.retry", "Try them again, once the cause is mended."),
     Command("rebuild", "rebuild.rebuild", "Make projections anew from the log, then swap. Sends nothing."),
     Command("log verify", "log.verify", "Read the whole log: counts, gaps, checksums."),
     Command("doctor", "doctor.doctor", "Look at settings, engines, folders and clock; say each cure."),
@@ -56,6 +58,7 @@ GROUPS = {
     "source": "Sources and their mappings.",
     "person": "Find people.",
     "quarantine": "What was not understood.",
+    "parked": "Events that a projection cannot apply.",
     "log": "The event log.",
 }
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from gateway.assembly import OPEN, open_doors
-from gateway.commands.show import counted
+from gateway.counted import counted
 from gateway.factory import Factory, now
 from gateway.settings.secret import key_secret, secret_file
 from schemas.errors import BackboneError, EngineUnavailable
@@ -164,13 +164,11 @@ async def _store(make: Factory) -> AsyncIterator[Finding]:
 async def _projections(make: Factory) -> AsyncIterator[Finding]:
     """How far each projection is, and what it could not apply."""
     from consumers.lag import behind
-    from consumers.store.parked import parked
 
     for name, lag in (await behind(await make.log(), make.database)).items():
-        aside = len(await parked(make.database, name))
-        if aside:
-            cure = f"Upgrade, then `backbone rebuild {name}`: what it could not apply is still in the log."
-            yield Finding(Level.WARN, "projections", f"{name} could not apply {aside:,} events", cure)
+        if lag.parked:
+            cure = f"`backbone parked list {name}` says why; upgrade, then `backbone parked retry {name}`."
+            yield Finding(Level.WARN, "projections", f"{name} could not apply {lag.parked:,} events", cure)
         elif lag.events and lag.seconds > LATE.total_seconds():
             says = f"{name} is {lag.events:,} events behind, the oldest of {lag.seconds:,.0f} s ago"
             yield Finding(Level.WARN, "projections", says, "Is `backbone serve` running with projections among its roles?")

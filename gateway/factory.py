@@ -188,6 +188,7 @@ class Factory:
             timeline=self.timeline,
             receipts=self.receipts,
             quarantine=self.quarantine,
+            store=self.store_answers,
             freshness=await self.freshness(),
             metrics=self.metrics,
             intake=await self.intake(),
@@ -195,6 +196,12 @@ class Factory:
             body_bytes=limits.body,
             patience=limits.next_byte,
         )
+
+    async def store_answers(self) -> None:
+        """Raises `StoreUnavailable` with the cure when the store cannot be read."""
+        from consumers.store.migrate import answering
+
+        await answering(self.database)
 
     @cached_property
     def people(self) -> PeopleQuery:

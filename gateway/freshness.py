@@ -128,6 +128,11 @@ class Freshness:
         """How far each projection was behind when last measured."""
         return {name: self._lag(self._measured, name) for name in self._measured.behind} if self._measured else {}
 
+    @property
+    def parked(self) -> dict[str, int]:
+        """How many events each projection had set aside when last measured."""
+        return {name: lag.parked for name, lag in self._measured.behind.items()} if self._measured else {}
+
     def _say(self) -> None:
         if self._measured is not None:
             behind = msgspec.json.encode(self._lag(self._measured, TIMELINE))

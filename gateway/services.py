@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Container, Mapping
+from collections.abc import Awaitable, Callable, Container, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Protocol
@@ -36,6 +36,10 @@ class Metrics(Protocol):
         ...
 
 
+StoreAnswers = Callable[[], Awaitable[None]]
+"""Raises `schemas.errors.StoreUnavailable` with the cure when what is read from cannot be read."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Operated:
     """What operators ask of one process, whatever its roles."""
@@ -44,8 +48,8 @@ class Operated:
     metrics: Metrics
     taking_in: bool
     """Whether this process takes anything in."""
-    receipts: ReceiptsQuery | None = None
-    """The store is asked through it; ``None`` in a process that needs the log alone."""
+    store: StoreAnswers | None = None
+    """``None`` in a process that needs the log alone."""
     freshness: Freshness | None = None
     """``None`` where nothing is measured."""
 
@@ -61,6 +65,7 @@ class Services:
     timeline: TimelineQuery
     receipts: ReceiptsQuery
     quarantine: QuarantineQuery
+    store: StoreAnswers
     freshness: Freshness
     metrics: Metrics
     intake: Intake | None = None
@@ -79,7 +84,7 @@ class Services:
             log=self.log,
             metrics=self.metrics,
             taking_in=self.intake is not None,
-            receipts=self.receipts,
+            store=self.store,
             freshness=self.freshness,
         )
 

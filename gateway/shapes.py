@@ -188,6 +188,8 @@ class Health(msgspec.Struct, kw_only=True):
     """Whether this process takes anything in."""
     behind: dict[str, Behind]
     """By projection, as measured last."""
+    parked: dict[str, int]
+    """Events that a projection cannot apply and has set aside, by projection: `backbone parked list` says why."""
 
 
 def view(receipt: Receipt) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 A new store is made at once from `consumers.store.tables` and stamped; an older one is brought up by Alembic, which takes most
 of a second to import and so is imported only then. A store of a newer version is refused: an older program would write it
-wrong.
+wrong. One that is running while the tables are brought up loses its positions, and finds out when it claims them again.
 """
 
 from __future__ import annotations
@@ -11,11 +11,12 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, inspect, text
+from sqlalchemy import Connection, inspect, text, update
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from consumers.store.database import Database, durably
-from consumers.store.tables import METADATA
-from schemas.errors import SettingsError
+from consumers.store.tables import METADATA, POSITION
+from schemas.errors import SettingsError, StoreUnavailable
 
 VERSIONS = ("0001",)
 """Every version there has been, oldest first: the file names in ``migrations/versions`` begin with them."""
@@ -26,6 +27,13 @@ _STAMP = "alembic_version"
 """Alembic's own table of one row."""
 _LOCK = 0x6361726562626E65
 """Number of PostgreSQL's advisory lock for this: any number that nobody else uses."""
+
+
+NEWER = "the store's tables are of a newer version of the backbone"
+NEWER_CURE = "Start the version that made them, or a newer one; nothing was written."
+OLDER = "the store's tables are of an older version of the backbone"
+OLDER_CURE = "Start `backbone serve` with projections among its roles, of this version: it brings them up, and nothing is lost."
+EMPTY_CURE = "`backbone serve` with projections among its roles makes them."
 
 
 class Schema(StrEnum):
@@ -64,17 +72,47 @@ def _schema(connection: Connection) -> Schema:
     return Schema.OLDER if found in VERSIONS else Schema.NEWER
 
 
+async def hold(connection: AsyncConnection) -> None:
+    """Refuse to write to tables of another version, in the transaction of ``connection``.
+
+    Whoever brings the tables up takes all positions from their owners; these ask here before they claim them again. Tables
+    that nobody stamped are let pass. Raises `SettingsError`.
+    """
+    await connection.run_sync(_hold)
+
+
+def _hold(connection: Connection) -> None:
+    found = _schema(connection)
+    if found is Schema.NEWER:
+        raise SettingsError(NEWER, where="store", cure=NEWER_CURE)
+    if found is Schema.OLDER:
+        raise SettingsError(OLDER, where="store", cure=OLDER_CURE)
+
+
+async def answering(database: Database) -> None:
+    """See that the store can be read: it answers, and its tables are not older than this program.
+
+    Newer ones are read as far as that goes: while a new version is rolled out, old processes go on answering. Raises
+    `StoreUnavailable` with the cure.
+    """
+    found = await schema(database)
+    if found is Schema.EMPTY:
+        raise StoreUnavailable("the store has no tables yet", cure=EMPTY_CURE)
+    if found is Schema.OLDER:
+        raise StoreUnavailable(OLDER, cure=OLDER_CURE)
+
+
 def _migrate(connection: Connection) -> Schema:
     found = _schema(connection)
     if found is Schema.NEWER:
-        cure = "Start the version of the backbone that made it, or a newer one; nothing was written."
-        raise SettingsError("the store was made by a newer version of the backbone", where="store", cure=cure)
+        raise SettingsError(NEWER, where="store", cure=NEWER_CURE)
     if found is Schema.EMPTY:
         METADATA.create_all(connection)
         connection.execute(text(f"CREATE TABLE {_STAMP} (version_num VARCHAR(32) NOT NULL PRIMARY KEY)"))
         connection.execute(text(f"INSERT INTO {_STAMP} VALUES (:head)"), {"head": HEAD})  # noqa: S608 # nosec B608 - a constant
     if found is Schema.OLDER:
         alembic(connection, "upgrade", HEAD)
+        connection.execute(update(POSITION).values(owner=f"migrated to {HEAD}"))
     return found
 
 

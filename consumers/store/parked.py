@@ -1,6 +1,6 @@
 """Records that a projection could not apply: noted in the transaction that moves past them, never their content.
 
-The others go on without them. What was parked is tried again with `consumers.runner.retry_parked`, or by a rebuild, once the
+The others go on without them. What was parked is tried again with `consumers.retry`, or by a rebuild, once the
 cause is mended: order does not matter to a projection.
 """
 
@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import NamedTuple
 
-from sqlalchemy import delete, func, select
+from sqlalchemy import delete, func, select, tuple_
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from consumers.store.database import Database
@@ -62,12 +62,16 @@ async def release(connection: AsyncConnection, projection: str, position: Positi
     await connection.execute(delete(PARKED).where(*same))
 
 
-async def parked(database: Database, projection: str, limit: int = 1000) -> Sequence[Parked]:
-    """What is parked, oldest first."""
-    order = (PARKED.c.first_at, PARKED.c.topic, PARKED.c.partition, PARKED.c.offset)
+_RANK = (PARKED.c.first_at, PARKED.c.topic, PARKED.c.partition, PARKED.c.offset)
+
+
+async def parked(database: Database, projection: str, limit: int = 1000, after: Parked | None = None) -> Sequence[Parked]:
+    """What is parked, oldest first; of that what comes after ``after``. A record that is parked again keeps its place."""
+    wanted = select(PARKED).where(PARKED.c.projection == projection).order_by(*_RANK).limit(limit)
+    if after:
+        wanted = wanted.where(tuple_(*_RANK) > tuple_(after.first_at, *after.position))
     async with database.reading() as connection:
-        found = await connection.execute(select(PARKED).where(PARKED.c.projection == projection).order_by(*order).limit(limit))
-        return [Parked(*row) for row in found]
+        return [Parked(*row) for row in await connection.execute(wanted)]
 
 
 async def counts(database: Database) -> dict[str, int]:

@@ -14,6 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.sql import ClauseElement
 
 from consumers.store.database import Database
+from consumers.store.migrate import hold
 from consumers.store.statement import Statement, given, given_rows, insert
 from consumers.store.tables import POSITION
 from schemas.errors import PositionLost
@@ -52,11 +53,13 @@ async def claim(database: Database, projection: str, owner: str, topic: str, sta
     """Make ``owner`` the one who moves the positions of these partitions; the next offset wanted of each.
 
     A partition never read before begins at its lowest offset, given in ``starts``. Whoever had it is fenced from then on.
+    Raises `SettingsError` when the tables are of another version.
     """
     fresh = insert(POSITION, database.is_sqlite).values(projection=projection, topic=topic, owner=owner)
     taking = fresh.on_conflict_do_update(index_elements=POSITION.primary_key.columns, set_={"owner": owner})
     mine = (POSITION.c.projection == projection, POSITION.c.topic == topic, POSITION.c.owner == owner)
     async with database.writing() as connection:
+        await hold(connection)
         for partition, start in sorted(starts.items()):
             await connection.execute(taking.values(partition=partition, next=start))
         rows = await connection.execute(select(POSITION.c.partition, POSITION.c.next).where(*mine))

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
-from typing import Annotated
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -13,6 +13,9 @@ from gateway.commands.show import json_line
 from gateway.factory import Factory, now
 from gateway.settings.parse import nearest
 from schemas.errors import InvalidRequest
+
+if TYPE_CHECKING:
+    from consumers.projection import Projection
 
 TOLD_EVERY = 100_000
 """Records between two lines of progress."""
@@ -26,18 +29,24 @@ async def rebuild(
     from consumers.store.migrate import migrate
 
     async with Factory(call.settings()) as make:
-        known = {projection.name: projection for projection in make.projections()}
-        for name in projections:
-            if name not in known:
-                cure = f"Write some of {', '.join(known)}{nearest(name, known)}."
-                raise InvalidRequest("there is no such projection", where="PROJECTION", cure=cure)
+        wanted = chosen(make, projections)
         log, database = await make.log(), make.database
         await migrate(database)
-        for name in dict.fromkeys(projections):
-            records = await rebuild_one(known[name], log, database, now, _progress(name, quiet=call.json))
-            json_line({"rebuilt": name, "records": records}) if call.json else print(
-                f"{name}: made anew of {records:,} records."
+        for one in wanted:
+            records = await rebuild_one(one, log, database, now, _progress(one.name, quiet=call.json))
+            json_line({"rebuilt": one.name, "records": records}) if call.json else print(
+                f"{one.name}: made anew of {records:,} records."
             )
+
+
+def chosen(make: Factory, names: Sequence[str]) -> list[Projection]:
+    """The projections of these names, each once; all of them when none is named. Raises `InvalidRequest`."""
+    known = {projection.name: projection for projection in make.projections()}
+    for name in names:
+        if name not in known:
+            cure = f"Write some of {', '.join(known)}{nearest(name, known)}."
+            raise InvalidRequest("there is no such projection", where="PROJECTION", cure=cure)
+    return [known[name] for name in dict.fromkeys(names or known)]
 
 
 def _progress(name: str, *, quiet: bool) -> Callable[[int], None]:

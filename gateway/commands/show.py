@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
+from gateway.counted import counted
+
 if TYPE_CHECKING:
     from rich.console import Console
 
@@ -29,11 +31,6 @@ def console() -> Console:
 def seen(text: object) -> str:
     """``text`` on one line, as a terminal may show it."""
     return str(text).translate(_UNSEEN)
-
-
-def counted(number: int, thing: str) -> str:
-    """``1 test``, ``2,000 tests``."""
-    return f"{number:,} {thing}" if number == 1 else f"{number:,} {thing}s"
 
 
 def json_line(content: Any) -> None:

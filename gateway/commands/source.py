@@ -12,7 +12,8 @@ import typer
 
 from gateway.commands.frame import DONE, WRONG_USE, Call
 from gateway.commands.ingest import opened
-from gateway.commands.show import counted, json_line, table
+from gateway.commands.show import json_line, table
+from gateway.counted import counted
 from gateway.settings.keys import SOURCE_KEYS, SourceKey
 from gateway.settings.shapes import Door
 from schemas.errors import SettingsError

@@ -72,8 +72,8 @@ def _operated(request: Request) -> Operated:
 
 async def _health(known: Operated, part: str) -> Health:
     asking = [_reached(known.log.ends(EVENTS))]
-    if known.receipts is not None:
-        asking.append(_reached(known.receipts.activity()))
+    if known.store is not None:
+        asking.append(_reached(known.store()))
     log, *others = await asyncio.gather(*asking)
     needed = (log,) if part == TAKING_IN else (log, *others)
     return Health(
@@ -82,6 +82,7 @@ async def _health(known: Operated, part: str) -> Health:
         store=others[0] if others else None,
         taking_in=known.taking_in,
         behind=known.freshness.behind if known.freshness else {},
+        parked=known.freshness.parked if known.freshness else {},
     )
 
 

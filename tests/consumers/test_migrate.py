@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import subprocess
 import sys
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -13,12 +14,23 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from sqlalchemy import Connection, inspect, text
 
+from consumers.runner import Runner
 from consumers.store.database import Database
-from consumers.store.migrate import HEAD, VERSIONS, Schema, alembic, migrate, schema
-from consumers.store.tables import METADATA
-from schemas.errors import SettingsError
+from consumers.store.migrate import HEAD, VERSIONS, Schema, alembic, answering, migrate, schema
+from consumers.store.tables import METADATA, TIMELINE
+from consumers.timeline.project import TimelineProjection
+from schemas.errors import SettingsError, StoreUnavailable
+from schemas.event import encode
+from schemas.log import EVENTS, NewRecord
+from tests.consumers.build import SOURCES, START, said, stay
+from tests.memory_log import MemoryLog
+from tests.patience import until
+from tests.stores import rows
 
 pytestmark = pytest.mark.asyncio
+
+ROOT = Path(__file__).parents[2]
+VERSION_FILES = sorted((ROOT / "consumers" / "store" / "migrations" / "versions").glob("[0-9]*.py"))
 
 
 def described(connection: Connection) -> Any:
@@ -88,9 +100,96 @@ async def test_a_store_of_a_newer_version_is_refused_and_left_alone(empty_store:
         assert (await connection.execute(text("SELECT version_num FROM alembic_version"))).scalar_one() == "9999"
 
 
+async def newer(database: Database) -> None:
+    """What a newer version does to a store: other tables, and nobody keeps a position."""
+    async with database.writing() as connection:
+        await connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
+        await connection.execute(text("UPDATE position SET owner = 'migrated to 9999'"))
+
+
+async def test_a_process_that_runs_while_the_store_is_brought_up_writes_nothing_more(empty_store: Database) -> None:
+    await migrate(empty_store)
+    log, clock = MemoryLog(), lambda: START
+    await log.append(events(0, 10))
+    runner = Runner([TimelineProjection(SOURCES)], log, empty_store, "older", clock)
+    running = asyncio.create_task(runner.run(asyncio.Event()))
+
+    async def all_there() -> bool:
+        return len(await entries(empty_store)) == 10
+
+    await until(all_there)
+    await newer(empty_store)
+    await log.append(events(10, 20))
+    with pytest.raises(SettingsError, match="newer version"):
+        await asyncio.wait_for(running, 30)
+    assert len(await entries(empty_store)) == 10
+
+
+def events(start: int, end: int) -> list[NewRecord]:
+    made = [said("contact-made-1", f"contact {n}", n, local_id=f"L{n}", focus=stay()) for n in range(start, end)]
+    return [NewRecord(EVENTS, event.partitionkey, encode(event)) for event in made]
+
+
+async def entries(database: Database) -> list[Any]:
+    return (await rows(database, TIMELINE.version))["timeline_version"]
+
+
+async def test_a_store_that_cannot_be_read_says_what_to_run(empty_store: Database) -> None:
+    with pytest.raises(StoreUnavailable, match="backbone serve"):
+        await answering(empty_store)
+    await migrate(empty_store)
+    await answering(empty_store)
+    await newer(empty_store)
+    await answering(empty_store)  # old processes go on answering while a new version is rolled out
+
+
+async def test_real_processes_that_start_together_make_the_tables_once(empty_store: Database, store_url: str) -> None:
+    program = (
+        "import asyncio, sys\n"
+        "from consumers.store.database import Database\n"
+        "from consumers.store.migrate import migrate\n"
+        "async def main():\n"
+        "    database = Database.connect(sys.argv[1])\n"
+        "    print('here', flush=True); sys.stdin.readline()\n"
+        "    print(await migrate(database)); await database.close()\n"
+        "asyncio.run(main())\n"
+    )
+    pipe = asyncio.subprocess.PIPE
+    arguments = (sys.executable, "-c", program, store_url)
+    processes = [await asyncio.create_subprocess_exec(*arguments, cwd=ROOT, stdin=pipe, stdout=pipe) for _ in range(4)]
+    for process in processes:
+        assert process.stdout is not None
+        assert await process.stdout.readline() == b"here\n"
+    found = [out.decode().strip() for out, _ in await asyncio.gather(*(process.communicate(b"go\n") for process in processes))]
+    assert [process.returncode for process in processes] == [0] * 4
+    assert sorted(found) == ["current"] * 3 + ["empty"]
+    async with empty_store.reading() as connection:
+        assert await connection.run_sync(differences) == []
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+async def test_a_version_can_be_undone_or_says_that_it_cannot(empty_store: Database, version: str) -> None:
+    """A version that cannot be undone has ``irreversible = True``, and its downgrade says what to restore instead."""
+    [module] = [
+        import_module(f"consumers.store.migrations.versions.{name.stem}")
+        for name in VERSION_FILES
+        if name.stem.startswith(version)
+    ]
+    before = module.down_revision or "base"
+    async with empty_store.writing() as connection:
+        await connection.run_sync(alembic, "upgrade", before) if before != "base" else None
+        earlier = await connection.run_sync(described)
+        await connection.run_sync(alembic, "upgrade", version)
+        if getattr(module, "irreversible", False):
+            with pytest.raises(SettingsError):
+                await connection.run_sync(alembic, "downgrade", before)
+        else:
+            await connection.run_sync(alembic, "downgrade", before)
+            assert await connection.run_sync(described) == earlier
+
+
 async def test_every_version_has_its_file_and_the_last_is_the_head() -> None:
-    folder = Path(sys.modules["consumers.store.migrate"].__file__ or "").with_name("migrations") / "versions"
-    assert sorted(path.name[:4] for path in folder.glob("[0-9]*.py")) == list(VERSIONS)
+    assert [path.name[:4] for path in VERSION_FILES] == list(VERSIONS)
     assert VERSIONS[-1] == HEAD
 
 
@@ -105,7 +204,6 @@ async def test_a_start_with_current_tables_does_not_import_alembic(tmp_path: Pat
         "asyncio.run(main())\n"
         "print('alembic' in sys.modules)\n"
     )
-    root = Path(__file__).parents[2]
     command = [sys.executable, "-c", program]
-    done = await asyncio.to_thread(subprocess.run, command, check=True, cwd=root, capture_output=True)
+    done = await asyncio.to_thread(subprocess.run, command, check=True, cwd=ROOT, capture_output=True)
     assert done.stdout == b"False\n"

@@ -15,7 +15,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from consumers.lag import behind
 from consumers.people.project import PeopleProjection
 from consumers.projection import Projection
-from consumers.runner import Runner, retry_parked
+from consumers.retry import Retried, retry
+from consumers.runner import Runner
 from consumers.store.database import Database
 from consumers.store.parked import counts, parked
 from consumers.store.positions import Step, advance, claim, positions
@@ -187,10 +188,10 @@ async def test_what_was_parked_can_be_tried_again(file_store: Database) -> None:
     async with running(Runner([failing], log, file_store, "me", clock)):
         await until(lambda: applied_all(log, file_store))
     failing.poison = {encode(events[2])}
-    assert await retry_parked(failing, log, file_store, clock) == 1
+    assert await retry(failing, log, file_store, clock) == Retried(applied=1, left=1, gone=0)
     [left] = await parked(file_store, "timeline")
     assert left.tries == 2
-    assert await retry_parked(TimelineProjection(SOURCES), log, file_store, clock) == 1
+    assert await retry(TimelineProjection(SOURCES), log, file_store, clock) == Retried(1, 0, 0)
     assert await count(file_store) == 10
     assert await parked(file_store, "timeline") == []
 

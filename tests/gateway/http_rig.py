@@ -35,7 +35,7 @@ from consumers.receipts.project import ReceiptsProjection
 from consumers.receipts.query import ReceiptsQuery
 from consumers.runner import Runner
 from consumers.store.database import Database
-from consumers.store.migrate import migrate
+from consumers.store.migrate import answering, migrate
 from consumers.timeline.project import TimelineProjection
 from consumers.timeline.query import TimelineQuery
 from gateway.app import create_app
@@ -124,6 +124,7 @@ class Rig:
                 "timeline": TimelineQuery(self.database),
                 "receipts": receipts,
                 "quarantine": QuarantineQuery(self.database),
+                "store": lambda: answering(self.database),
                 "freshness": self.freshness,
                 "metrics": Metrics(),
                 "intake": self.intake,

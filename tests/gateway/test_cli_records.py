@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import sqlite3
 import urllib.error
@@ -13,6 +14,8 @@ from typing import Any
 
 import pytest
 
+from adapters.eventlog.connect import connect
+from schemas.log import EVENTS, NewRecord
 from tests.command_line import DEADLINE_S, Backbone, Outcome, Server
 from tests.patience import eventually
 
@@ -275,6 +278,56 @@ def test_the_doctor_finds_nothing_wrong(backbone: Backbone) -> None:
     assert levels <= {"ok", "warn"}, outcome.out
     about = {finding["about"] for finding in run(backbone, "doctor", "--json").json}
     assert about >= {"settings", "data folder", "secrets", "log", "store", "projections", "clock", "mappings", "drop folders"}
+
+
+@pytest.fixture(scope="module")
+def parked(backbone: Backbone, server: Server) -> Backbone:
+    """One record in the log that no projection of events can read."""
+    asyncio.run(_append(backbone.folder / "backbone-data" / "log.db", b"no event"))
+    eventually(lambda: asked(server, "/health/ready")["parked"] == {"people": 1, "timeline": 1, "receipts": 0, "quarantine": 0})
+    return backbone
+
+
+async def _append(file: Path, value: bytes) -> None:
+    log = await connect(f"sqlite:///{file}", partitions=24)
+    await log.append([NewRecord(EVENTS, "key", value)])
+    await log.close()
+
+
+def test_an_event_that_cannot_be_applied_is_listed_and_said_by_the_doctor(parked: Backbone) -> None:
+    listed = run(parked, "parked", "list", "timeline", "--json").json
+    assert listed["counts"] == {"timeline": 1}
+    assert listed["parked"][0]["topic"] == EVENTS and listed["parked"][0]["code"]
+    assert "people" in run(parked, "parked", "list").out
+    [line] = [line for line in parked("doctor").out.splitlines() if "timeline could not apply 1 events" in line]
+    assert "backbone parked list timeline" in line
+
+
+def test_what_still_cannot_be_applied_is_told_by_the_status(parked: Backbone) -> None:
+    outcome = parked("parked", "retry", "timeline", "--json")
+    assert (outcome.status, outcome.json) == (1, {"projection": "timeline", "applied": 0, "left": 1, "gone": 0})
+    assert run(parked, "parked", "list", "timeline", "--json").json["parked"][0]["tries"] >= 2
+
+
+def test_what_can_be_applied_now_is_parked_no_more(parked: Backbone, person: str) -> None:
+    with sqlite3.connect(parked.folder / "backbone-data" / "store.db") as store:
+        elsewhere = (
+            "SELECT partition FROM position WHERE projection = 'timeline' AND next > 0 EXCEPT SELECT partition FROM parked"
+        )
+        partition = store.execute(elsewhere).fetchone()[0]
+        store.execute(
+            "INSERT INTO parked VALUES ('timeline', ?, ?, 0, 'X', 'somewhere', '2026', '2026', 1)", (EVENTS, partition)
+        )
+    before = run(parked, "timeline", person, "--json").json["entries"]
+    assert "timeline: 1 applied, 1 still cannot be" in parked("parked", "retry").out
+    assert run(parked, "parked", "list", "timeline", "--json").json["counts"] == {"timeline": 1}
+    assert run(parked, "timeline", person, "--json").json["entries"] == before
+
+
+def test_parked_events_of_no_projection_are_wrong_use(backbone: Backbone) -> None:
+    outcome = backbone("parked", "list", "time-line")
+    assert outcome.status == 2
+    assert "did you mean timeline?" in outcome.err
 
 
 def test_the_log_is_verified(backbone: Backbone) -> None:

@@ -1,0 +1,67 @@
+"""Tries again what a projection has parked, once what kept it from being applied is mended.
+
+Order does not matter to a projection, and what was applied already changes nothing: so a retry may run beside the live one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime
+from typing import NamedTuple
+
+from consumers.faults import Remedy, decide, place_of_error
+from consumers.projection import Projection
+from consumers.store.database import Database
+from consumers.store.parked import Parked, park, parked, release
+from schemas.log import EventLog, Record
+
+
+class Retried(NamedTuple):
+    """What came of it."""
+
+    applied: int
+    left: int
+    """Still cannot be applied."""
+    gone: int
+    """Is no longer in the log, because retention removed it; stays listed."""
+
+
+async def retry(projection: Projection, log: EventLog, database: Database, clock: Callable[[], datetime]) -> Retried:
+    """Apply each record that ``projection`` has parked, in a transaction of its own; what it still cannot do stays parked.
+
+    Raises `schemas.errors.EngineUnavailable`; what was applied until then is.
+    """
+    applied = left = gone = 0
+    last: Parked | None = None
+    while items := await parked(database, projection.name, after=last):
+        last = items[-1]
+        for item in items:
+            record = await _record(log, item)
+            if record is None:
+                gone += 1
+            elif await _apply(projection, database, record, item, clock):
+                applied += 1
+            else:
+                left += 1
+    return Retried(applied, left, gone)
+
+
+async def _record(log: EventLog, item: Parked) -> Record | None:
+    found = await log.read(*item.position, limit=1)
+    return found[0] if found and found[0].offset == item.offset else None
+
+
+async def _apply(
+    projection: Projection, database: Database, record: Record, item: Parked, clock: Callable[[], datetime]
+) -> bool:
+    try:
+        async with database.writing() as connection:
+            await projection.apply([record], connection)
+            await release(connection, projection.name, item.position)
+    except Exception as error:  # what it means stands in a table
+        if decide(error, attempt=1, records=1).remedy is not Remedy.PARK:
+            raise
+        async with database.writing() as connection:
+            await park(connection, projection.name, record, type(error).__name__, place_of_error(error), clock())
+        return False
+    return True

@@ -1,0 +1,58 @@
+"""``backbone parked``: events that a projection cannot apply and has set aside. Never shows their content."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from gateway.commands.frame import DONE, REJECTED, Call
+from gateway.commands.rebuild import chosen
+from gateway.commands.show import json_line, table
+from gateway.factory import Factory, now
+
+MOST = 500
+"""Events listed of one projection: when there are more, one cause is behind most of them."""
+
+Projections = Annotated[list[str] | None, typer.Argument(metavar="PROJECTION…", help="people, timeline, …; without: all.")]
+
+
+async def list_parked(call: Call, projections: Projections = None) -> None:
+    """List what is parked, oldest first: where it stands in the log, what went wrong and where in the code."""
+    from consumers.store.parked import counts, parked
+
+    async with Factory(call.settings(), writes=False) as make:
+        wanted = chosen(make, projections or [])
+        found = [item for one in wanted for item in await parked(make.database, one.name, limit=MOST)]
+        many = await counts(make.database)
+    if call.json:
+        json_line({"parked": [item._asdict() for item in found], "counts": {one.name: many.get(one.name, 0) for one in wanted}})
+        return
+    rows = [
+        (one.projection, f"{one.topic}/{one.partition}/{one.offset}", one.code, one.reason, one.last_at, one.tries)
+        for one in found
+    ]
+    table(("Projection", "Topic/partition/offset", "What", "Where in the code", "Last try", "Tries"), rows)
+    for one in wanted:
+        if many.get(one.name, 0) > MOST:
+            print(f"{one.name}: {many[one.name]:,} in all")
+
+
+async def retry(call: Call, projections: Projections = None) -> int:
+    """Try again what is parked, once its cause is mended (by an upgrade, most often); 1 when some still cannot be applied."""
+    from consumers.retry import retry as retry_one
+    from consumers.store.migrate import migrate
+
+    unfinished = False
+    async with Factory(call.settings()) as make:
+        log, database = await make.log(), make.database
+        await migrate(database)
+        for one in chosen(make, projections or []):
+            found = await retry_one(one, log, database, now)
+            unfinished |= bool(found.left or found.gone)
+            if call.json:
+                json_line({"projection": one.name, **found._asdict()})
+            elif any(found):
+                gone = f", {found.gone:,} are no longer in the log" if found.gone else ""
+                print(f"{one.name}: {found.applied:,} applied, {found.left:,} still cannot be{gone}")
+    return REJECTED if unfinished else DONE
