@@ -77,8 +77,10 @@ _P, _E, _R, _N, _S = Kind.PERSON, Kind.ENCOUNTER, Kind.REFERRAL, Kind.NOTICE, Ki
 _CRISIS, _SUPPORT, _PLAN, _ADMIN = Character.CRISIS, Character.SUPPORT, Character.PLAN, Character.ADMINISTRATIVE
 _SNAPSHOT, _WITHDRAWS = Movement.SNAPSHOT, Movement.WITHDRAWS
 
-_LEAVING = "Leaving hospital planned[: {readiness}][, expected {expected}][, from {place}]"
+_LEAVING = "Discharge planned[ from {place}, for {expected}| from {place}| for {expected}][: {readiness}]"
 _DISCHARGED = "Discharged[ from {place}, to {destination}| from {place}| to {destination}]"
+_CHANGED = "[{movement}, {place}|{movement}|Details of the stay updated at {place}|Details of the stay updated]"
+_REFERRED = "Referred[ for {service} to {performer}| for {service}| to {performer}| by {source}]"
 _WHAT_SUMMARY = "[: {what}, {summary}|: {what}|: {summary}]"
 
 _ROWS = (
@@ -87,22 +89,22 @@ _ROWS = (
     EventType("person-died-1", "Patient", _P, _CRISIS, "Died", in_passing=True),
     EventType("records-merged-1", "Patient", _P, _ADMIN, "Two records joined into one at {source}"),
     EventType("encounter-planned-1", "Encounter", _E, _PLAN, "[{kind}|Stay] planned[ at {place}]"),
-    EventType("encounter-admitted-1", "Encounter", _E, _CRISIS, "Admitted[ to {place}]"),
-    EventType("encounter-transferred-1", "Encounter", _E, _ADMIN, "Moved[ to {place}]"),
-    EventType("encounter-changed-1", "Encounter", _E, _ADMIN, "[{movement}: ]details of stay updated[ at {place}]", _SNAPSHOT),
+    EventType("encounter-admitted-1", "Encounter", _E, _CRISIS, "Admitted[ to {place}| at {source}]"),
+    EventType("encounter-transferred-1", "Encounter", _E, _ADMIN, "Moved[ to {place}| within {source}]"),
+    EventType("encounter-changed-1", "Encounter", _E, _ADMIN, _CHANGED, _SNAPSHOT),
     EventType("encounter-discharge-planned-1", "Encounter", _E, _PLAN, _LEAVING, in_passing=True),
     EventType("encounter-discharged-1", "Encounter", _E, _SUPPORT, _DISCHARGED),
-    EventType("encounter-attended-1", "Encounter", _E, _SUPPORT, "Seen[ at {place}][: {reason}]"),
-    EventType("encounter-cancelled-1", "Encounter", _E, _ADMIN, "[{movement} |{kind} ]cancelled[ at {place}]", _WITHDRAWS),
-    EventType("referral-requested-1", "ServiceRequest", _R, _SUPPORT, "Referred[ for {service}][ to {performer}]"),
+    EventType("encounter-attended-1", "Encounter", _E, _SUPPORT, "Seen[ at {place}| by {source}][: {reason}]"),
+    EventType("encounter-cancelled-1", "Encounter", _E, _ADMIN, "[{movement}|{kind}|Stay] cancelled[ at {place}]", _WITHDRAWS),
+    EventType("referral-requested-1", "ServiceRequest", _R, _SUPPORT, _REFERRED),
     EventType("referral-accepted-1", "Task", _R, _SUPPORT, "Referral accepted[ by {performer}]"),
     EventType("referral-declined-1", "Task", _R, _CRISIS, "Referral declined[ by {performer}][: {reason}]"),
-    EventType("referral-changed-1", "ServiceRequest", _R, _ADMIN, "Referral updated[ for {service}]"),
-    EventType("referral-cancelled-1", "ServiceRequest", _R, _ADMIN, "Referral cancelled[ for {service}]"),
+    EventType("referral-changed-1", "ServiceRequest", _R, _ADMIN, "Referral[ for {service}] updated"),
+    EventType("referral-cancelled-1", "ServiceRequest", _R, _ADMIN, "Referral[ for {service}] cancelled"),
     EventType("referral-completed-1", "Task", _R, _SUPPORT, "Referral completed[ by {performer}]"),
-    EventType("notice-given-1", "ServiceRequest", _N, _PLAN, "Notice given to the council[: {service}]"),
-    EventType("notice-answered-1", "ServiceRequest", _N, _SUPPORT, "Council answered the notice[: {service}]"),
-    EventType("notice-withdrawn-1", "ServiceRequest", _N, _ADMIN, "Notice to the council withdrawn[: {reason}]"),
+    EventType("notice-given-1", "ServiceRequest", _N, _PLAN, "Council told that care may be needed[: {service}]"),
+    EventType("notice-answered-1", "ServiceRequest", _N, _SUPPORT, "Council answered the hospital[: {service}]"),
+    EventType("notice-withdrawn-1", "ServiceRequest", _N, _ADMIN, "Hospital took back its notice to the council[: {reason}]"),
     EventType(
         "assessment-completed-1", "ClinicalImpression", Kind.ASSESSMENT, _SUPPORT, "Assessment completed" + _WHAT_SUMMARY
     ),
@@ -110,7 +112,7 @@ _ROWS = (
     EventType("service-changed-1", "EpisodeOfCare", _S, _SUPPORT, "Service changed[: {service}][, from {provider}]"),
     EventType("service-ended-1", "EpisodeOfCare", _S, _ADMIN, "Service ended[: {service}][, from {provider}]"),
     EventType("contact-made-1", "Encounter", Kind.CONTACT, _SUPPORT, "[{kind}|Contact] by {source}[: {reason}]"),
-    EventType("contact-missed-1", "Encounter", Kind.CONTACT, _CRISIS, "Missed: [{kind}|contact] by {source}[: {reason}]"),
+    EventType("contact-missed-1", "Encounter", Kind.CONTACT, _CRISIS, "Missed [{kind}|contact] by {source}[: {reason}]"),
     EventType("alarm-raised-1", "Communication", Kind.ALERT, _CRISIS, "Alarm raised[: {what}, {reason}|: {what}|: {reason}]"),
     EventType("alert-raised-1", "Flag", Kind.ALERT, _CRISIS, "Alert[: {what}]"),
     EventType("alert-cleared-1", "Flag", Kind.ALERT, _SUPPORT, "Alert no longer needed[: {what}]"),
@@ -132,7 +134,7 @@ _ROWS = (
         _SUPPORT,
         "Carer named[: {name}, {relationship}|: {name}|: {relationship}]",
     ),
-    EventType("carer-ended-1", "RelatedPerson", Kind.CARER, _ADMIN, "Carer no longer named[: {name}]"),
+    EventType("carer-ended-1", "RelatedPerson", Kind.CARER, _ADMIN, "No longer a carer[: {name}]"),
     EventType("document-received-1", "DocumentReference", Kind.DOCUMENT, _ADMIN, "Document from {source}[: {what}]"),
     EventType("choice-recorded-1", "Consent", Kind.CHOICE, _PLAN, "Choice recorded[: {what}]"),
     EventType("entry-withdrawn-1", "Resource", Kind.PERSON, _ADMIN, "Withdrawn by {source}: entered in error", _WITHDRAWS),

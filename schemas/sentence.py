@@ -11,7 +11,7 @@ The words come from the event's focus resource, by its type.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from functools import lru_cache, partial
 from typing import Any
 
@@ -68,10 +68,11 @@ def render(template: str, words: Mapping[str, str]) -> str:
     return sentence[:1].upper() + sentence[1:]
 
 
-def title(template: str, focus: Resource, source_name: str, entries: Sequence[Resource] = ()) -> str:
+def title(template: str, focus: Resource, source_name: str, entries: Iterable[Resource] = ()) -> str:
     """The sentence about ``focus`` as the source called ``source_name`` stated it.
 
-    ``entries`` are the payload's: what a reference without words leads to is called by its own name.
+    ``entries`` are the payload's: what a reference without words leads to is called by its own name. Only then are they
+    asked for.
     """
     find = _WORDS_OF.get(focus["resourceType"])
     words = {"source": source_name} | (find(focus, partial(_display, entries)) if find else {})
@@ -110,7 +111,7 @@ def concept(element: Any) -> str:
     return str(element.get("text") or next(filter(None, displays), ""))
 
 
-def _display(entries: Sequence[Resource], reference: Any) -> str:
+def _display(entries: Iterable[Resource], reference: Any) -> str:
     """The words of a Reference, or of the first of a list that has some: its display, else the name of what it leads to."""
     if isinstance(reference, list):
         return next(filter(None, (_display(entries, one) for one in reference)), "")
@@ -119,7 +120,7 @@ def _display(entries: Sequence[Resource], reference: Any) -> str:
     return str(reference.get("display") or _name(reference.get("reference"), entries))
 
 
-def _name(target: str | None, entries: Sequence[Resource]) -> str:
+def _name(target: str | None, entries: Iterable[Resource]) -> str:
     """The name of the organisation, place, service or person at ``target`` (a ``fullUrl``, or type and id)."""
     for entry in entries if target else ():
         resource = entry["resource"]

@@ -7,7 +7,7 @@ garbage collector.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from typing import Any, NamedTuple
@@ -19,7 +19,7 @@ from consumers.payload import kind_of, resources_in, resources_of
 from consumers.place import place_of
 from consumers.timeline.version import State, Version
 from schemas.catalogue import CATALOGUE, EventType, Movement
-from schemas.event import Event, Precision, decode
+from schemas.event import Event, Precision, decode, payload
 from schemas.identifiers import SOURCE_URN
 from schemas.log import Record
 from schemas.resources.bundle import Resource
@@ -78,6 +78,7 @@ def tell(record: Record, sources: Mapping[str, Source]) -> Told:
     declared = sources.get(source)
     name, sector = (declared.name, str(declared.sector)) if declared else (source, "")
     is_snapshot = row.movement is Movement.SNAPSHOT and not movement and _has_subject(event, about)
+    sentence = title(row.title, focus, name, _Entries(event))
     version = Version(
         place=place_of(record),
         occurred_at=microseconds(event.time),
@@ -98,10 +99,22 @@ def tell(record: Record, sources: Mapping[str, Source]) -> Told:
         source=source,
         classification=event.dataclassification,
         digest=None if is_snapshot else _said(event, row, focus, resources),
-        entry=_entry(event, row, {"id": source, "name": name, "sector": sector}, title(row.title, focus, name)),
+        entry=_entry(event, row, {"id": source, "name": name, "sector": sector}, sentence),
         resource=bytes(event.data).decode(),
     )
     return Told(version, row, about, movement, resources)
+
+
+class _Entries:
+    """The entries of an event's payload, read only when somebody asks for them: few references come without words."""
+
+    __slots__ = ("_event",)
+
+    def __init__(self, event: Event) -> None:
+        self._event = event
+
+    def __iter__(self) -> Iterator[Resource]:
+        yield from payload(self._event)["entry"]
 
 
 def recall(version: Version) -> Told:

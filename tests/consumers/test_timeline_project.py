@@ -200,20 +200,20 @@ async def test_a_cancellation_of_what_nobody_stated_is_shown_to_nobody(file_stor
 SNAPSHOTS: dict[str, tuple[list[Event], list[str]]] = {
     "repeats the admission": ([admitted(), shown(5)], ["Admitted"]),
     "repeats the admission, with the admission's very times": ([admitted(), shown(0)], ["Admitted"]),
-    "says something new": ([admitted(), shown(5, "Rowan Ward")], ["Admitted", "Details of stay"]),
-    "repeats a snapshot": ([admitted(), shown(5, "Rowan Ward"), shown(6, "Rowan Ward")], ["Admitted", "Details of stay"]),
+    "says something new": ([admitted(), shown(5, "Rowan Ward")], ["Admitted", "Details of the stay"]),
+    "repeats a snapshot": ([admitted(), shown(5, "Rowan Ward"), shown(6, "Rowan Ward")], ["Admitted", "Details of the stay"]),
     "repeats a move entered late": (
         [admitted(), moved(10, "Rowan Ward", recorded=60), shown(30), shown(90, "Rowan Ward")],
         ["Admitted", "Moved to Rowan Ward"],
     ),
-    "leaves things out": ([admitted(), shown(5, elements={"location": []}), shown(6)], ["Admitted", "Details of stay"]),
+    "leaves things out": ([admitted(), shown(5, elements={"location": []}), shown(6)], ["Admitted", "Details of the stay"]),
     "does not know the class": ([admitted(), shown(5, elements={"class": {"code": "UNK"}, "status": "unknown"})], ["Admitted"]),
-    "guards the stay": ([admitted(), shown(5, sensitivity=Sensitivity.RESTRICTED)], ["Admitted", "Details of stay"]),
-    "comes before anything else is known": ([shown(5), admitted(9)], ["Details of stay", "Admitted"]),
+    "guards the stay": ([admitted(), shown(5, sensitivity=Sensitivity.RESTRICTED)], ["Admitted", "Details of the stay"]),
+    "comes before anything else is known": ([shown(5), admitted(9)], ["Details of the stay", "Admitted"]),
     "is of a stay without a name": (
         [said("encounter-changed-1", "x", minutes, number=ANN, focus=stay()) for minutes in (0, 0)]
         + [said("encounter-changed-1", "x", 5, number=ANN, focus=stay("Elm Ward"))],
-        ["Details of stay"],
+        ["Details of the stay"],
     ),
 }
 
@@ -289,10 +289,10 @@ async def test_two_leaves_of_one_stay_are_two_entries(file_store: Database) -> N
         )
 
     found = await titles(file_store, [admitted(), left(10), shown(15), left(20)])
-    assert [title.split(":")[0] for title in found] == [
+    assert found == [
         "Admitted to Kingsmill Ward, Northfield Hospital",
-        "Leave of absence",
-        "Leave of absence",
+        "Leave of absence, Kingsmill Ward, Northfield Hospital",
+        "Leave of absence, Kingsmill Ward, Northfield Hospital",
     ]
 
 
@@ -342,7 +342,7 @@ async def test_entries_of_one_instant_stand_in_one_order_however_they_arrive(fil
         admitted(),
     ]
     found = await titles(file_store, events)
-    assert [title.split(" ")[0] for title in found] == ["Admitted", "Leaving", "Service"]
+    assert [title.split(" ")[0] for title in found] == ["Admitted", "Discharge", "Service"]
 
 
 async def test_an_id_nobody_has_finds_nothing(file_store: Database) -> None:

@@ -99,6 +99,27 @@ async def test_an_event_posted_again_is_the_same_event_and_has_the_same_receipt(
 
 
 @pytest.mark.asyncio
+async def test_a_reference_without_words_is_called_by_the_name_of_what_it_leads_to(rig: Rig) -> None:
+    sent = bundle()
+    sent["entry"][0]["resource"] = {
+        "resourceType": "ServiceRequest",
+        "status": "active",
+        "intent": "order",
+        "code": {"text": "befriending"},
+        "subject": {"reference": sent["entry"][1]["fullUrl"]},
+        "performer": [{"reference": "urn:uuid:2e3f2504-4f89-41d3-9a0c-0305e82c3301"}],
+    }
+    organisation = {"resourceType": "Organization", "name": "Willow Befriending"}
+    sent["entry"].append({"fullUrl": "urn:uuid:2e3f2504-4f89-41d3-9a0c-0305e82c3301", "resource": organisation})
+    referral = json.dumps(event(type="referral-requested-1", data=sent))
+    answer = await rig.client.post("/events", content=referral, headers={"content-type": ONE})
+    assert answer.status_code == 200, answer.text
+    await rig.settle()
+    page = (await rig.client.get(f"/people/{await rig.person(DOROTHY)}/timeline")).json()
+    assert [entry["title"] for entry in page["entries"]] == ["Referred for befriending to Willow Befriending"]
+
+
+@pytest.mark.asyncio
 async def test_a_batch_is_taken_in_event_by_event(rig: Rig) -> None:
     batch = [event(id="visit-1"), event(id="visit-2", type="no-such-type-1"), event(id="visit-3")]
     answer = await rig.client.post("/events", content=json.dumps(batch), headers={"content-type": BATCH})
