@@ -35,7 +35,7 @@ from tests.consumers.build import PSEUDONYMS, SOURCES, said, stay
 from tests.consumers.histories import everything
 from tests.faults.cut_line import Cut, line_to
 from tests.memory_log import MemoryLog
-from tests.patience import pass_time
+from tests.patience import eventually, pass_time
 from tests.stores import empty_database, rows
 
 pytestmark = [pytest.mark.asyncio, pytest.mark.engine]
@@ -209,12 +209,18 @@ def read_only(server: PostgresServer) -> Iterator[None]:
     with psycopg.connect(server.url(), autocommit=True) as connection:
         connection.execute("ALTER SYSTEM SET default_transaction_read_only = on")
         connection.execute("SELECT pg_reload_conf()")
+        eventually(lambda: _new_sessions_only_read(server))  # the server reads its settings when it comes to it
         try:
             yield
         finally:
             connection.execute("SET default_transaction_read_only = off")
             connection.execute("ALTER SYSTEM RESET default_transaction_read_only")
             connection.execute("SELECT pg_reload_conf()")
+
+
+def _new_sessions_only_read(server: PostgresServer) -> bool:
+    with psycopg.connect(server.url()) as connection:
+        return connection.execute("SHOW default_transaction_read_only").fetchone() == ("on",)
 
 
 async def test_a_server_that_only_reads_is_waited_for(server: PostgresServer, url: str, tmp_path: Path) -> None:
@@ -237,10 +243,18 @@ async def test_a_server_that_only_reads_is_waited_for(server: PostgresServer, ur
 @contextmanager
 def no_connection_left(server: PostgresServer) -> Iterator[None]:
     """Others hold every connection."""
-    with ExitStack() as held:
-        with suppress(psycopg.OperationalError):
-            while True:
-                held.enter_context(psycopg.connect(server.url()))
+    with ExitStack() as stack:
+        held: list[psycopg.Connection[Any]] = []
+
+        def all_are_held() -> bool:
+            with suppress(psycopg.OperationalError):
+                while True:
+                    held.append(stack.enter_context(psycopg.connect(server.url(), autocommit=True)))
+            # Those that were let go of a moment ago may still be ending.
+            count = "SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'client backend'"
+            return held[0].execute(count).fetchone() == (len(held),)
+
+        eventually(all_are_held)
         yield
 
 
