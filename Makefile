@@ -38,7 +38,7 @@ lint: $(VENV)/tested ## style, types, import contracts, dependencies, security r
 	$(BIN)/bandit --quiet --recursive schemas adapters consumers gateway
 
 test: $(VENV)/tested lint ## every check and every test, real engines included
-	$(BIN)/pytest -m "not soak"
+	$(BIN)/pytest -m "not soak" --numprocesses logical --maxprocesses 4 --dist worksteal
 
 soak: $(VENV)/tested ## the long fault tests: hours
 	$(BIN)/pytest -m soak
