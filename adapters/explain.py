@@ -1,7 +1,8 @@
 """The dry run: what a translator makes of content, and to which field of the input each field of the output is owed.
 
 Nothing is asked of the translator but to translate: each source field in turn is left out, and what changes in the output came
-from it. So the answer is true whatever a mapping does, even of a field that only decides whether there is an event at all.
+from it. So the answer is true whatever a mapping does, even of a field that only decides whether there is an event at all. A
+field that may not be left out is made to say something else.
 """
 
 from __future__ import annotations
@@ -9,11 +10,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from difflib import SequenceMatcher
 from io import BytesIO
+from itertools import islice
+from string import ascii_lowercase, ascii_uppercase, digits
 from typing import Any, NamedTuple
 
 import orjson
 
-from adapters.translator import Arrival, Item, Translator
+from adapters.translator import Arrival, Field, Item, Translator
 from schemas.event import Event, payload
 from schemas.resources.bundle import FACT_URN, RECORD_URN
 
@@ -28,6 +31,14 @@ _ENVELOPE = (
     "correlationid",
 )
 """The attributes that come from the content. The others are the same for every event, or (``id``) change with every byte."""
+TRIES = 24
+"""Other texts tried for a field that may not be left out: a date with a time has fourteen digits."""
+_NEXT = {
+    sign: following
+    for signs in (digits, ascii_lowercase, ascii_uppercase)
+    for sign, following in zip(signs, signs[1:] + signs[:1], strict=True)
+}
+"""Each digit and letter to the one after it, the last to the first."""
 EXISTENCE = "type"
 """Path under which stands what decides that there is an event, and of which type."""
 
@@ -72,6 +83,8 @@ def explain(translator: Translator, content: bytes, arrival: Arrival) -> Explana
         other = trial.first_of(field.without)
         if other.rejection is not None:
             required[field.name] = other.rejection.error.code
+            for changed in islice(trial.otherwise(field), 1):
+                _note(origins, trial.owed(changed), field.name)
         elif trial.is_as_before(other):
             quiet.append(field.name)
         _note(origins, trial.owed(other), field.name)
@@ -97,12 +110,28 @@ class _Trial(NamedTuple):
         """``content`` with a field left out; ``None`` when it is out already."""
         return next((field.without for field in self.translator.fields(content) if field.name == name), None)
 
+    def otherwise(self, field: Field) -> Iterator[Item]:
+        """What comes of the content when ``field`` says something else that is not rejected either."""
+        if field.saying is None:
+            return
+        for text in islice(_near(field.value), TRIES):
+            other = self.first_of(field.saying(text))
+            if other.rejection is None and not self.is_as_before(other):
+                yield other
+
     def is_as_before(self, other: Item) -> bool:
         return _said(other) == _said(self.first)
 
     def owed(self, other: Item) -> Iterator[Target]:
         """The fields of the original that are otherwise in ``other``."""
         return _owed(self.first, other)
+
+
+def _near(value: str) -> Iterator[str]:
+    """Texts that differ from ``value`` in one sign, and are of its form: another day, another number."""
+    for place, sign in enumerate(value):
+        if sign.isascii() and sign.isalnum():
+            yield value[:place] + _NEXT[sign] + value[place + 1 :]
 
 
 def _alternatives(trial: _Trial, quiet: Sequence[str]) -> Iterator[tuple[str, Item]]:

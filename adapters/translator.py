@@ -10,7 +10,7 @@ other.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import datetime
 from typing import BinaryIO, NamedTuple, Protocol
 
@@ -59,6 +59,10 @@ class Field(NamedTuple):
     """``PID-5``, ``column "Person Id"``."""
     without: bytes
     """The same content with this field empty."""
+    value: str = ""
+    """What it says; ``""`` where nothing else can be put in its place."""
+    saying: Callable[[str], bytes] | None = None
+    """The same content with something else in this field: what the output owes to a field that may not be left out."""
 
 
 class Translator(Protocol):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 from adapters.translator import Field
@@ -22,7 +23,21 @@ def leaves(document: Resource) -> Iterator[Field]:
         without = copy.deepcopy(document)
         _remove(without, path)
         name = root + "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in path)
-        yield Field(name.lstrip("."), write(without))
+        value = _at(document, path)
+        yield Field(name.lstrip("."), write(without), value if isinstance(value, str) else "", partial(_saying, document, path))
+
+
+def _at(value: Any, path: tuple[Step, ...]) -> Any:
+    for step in path:
+        value = value[step]
+    return value
+
+
+def _saying(document: Resource, path: tuple[Step, ...], text: str) -> bytes:
+    """The document with ``text`` at ``path``."""
+    changed = copy.deepcopy(document)
+    _at(changed, path[:-1])[path[-1]] = text
+    return write(changed)
 
 
 def _paths(value: Any, so_far: tuple[Step, ...]) -> Iterator[tuple[Step, ...]]:

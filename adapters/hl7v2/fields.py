@@ -5,7 +5,8 @@ Source: HL7 v2.4 §2.5 (segments, fields, components, repetitions).
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from typing import NamedTuple
 
 from adapters.hl7v2.message import Message, write
@@ -20,8 +21,10 @@ class _Part(NamedTuple):
     """A field, or a part of one."""
 
     name: str
-    without: str
-    """The field without it."""
+    value: str
+    """As it stands in the message."""
+    saying: Callable[[str], str]
+    """The field with something else in its place."""
 
 
 def fields_of(message: Message) -> Iterator[Field]:
@@ -37,29 +40,45 @@ def fields_of(message: Message) -> Iterator[Field]:
         shift = 1 if segment == "MSH" else 0
         for number in range(_FIRST_OF_MSH - 1 if shift else 1, len(sent)):
             for part in _parts(f"{name}-{number + shift}", sent[number], message.syntax):
-                changed = [*sent[:number], part.without, *sent[number + 1 :]]
-                yield Field(part.name, _with_line(message, place, message.syntax.field.join(changed)))
+                saying = partial(_saying, message, place, number, part)
+                yield Field(part.name, saying(""), part.value, saying)
 
 
 def _parts(name: str, field: str, syntax: Syntax) -> Iterator[_Part]:
     if not field.strip():
         return
-    yield _Part(name, "")
+    yield _Part(name, field, str)
     repetitions = field.split(syntax.repetition)
     for place, repetition in enumerate(repetitions):
         of = name if len(repetitions) == 1 else f"{name}[{place + 1}]"
-        before, after = repetitions[:place], repetitions[place + 1 :]
+        among = partial(_among, repetitions, place, syntax.repetition)
         if of != name and repetition:
-            yield _Part(of, syntax.repetition.join([*before, "", *after]))
+            yield _Part(of, repetition, among)
         for part in _components(of, repetition, syntax):
-            yield _Part(part.name, syntax.repetition.join([*before, part.without, *after]))
+            yield _Part(part.name, part.value, partial(_inner, among, part.saying))
 
 
 def _components(name: str, repetition: str, syntax: Syntax) -> Iterator[_Part]:
     sent = repetition.split(syntax.component)
     for place, component in enumerate(sent):
         if component and len(sent) > 1:
-            yield _Part(f"{name}.{place + 1}", syntax.component.join([*sent[:place], "", *sent[place + 1 :]]))
+            yield _Part(f"{name}.{place + 1}", component, partial(_among, sent, place, syntax.component))
+
+
+def _among(parts: Sequence[str], place: int, between: str, text: str) -> str:
+    """``parts`` with ``text`` at ``place``."""
+    return between.join([*parts[:place], text, *parts[place + 1 :]])
+
+
+def _inner(outer: Callable[[str], str], inner: Callable[[str], str], text: str) -> str:
+    return outer(inner(text))
+
+
+def _saying(message: Message, place: int, number: int, part: _Part, text: str) -> bytes:
+    """The message with ``text`` for ``part`` of field ``number`` in the line at ``place``."""
+    separator = message.syntax.field
+    fields = message.lines[place].split(separator)
+    return _with_line(message, place, _among(fields, number, separator, part.saying(text)))
 
 
 def _with_line(message: Message, place: int, line: str) -> bytes:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 from urllib.parse import urlencode
 
 import orjson
@@ -14,12 +15,18 @@ from adapters.translator import Field
 
 def fields_of(row: Row, layout: Layout) -> Iterator[Field]:
     """The fields of ``row`` that hold anything; ``row`` was read with every column wanted."""
-    for name in row.cells:
-        cells = row.cells | {name: ""}
-        if layout.kind == "form":
-            yield Field(f'field "{name}"', urlencode(cells).encode())
-        elif layout.kind in FLAT:
-            header = list(dict.fromkeys((*row.cells, *layout.required)))
-            yield Field(f'column "{name}"', as_csv(header, [cells.get(column, "") for column in header], layout.delimiter))
-        else:
-            yield Field(f'field "{name}"', orjson.dumps(cells))
+    word = "field" if layout.kind not in FLAT or layout.kind == "form" else "column"
+    for name, value in row.cells.items():
+        saying = partial(_saying, row, layout, name)
+        yield Field(f'{word} "{name}"', saying(""), value if isinstance(value, str) else "", saying)
+
+
+def _saying(row: Row, layout: Layout, name: str, text: str) -> bytes:
+    """The row with ``text`` in the field ``name``."""
+    cells = row.cells | {name: text}
+    if layout.kind == "form":
+        return urlencode(cells).encode()
+    if layout.kind in FLAT:
+        header = list(dict.fromkeys((*row.cells, *layout.required)))
+        return as_csv(header, [cells.get(column, "") for column in header], layout.delimiter)
+    return orjson.dumps(cells)

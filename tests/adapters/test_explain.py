@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from functools import partial
 from typing import BinaryIO
 
 import msgspec
@@ -68,8 +69,13 @@ class PairsTranslator:
 
     def fields(self, content: bytes) -> Iterator[Field]:
         rows = orjson.loads(content)
-        for name in rows[0]:
-            yield Field(name, orjson.dumps([rows[0] | {name: ""}, *rows[1:]]))
+        for name, value in rows[0].items():
+            saying = partial(_saying, rows, name)
+            yield Field(name, saying(""), value, saying)
+
+
+def _saying(rows: list[dict[str, str]], name: str, text: str) -> bytes:
+    return orjson.dumps([rows[0] | {name: text}, *rows[1:]])
 
 
 ROW = {
@@ -93,7 +99,8 @@ def explained(*rows: dict[str, str]) -> Explanation:
     [
         ("type", ("id", "kind")),
         ("time", ("day",)),
-        ("subject", ("day",)),
+        ("subject", ("id", "day")),
+        ("partitionkey", ("id",)),
         ("entry[0].resource.period.start", ("day",)),
         ("entry[0].resource.status", ()),
         ("entry[1].resource.name[0].text", ("name",)),
