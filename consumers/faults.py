@@ -6,6 +6,7 @@ everything for one bad record, or drop good records for one full disk.
 
 from __future__ import annotations
 
+import sqlite3
 import traceback
 from datetime import timedelta
 from enum import StrEnum
@@ -49,6 +50,7 @@ class Rule(NamedTuple):
 RULES = (
     Rule(PositionLost, 0, Remedy.GIVE_UP),  # another owner does the work now
     Rule(EngineUnavailable, 5, Remedy.GIVE_UP),  # a deadlock is gone at the second try; an engine that starts anew is not
+    Rule(sqlite3.IntegrityError, 0, Remedy.PARK),  # SQLite has one writer: nobody else wrote at the time
     Rule(IntegrityError, 3, Remedy.PARK),  # two processes wrote the first of something at a time: one of them sees it next time
     Rule(MemoryError, 0, Remedy.GIVE_UP),  # says nothing of the record
     Rule(Exception, 0, Remedy.PARK),

@@ -42,7 +42,12 @@ class Header(NamedTuple):
 def header(raw: bytes) -> Header:
     """The header of ``raw``, as much of it as there is. Never raises, and takes no longer for a longer message."""
     head = raw[:HEAD_BYTES].lstrip(_BEFORE)
-    line = head.replace(b"\n", b"\r").partition(b"\r")[0].decode("latin-1")
+    return _header(head.replace(b"\n", b"\r").partition(b"\r")[0].decode("latin-1"))
+
+
+@lru_cache(maxsize=512)
+def _header(line: str) -> Header:
+    """Remembered until the message is answered: who sent it is asked at its start, and what to answer at its end."""
     separator = line[3:4]
     if line[:3] != "MSH" or not separates(separator):
         return Header()

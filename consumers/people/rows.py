@@ -49,7 +49,7 @@ class PeopleRows:
 
     async def records(self, keys: Collection[str], connection: AsyncConnection) -> list[Row]:
         """The rows of ``keys``, kept from all other writers until this transaction ends."""
-        found = await self._records.rows(connection, {"keys": listed(sorted(keys), connection.dialect)})
+        found = await self._records.tuples(connection, {"keys": listed(sorted(keys), connection.dialect)})
         return [Row(*row) for row in found]
 
     async def insert(self, rows: Sequence[Row], connection: AsyncConnection) -> None:
@@ -65,14 +65,14 @@ class PeopleRows:
     async def merges(self, keys: Collection[str], connection: AsyncConnection) -> list[Merge]:
         """Every statement of a fact that merges one of ``keys``, with the withdrawals of those facts."""
         asked = {"keys": listed(keys, connection.dialect), "facts": listed((), connection.dialect)}
-        touching = [Merge(*row) for row in await self._merges.rows(connection, asked)]
+        touching = [Merge(*row) for row in await self._merges.tuples(connection, asked)]
         facts = {merge.fact for merge in touching}
         return await self.of_facts(facts, connection) if facts else []
 
     async def of_facts(self, facts: Collection[str], connection: AsyncConnection) -> list[Merge]:
         """Every statement of these facts, and their withdrawals."""
         asked = {"facts": listed(facts, connection.dialect)}
-        return [Merge(*row) for row in await self._of_facts.rows(connection, asked)]
+        return [Merge(*row) for row in await self._of_facts.tuples(connection, asked)]
 
     async def note(self, merges: Iterable[Merge], connection: AsyncConnection) -> None:
         """Keep what is stated of merges: of one fact and record the newest."""

@@ -62,7 +62,7 @@ class ReceiptsProjection:
     async def _fresh(self, read: Sequence[tuple[Record, Receipt]], connection: AsyncConnection) -> list[tuple[Record, Receipt]]:
         """Those that are not here yet; of two with one id the first."""
         first = {one.id: (record, one) for record, one in reversed(read)}
-        known = await self._known.rows(connection, {"ids": listed(first, connection.dialect)})
+        known = await self._known.tuples(connection, {"ids": listed(first, connection.dialect)})
         for (receipt_id,) in known:
             del first[receipt_id]
         return list(reversed(first.values()))

@@ -67,13 +67,13 @@ class TimelineRows:
     async def seen(self, versions: Sequence[Version], connection: AsyncConnection) -> set[str]:
         """Those of the events of ``versions`` that are here already."""
         rows = [(version.record, version.occurred_at, version.tie) for version in versions]
-        found = await self._seen.rows(connection, given_rows(rows, _NAMES, connection.dialect))
+        found = await self._seen.tuples(connection, given_rows(rows, _NAMES, connection.dialect))
         return {event for (event,) in found}
 
     async def newest(self, facts: Collection[str], connection: AsyncConnection) -> dict[str, Version]:
         """The newest version of each of ``facts`` that has one; without its entry."""
         asked = given_rows([(fact,) for fact in facts], ("fact",), connection.dialect)
-        versions = (Version(*row) for row in await self._newest.rows(connection, asked))
+        versions = (Version(*row) for row in await self._newest.tuples(connection, asked))
         return {version.fact: version for version in versions}
 
     async def versions(self, facts: Collection[str], connection: AsyncConnection) -> list[Version]:
@@ -81,13 +81,13 @@ class TimelineRows:
         asked = {"facts": listed(facts, connection.dialect)}
         if connection.dialect.name != "sqlite":
             await self._lock.rows(connection, asked)
-        return [Version(*row) for row in await self._versions.rows(connection, asked)]
+        return [Version(*row) for row in await self._versions.tuples(connection, asked)]
 
     async def history(self, records: Collection[str], stays: Collection[str], connection: AsyncConnection) -> list[Version]:
         """Every version of ``records``, or of those of their stays."""
         asked = {"records": listed(records, connection.dialect), "stays": listed(stays, connection.dialect)}
         statement = self._of_stays if stays else self._of_records
-        return [Version(*row) for row in await statement.rows(connection, asked)]
+        return [Version(*row) for row in await statement.tuples(connection, asked)]
 
     async def strays(self, versions: Iterable[Version], connection: AsyncConnection) -> set[tuple[str, str]]:
         """The stays (record, correlation) of ``versions`` that have a stray withdrawal, or one that names a fact of theirs."""
@@ -97,17 +97,17 @@ class TimelineRows:
             "stays": listed({stay for _, stay in stays}, connection.dialect),
             "facts": listed({version.fact for version in versions}, connection.dialect),
         }
-        near = {(record, stay) for record, stay in await self._strays.rows(connection, asked)} & stays
-        return near | {(record, stay) for record, stay in await self._naming.rows(connection, asked)}
+        near = {(record, stay) for record, stay in await self._strays.tuples(connection, asked)} & stays
+        return near | {(record, stay) for record, stay in await self._naming.tuples(connection, asked)}
 
     async def stated(self, facts: Collection[str], connection: AsyncConnection) -> set[str]:
         """Those of ``facts`` that somebody stated."""
-        found = await self._stated.rows(connection, {"facts": listed(facts, connection.dialect)})
+        found = await self._stated.tuples(connection, {"facts": listed(facts, connection.dialect)})
         return {fact for (fact,) in found}
 
     async def known(self, subjects: Collection[str], connection: AsyncConnection) -> dict[str, Known]:
         """What is known of those of ``subjects`` that snapshots were sent of."""
-        found = await self._known.rows(connection, {"subjects": listed(subjects, connection.dialect)})
+        found = await self._known.tuples(connection, {"subjects": listed(subjects, connection.dialect)})
         return {subject: _KNOWN.decode(state) for subject, state in found}
 
     async def note(self, known: dict[str, Known], connection: AsyncConnection) -> None:
