@@ -15,18 +15,20 @@ def check_digit(nine: str) -> str | None:
     return None if digit == 10 else str(digit)
 
 
-def numbers() -> Iterator[str]:
-    """NHS numbers of the 999 test range, without end or repetition up to a million."""
-    for serial in range(999_000_000, 1_000_000_000):
+def numbers(first: int = 0) -> Iterator[str]:
+    """NHS numbers of the 999 test range from its serial ``first`` on, without repetition, up to a million."""
+    for serial in range(999_000_000 + first, 1_000_000_000):
         digit = check_digit(str(serial))
         if digit:
             yield f"{serial}{digit}"
 
 
-def messages(count: int, run: str = "B", facility: str = "RX1") -> Iterator[bytes]:
-    """``count`` messages, four to a visit, one visit to a person; ``run`` keeps the control ids of two runs apart."""
+def messages(count: int, run: str = "B", facility: str = "RX1", first: int = 0) -> Iterator[bytes]:
+    """``count`` messages, four to a visit, one visit to a person, from person ``first`` on; ``run`` keeps the control ids of
+    two runs apart.
+    """
     made = 0
-    for person, number in enumerate(numbers()):
+    for person, number in enumerate(numbers(2 * first), first):
         for step, (trigger, structure) in enumerate(_STEPS):
             if made == count:
                 return
