@@ -6,18 +6,19 @@ heavy is imported by the method that needs it, so that a command pays for what i
 
 from __future__ import annotations
 
+import asyncio
 import secrets
 from collections.abc import Mapping
 from contextlib import AsyncExitStack
 from datetime import UTC, datetime
 from functools import cached_property
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from gateway.locks import PRIVATE
 from gateway.names import host_names
 from gateway.settings.secret import key_secret
 from gateway.settings.shapes import Settings, SourceSettings, Url
-from schemas.errors import NotFound, UnknownSource
+from schemas.errors import NotFound, SettingsError, UnknownSource
 from schemas.pseudonyms import Pseudonyms
 
 if TYPE_CHECKING:
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from gateway.freshness import Freshness
     from gateway.services import Services
     from gateway.telemetry import Metrics
+    from gateway.tracing import Tracing
     from schemas.log import EventLog
 
 
@@ -80,7 +82,28 @@ class Factory:
         """What this process counts."""
         from gateway.telemetry import Metrics
 
-        return self._metrics or Metrics()
+        if self._metrics is not None:
+            return self._metrics
+        if self.tracing is None:
+            return Metrics()
+        from gateway.tracing import TracedMetrics
+
+        return TracedMetrics(self.tracing)
+
+    @cached_property
+    def tracing(self) -> Tracing | None:
+        """Where spans go; ``None``, and nothing of it loaded, unless set. Raises `SettingsError`: it is not installed."""
+        if self.settings.traces.endpoint is None:
+            return None
+        try:
+            from gateway.tracing import Tracing
+        except ModuleNotFoundError as missing:
+            cure = "pip install 'care-backbone[traces]', or remove traces.endpoint."
+            message = f"traces need {missing.name}, which is not installed"
+            raise SettingsError(message, where="traces.endpoint", cure=cure) from None
+        tracing = Tracing(self.settings.traces)
+        self._opened.push_async_callback(asyncio.to_thread, tracing.close)
+        return tracing
 
     @cached_property
     def pseudonyms(self) -> Pseudonyms:
@@ -171,10 +194,17 @@ class Factory:
         from adapters.intake import Intake
 
         if self._intake is None:
-            intake = Intake(await self.log(), self.registry, self.pseudonyms, now, self.metrics)
+            needed = (await self.log(), self.registry, self.pseudonyms, now, self.metrics)
+            intake = Intake(*needed) if self.tracing is None else self._traced(self.tracing, *needed)
             await intake.open()
             self._intake = intake
         return self._intake
+
+    @staticmethod
+    def _traced(tracing: Tracing, *needed: Any) -> Intake:
+        from gateway.tracing import TracedIntake
+
+        return TracedIntake(tracing, *needed)
 
     async def services(self) -> Services:
         """What the routes may use."""

@@ -13,11 +13,13 @@ from gateway.settings.parse import (
     names,
     one_of,
     path,
+    share,
     size,
     some_of,
     spelled_out,
     text,
     url,
+    web,
     whole,
 )
 from gateway.settings.shapes import POOLERS, Door, Form
@@ -111,6 +113,8 @@ KEYS = (
         "none",
         "What stands before PostgreSQL: `none`, or a pooler in `transaction` mode.",
     ),
+    Key(("traces", "endpoint"), web, None, "Where OpenTelemetry traces are sent, OTLP over HTTP. Default: there are none."),
+    Key(("traces", "share"), share, 1, "Part of the arrivals that is traced, from 0 to 1; a sender's own trace goes on."),
     Key(("mllp_tls", "certificate"), path, None, "Certificate chain of the MLLP door, PEM; with it, MLLP is TLS only."),
     Key(("mllp_tls", "key"), path, None, "Private key of that certificate, PEM."),
     Key(("mllp_tls", "client_authority"), path, None, "Authority of client certificates, PEM; every sender must show one."),

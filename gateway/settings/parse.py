@@ -63,6 +63,22 @@ def address(value: object, _base: Path) -> Address:
     return Address(match[1] or match[2], int(match[3]))
 
 
+def web(value: object, base: Path) -> str:
+    """``http://collector:4318/v1/traces``."""
+    written = text(value, base)
+    if not re.fullmatch(r"https?://[^\s/?#@]+(?:/[^\s?#]*)?", written):
+        raise ValueError("write http://HOST:PORT/PATH, without user or password")
+    return written
+
+
+def share(value: object, _base: Path) -> float:
+    """A part of the whole, from 0 to 1."""
+    written = str(value).strip() if isinstance(value, int | float | str) and not isinstance(value, bool) else ""
+    if not re.fullmatch(r"0|1|[01]?\.\d+", written, re.ASCII) or float(written) > 1:
+        raise ValueError("write a number from 0 to 1, for example 0.1")
+    return float(written)
+
+
 def text(value: object, _base: Path) -> str:
     """Text that says something."""
     if not isinstance(value, str) or not value.strip():

@@ -20,7 +20,7 @@ from gateway.settings.faults import Faults
 from gateway.settings.keys import FILE, KEYS, PREFIX, Key
 from gateway.settings.lines import KeyPath, key_lines
 from gateway.settings.parse import nearest, sqlite_url
-from gateway.settings.shapes import Folders, Limits, MllpTls, PostgreSql, Secret, Settings, Url
+from gateway.settings.shapes import Folders, Limits, MllpTls, PostgreSql, Secret, Settings, Traces, Url
 from gateway.settings.sources import read_sources
 from schemas.errors import SettingsError
 
@@ -92,6 +92,7 @@ def read_settings(
         folders=Folders(**_group(values, "folders")),
         postgresql=PostgreSql(**_group(values, "postgresql")),
         mllp_tls=MllpTls(**_group(values, "mllp_tls")),
+        traces=Traces(**_group(values, "traces")),
         sources=sources,
         file=file,
         secret_files=secret_files,

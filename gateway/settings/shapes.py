@@ -154,6 +154,15 @@ class PostgreSql(msgspec.Struct, frozen=True, kw_only=True):
     """One of `POOLERS`."""
 
 
+class Traces(msgspec.Struct, frozen=True, kw_only=True):
+    """OpenTelemetry traces; off without an endpoint."""
+
+    endpoint: str | None
+    """Of a collector, OTLP over HTTP."""
+    share: float
+    """Of the deliveries that begin a trace, from 0 to 1; one that goes on with its sender's is kept if that is."""
+
+
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """Everything that can be set."""
 
@@ -178,6 +187,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     folders: Folders
     postgresql: PostgreSql
     mllp_tls: MllpTls
+    traces: Traces
     sources: Mapping[str, SourceSettings]
     """By id, in the order of the file."""
     file: Path | None
