@@ -58,9 +58,15 @@ class Origin(NamedTuple):
     """Of the translation: `adapters.translator.Translator.version`."""
 
 
+_SHA_256 = hashlib.sha256()
+"""Of nothing. A copy of it is had at a fifth of the price of a new one, which OpenSSL looks up by its name."""
+
+
 def content_hash(content: bytes) -> bytes:
     """SHA-256 of one item as received: of the message or row, not of the file around it."""
-    return hashlib.sha256(content).digest()
+    hashed = _SHA_256.copy()
+    hashed.update(content)
+    return hashed.digest()
 
 
 def compose(statement: Statement, origin: Origin) -> Event:

@@ -27,6 +27,8 @@ SCHEMA_URN = "urn:care-backbone:schema:"
 
 _NAMESPACE = uuid.UUID("6a0c3f0e-3f3e-5c1d-9f43-0d2b6f1f7c11").bytes
 """Namespace of our UUIDv5 names; any fixed UUID would do, and it may never change."""
+_NAMED = hashlib.sha1(_NAMESPACE, usedforsecurity=False)
+"""Every name begins with it: copied, never changed."""
 
 
 class Sensitivity(StrEnum):
@@ -129,8 +131,9 @@ def event_id(source: str, fact: str, part: str, content_hash: bytes, translation
 
     Source: RFC 9562 §5.5 (name-based UUID with SHA-1).
     """
-    name = f"{source}\x1f{fact}\x1f{part}\x1f{translation}\x1f".encode() + content_hash
-    digest = bytearray(hashlib.sha1(_NAMESPACE + name, usedforsecurity=False).digest()[:16])
+    hashed = _NAMED.copy()
+    hashed.update(f"{source}\x1f{fact}\x1f{part}\x1f{translation}\x1f".encode() + content_hash)
+    digest = bytearray(hashed.digest()[:16])
     digest[6] = digest[6] & 0x0F | 0x50
     digest[8] = digest[8] & 0x3F | 0x80
     text = digest.hex()

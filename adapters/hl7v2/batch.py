@@ -22,6 +22,8 @@ _BEGINNING_BYTES = 8
 """More than what tells that a message begins: so much is looked at again when more has been read."""
 _ENVELOPES = {b"FHS": b"FTS", b"BHS": b"BTS"}
 _MSH = b"MSH"
+_MORE = (_MSH, b"BTS", b"FTS")
+"""What a file of several messages, or the end of a batch, has in it."""
 _BLANK = b" \t\r\n\x0b\x1c"
 _MARK = b"\xef\xbb\xbf"
 
@@ -32,9 +34,6 @@ def messages(content: BinaryIO) -> Iterator[bytes]:
     Raises before the first is given out: `Unreadable` when a batch is not whole, `TooLarge` when a message is.
     """
     first = content.read(CHUNK_BYTES)
-    if len(first) < CHUNK_BYTES and _is_single(first):
-        yield first
-        return
     if len(first) < CHUNK_BYTES:
         pieces = _BEGINS.split(first)
         if len(pieces) > 1 or _kind(first):
@@ -48,9 +47,13 @@ def messages(content: BinaryIO) -> Iterator[bytes]:
     yield from [piece for piece in pieces if _is_message(piece)] or ([first] if not _kind(first) else [])
 
 
-def _is_single(content: bytes) -> bool:
-    """Whether it is surely one message: what comes off a wire, told without looking at every byte."""
-    return content.startswith(_MSH) and content.find(_MSH, 1) < 0 and b"BTS" not in content and b"FTS" not in content
+def single(content: BinaryIO) -> bytes:
+    """``content`` when it is surely one message, as what comes off a wire is; else ``b""``, and it is left at its start."""
+    first = content.read(CHUNK_BYTES)
+    if len(first) < CHUNK_BYTES and first.startswith(_MSH) and not any(first.find(mark, 1) > 0 for mark in _MORE):
+        return first
+    content.seek(0)
+    return b""
 
 
 def _pieces(content: BinaryIO) -> Iterator[bytes]:

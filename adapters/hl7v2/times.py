@@ -38,7 +38,12 @@ _STARTS = (1, 1, 1, 0, 0, 0)
 """Where a year, month, day, hour, minute and second begin that is not written."""
 _WIDTH = {Precision.YEAR: 4, Precision.MONTH: 7, Precision.DAY: 10}
 _GOES_FORWARD = range(2, 6)
-"""Months in which London's clocks have ever gone forward, always before four in the morning."""
+"""Months in which London's clocks have ever gone forward."""
+_CHANGES_BEFORE = 4
+"""London's clocks have only ever been changed before this hour: from then on a day has one offset."""
+_CLOCK_EPOCH = datetime(2000, 1, 1)
+_EPOCH = _CLOCK_EPOCH.replace(tzinfo=UTC)
+"""What times are counted from to be made aware: adding is quicker than replacing."""
 
 
 class Moment:
@@ -59,7 +64,7 @@ class Moment:
     @property
     def at(self) -> datetime:
         """Aware, in UTC."""
-        return (self.said - self.ahead).replace(tzinfo=UTC)
+        return _EPOCH + (self.said - _CLOCK_EPOCH - self.ahead)
 
     @property
     def utc(self) -> str:
@@ -116,8 +121,10 @@ def _placed(said: datetime, precision: Precision, offset: str | None) -> Moment 
         return None
     if offset is not None and precision not in _WIDTH:
         return _in_london(said - _ahead(offset), precision)
+    if said.hour >= _CHANGES_BEFORE:
+        return Moment(said, _by_day(said.toordinal()), precision)
     ahead = _london(said)
-    if said.hour < 4 and said.month in _GOES_FORWARD:
+    if said.month in _GOES_FORWARD:
         there = _in_london(said - ahead, precision)
         there.missing_hour = there.said != said
         return there
@@ -127,6 +134,12 @@ def _placed(said: datetime, precision: Precision, offset: str | None) -> Moment 
 def _london(said: datetime) -> timedelta:
     """Of two possible answers the first, which is summer time; in the missing hour winter time, as if nothing had happened."""
     return said.replace(tzinfo=LONDON).utcoffset() or timedelta()
+
+
+@remembered(1024)
+def _by_day(ordinal: int) -> timedelta:
+    """London's offset from `_CHANGES_BEFORE` o'clock on: the messages of an hour are about few days."""
+    return _london(datetime.fromordinal(ordinal) + timedelta(hours=_CHANGES_BEFORE))
 
 
 def _in_london(utc: datetime, precision: Precision) -> Moment:

@@ -10,7 +10,7 @@ from io import BytesIO
 from typing import BinaryIO
 
 from adapters.compose import Origin, compose, content_hash
-from adapters.hl7v2.batch import messages
+from adapters.hl7v2.batch import messages, single
 from adapters.hl7v2.fields import fields_of
 from adapters.hl7v2.memory import LONG_BYTES, forget
 from adapters.hl7v2.message import parse
@@ -38,6 +38,10 @@ class Hl7v2Translator:
     def translate(self, content: BinaryIO, arrival: Arrival) -> Iterator[Item]:
         """The items of ``content``, in order. Never raises on input."""
         site = self._site(arrival)
+        only = single(content)
+        if only:
+            yield self._item(only, "message", arrival, site)
+            return
         found = messages(content)
         try:
             first = next(found, None)

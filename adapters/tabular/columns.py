@@ -98,4 +98,4 @@ def _picker(places: Sequence[int]) -> Callable[[Sequence[str]], Sequence[str]]:
 
 def cells_of(columns: Columns, row: Sequence[str]) -> dict[str, str]:
     """The cells of ``row`` that the mapping reads: trimmed, blank ones left out."""
-    return {name: text for name, cell in zip(columns.picked, columns.pick(row), strict=True) if cell and (text := cell.strip())}
+    return {name: text for name, text in zip(columns.picked, map(str.strip, columns.pick(row)), strict=True) if text}

@@ -29,10 +29,8 @@ PERSON_IN: Mapping[str, str] = MappingProxyType(
 """By resource type, the element that says whose it is."""
 
 
-Scope = dict[Any, Any]
-Build = Callable[[Scope], Resource]
-Complete = Callable[[Scope, str, Resource], Resource]
-"""From a row, when it happened, and a reference to the Patient."""
+Complete = Callable[[Resource, str, Resource], Resource]
+"""From what a mapping says, when it happened, and a reference to the Patient."""
 
 
 class Said(NamedTuple):
@@ -99,14 +97,14 @@ SAID: Mapping[str, Said] = MappingProxyType(
 _NOTHING = Said({})
 
 
-def complete(build: Build, kind: str, event: str) -> Complete:
-    """The build of a whole focus: what ``build`` makes of a row, and what the type of ``event`` says that it does not."""
+def complete(kind: str, event: str) -> Complete:
+    """What makes a focus whole: what the type of ``event`` says and the mapping does not. The mapping's part stays as it is."""
     said = SAID.get(event, _NOTHING)
     whose = PERSON_IN.get(kind, "")
     place = _PLACES[len(said.time)]
 
-    def whole(scope: Scope, occurred_at: str, person: Resource) -> Resource:
-        focus = {**said.elements, **build(scope)}
+    def whole(stated: Resource, occurred_at: str, person: Resource) -> Resource:
+        focus = {**said.elements, **stated}
         if whose and whose not in focus:
             focus[whose] = person
         place(focus, said.time, occurred_at)

@@ -5,13 +5,13 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from adapters.tabular.complete import Complete, complete
 from adapters.tabular.document import Node
 from adapters.tabular.elements import check_elements
 from adapters.tabular.example import event_type
-from adapters.tabular.leaf import Leaf, Part, Scope
+from adapters.tabular.leaf import Leaf, Part, Scope, columns_of
 from adapters.tabular.leaves import Known, Leaves, is_slip, unknown_column
 from adapters.tabular.shape import resource
 from schemas.catalogue import EventType
@@ -23,6 +23,16 @@ SHARED = ("sequence", "thread", "sensitivity")
 
 Value = Callable[[Scope], Any]
 Build = Callable[[Scope], dict[str, Any]]
+
+
+class Focus(NamedTuple):
+    """What an entry says about its focus."""
+
+    build: Build
+    """What the mapping says."""
+    complete: Complete
+    columns: frozenset[str] | None
+    """Those that ``build`` reads; ``None`` for any."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +47,7 @@ class Entry:
     key_columns: tuple[str, ...]
     """Those of its parts that are columns."""
     occurred_at: Leaf
-    focus: Complete | None
+    focus: Focus | None
     """``None`` for an event about the Patient itself."""
     others: tuple[Build, ...]
     record: tuple[str, ...]
@@ -110,7 +120,7 @@ class Entries:
         level = _SENSITIVITIES.get(node.text.strip().lower()) if key == "sensitivity" else None
         return (lambda scope: level) if level else self._leaves.make(node, f"{key} of {kind.name}").run
 
-    def _focus(self, node: Node, keys: dict[str, Node], kind: EventType) -> Complete | None:
+    def _focus(self, node: Node, keys: dict[str, Node], kind: EventType) -> Focus | None:
         focus = keys.get("focus")
         if kind.focus == "Patient":
             if focus:
@@ -122,7 +132,9 @@ class Entries:
         made = stated.word("resourceType") if stated else kind.focus
         if stated and kind.focus not in (made, "Resource"):
             raise stated.fault(f"{kind.name} is about no {made}", f"Write {kind.focus}, or leave the line out.")
-        return complete(self._resource(focus, made, f"focus of {kind.name}"), made, kind.name)
+        before = len(self._leaves.made)
+        build = self._resource(focus, made, f"focus of {kind.name}")
+        return Focus(build, complete(made, kind.name), columns_of(self._leaves.made[before:]))
 
     def _other(self, node: Node, kind: EventType) -> Build:
         entries = node.entries("others")

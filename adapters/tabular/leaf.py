@@ -60,7 +60,7 @@ class Part:
         slow = [leaf for leaf in self.leaves if leaf.slot is not None]
         self._engine = _expressions(slow, functions) if slow else None
         self._slots = [(str(place), leaf.slot) for place, leaf in enumerate(slow)]
-        self._columns = _read(slow)
+        self._columns = columns_of(slow)
 
     def scope(self, row: Row) -> Scope:
         """``row``, and what the engine makes of it for the leaves here. Raises `InvalidValue` without a place: see `blame`."""
@@ -73,7 +73,7 @@ class Part:
     @property
     def columns(self) -> frozenset[str] | None:
         """The columns its leaves read; ``None`` for any."""
-        return _read(self.leaves)
+        return columns_of(self.leaves)
 
     def blame(self, row: Row, error: Exception, where: str) -> InvalidValue:
         """``error``, which came of this part and ``row``, with the leaf and the columns it came of."""
@@ -95,7 +95,7 @@ def _reason(error: Exception) -> str:
     return error.message if isinstance(error, InvalidValue) else str(error)
 
 
-def _read(leaves: Iterable[Leaf]) -> frozenset[str] | None:
+def columns_of(leaves: Iterable[Leaf]) -> frozenset[str] | None:
     """The columns that ``leaves`` read; ``None`` for any."""
     held = list(leaves)
     return None if any(leaf.whole for leaf in held) else frozenset[str]().union(*(leaf.columns for leaf in held))

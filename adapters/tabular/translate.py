@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterator
-from typing import Any, BinaryIO
+from typing import BinaryIO, NamedTuple
 
 import orjson
 
@@ -16,9 +16,10 @@ from adapters.compose import Origin, Statement, compose, content_hash
 from adapters.future import AHEAD, MAY_LIE_AHEAD
 from adapters.tabular import dates
 from adapters.tabular.dates import ImpossibleError
-from adapters.tabular.entry import Entry, Value
+from adapters.tabular.entry import Entry, Focus, Value
 from adapters.tabular.explain import fields_of
 from adapters.tabular.functions import text_of
+from adapters.tabular.kept import Kept
 from adapters.tabular.layout import FLAT, Row, named
 from adapters.tabular.leaf import Part, Scope
 from adapters.tabular.mapping import Mapping
@@ -27,11 +28,10 @@ from adapters.translator import Arrival, Field, Item, Rejection
 from schemas.errors import InvalidValue, MissingIdentifier, RejectedInput
 from schemas.event import Event, Precision, Sensitivity
 from schemas.identifiers import LocalId, NhsNumber, RecordKey, nhs_number
+from schemas.proven import Proven, proven
 from schemas.resources.bundle import Resource, patient_reference
 from schemas.resources.person import local_identifier, nhs_number_identifier, unchecked_number_identifier
 
-KEPT = 500
-"""People whose details are kept while a file is read: those of the rows just before, in about 1 MB."""
 _BETWEEN = "|"
 """Between the parts of a record identifier made of several columns; doubled within one, so that no two people share one."""
 
@@ -69,24 +69,42 @@ class TabularTranslator:
             yield from fields_of(first, self._mapping.layout)
 
 
-def _person_columns(mapping: Mapping) -> tuple[str, ...] | None:
-    """The columns that decide whose a row is and what it says of them; ``None`` when that cannot be told, or held."""
-    read = mapping.person.columns
-    if read is None or mapping.layout.kind not in FLAT:
-        return None
-    return tuple(sorted({*read, *mapping.record, mapping.nhs_number} - {""}))
-
-
 class _Person:
     """Whose a row is."""
 
-    __slots__ = ("flags", "identifiers", "key", "reference")
+    __slots__ = ("flags", "key", "known", "patient", "reference")
 
-    def __init__(self, key: RecordKey, identifiers: list[Resource], flags: tuple[str, ...] = ()) -> None:
+    def __init__(self, key: RecordKey, patient: Resource, flags: tuple[str, ...] = ()) -> None:
         self.key = key
         self.reference = patient_reference(key)
-        self.identifiers = identifiers
+        self.patient = patient
         self.flags = flags
+        self.known = proven(patient)
+
+
+class _Stated:
+    """What the mapping says about the focus of rows with the same cells there."""
+
+    __slots__ = ("_asked", "_known", "elements")
+
+    def __init__(self, elements: Resource) -> None:
+        self.elements = elements
+        self._known: Proven | None = None
+        self._asked = False
+
+    def known(self, focus: Resource) -> Proven | None:
+        """What of ``focus`` was found valid in the first one."""
+        if not self._asked:
+            self._asked = True
+            self._known = proven(focus)
+        return self._known
+
+
+class _Spoken(NamedTuple):
+    """An entry, for one arrival."""
+
+    entry: Entry
+    stated: Kept[_Stated]
 
 
 class _Speaker:
@@ -96,9 +114,13 @@ class _Speaker:
         self._mapping = mapping
         self._arrival = arrival
         self._latest = arrival.received_at + AHEAD
-        self._kept: dict[tuple[Any, ...], tuple[_Person, Resource]] = {}
-        self._person_columns = _person_columns(mapping)
-        self._sorted = mapping.layout.kind in FLAT
+        flat = self._sorted = mapping.layout.kind in FLAT
+        own = mapping.person.columns
+        whose = None if own is None else {*own, *mapping.record, mapping.nhs_number} - {""}
+        self._people = Kept[_Person](whose if flat else None)
+        self._kinds = Kept[tuple[_Spoken, ...]](mapping.conditions.columns if flat else None)
+        foci = [(entry, entry.focus.columns if flat and entry.focus else None) for entry in mapping.each]
+        self._each = [_Spoken(entry, Kept[_Stated](columns)) for entry, columns in foci]
         self._today = arrival.received_at.astimezone(dates.LONDON).date().isoformat()
 
     def item(self, row: Row) -> Item:
@@ -114,25 +136,25 @@ class _Speaker:
         return Item(row.position, events, flags=flags)
 
     def _events(self, row: Row) -> tuple[tuple[Event, ...], tuple[str, ...]]:
-        wanted = self._wanted(row)
+        wanted = self._kinds.of(row.cells, lambda: self._wanted(row))
         if not wanted:
             return (), ()
-        person, patient = self._whose(row)
+        person = self._people.of(row.cells, lambda: self._person(row))
         digest = content_hash(orjson.dumps(row.cells, option=None if self._sorted else orjson.OPT_SORT_KEYS))
         origin = Origin(self._arrival, digest, self._mapping.version)
         events = []
-        for entry in wanted:
-            statement = self._statement(entry, row, person, patient)
+        for spoken in wanted:
+            statement = self._statement(spoken, row, person)
             if statement:
                 events.append(self._compose(statement, origin, row.position))
         return tuple(events), person.flags
 
-    def _wanted(self, row: Row) -> list[Entry]:
+    def _wanted(self, row: Row) -> tuple[_Spoken, ...]:
         """The entries whose condition holds."""
         mapping = self._mapping
         try:
             scope = mapping.conditions.scope(row.cells)
-            wanted = [entry for entry in mapping.each if entry.when is None or entry.when(scope)]
+            wanted = tuple([one for one in self._each if one.entry.when is None or one.entry.when(scope)])
         except (InvalidValue, ImpossibleError) as error:
             raise mapping.conditions.blame(row.cells, error, row.position) from None
         if not wanted and mapping.rejects_unmatched:
@@ -140,32 +162,19 @@ class _Speaker:
             raise InvalidValue("the row is of no kind that the mapping knows", where=f"{row.position}, {named(columns)}")
         return wanted
 
-    def _whose(self, row: Row) -> tuple[_Person, Resource]:
-        """The person and their Patient. An extract repeats a person's details on each of their rows: the last ones are kept."""
-        if self._person_columns is None:
-            person = self._person(row)
-            return person, self._patient(row, person)
-        said = tuple(map(row.cells.get, self._person_columns))
-        found = self._kept.get(said)
-        if found is None:
-            person = self._person(row)
-            found = person, self._patient(row, person)
-            if len(self._kept) >= KEPT:
-                self._kept.clear()
-            self._kept[said] = found
-        return found
-
     def _person(self, row: Row) -> _Person:
         local = _joined(row, self._mapping.record)
         number, identifiers, flags = self._number(row)
         source, pseudonyms = self._arrival.source, self._arrival.pseudonyms
         if local:
             identifiers.insert(0, local_identifier(source, local))
-            return _Person(pseudonyms.record(source.id, local), identifiers, flags)
-        if number:
-            return _Person(pseudonyms.record_by_number(source.id, number), identifiers, flags)
-        columns = [*self._mapping.record, *([self._mapping.nhs_number] if self._mapping.nhs_number else [])]
-        raise MissingIdentifier("nothing says whose record the row is", where=f"{row.position}, {named(columns)}")
+            key = pseudonyms.record(source.id, local)
+        elif number:
+            key = pseudonyms.record_by_number(source.id, number)
+        else:
+            columns = [*self._mapping.record, *([self._mapping.nhs_number] if self._mapping.nhs_number else [])]
+            raise MissingIdentifier("nothing says whose record the row is", where=f"{row.position}, {named(columns)}")
+        return _Person(key, self._patient(row, identifiers), flags)
 
     def _number(self, row: Row) -> tuple[NhsNumber | None, list[Resource], tuple[str, ...]]:
         """A number that cannot be one is kept as it was sent, flagged, and never linked on."""
@@ -178,55 +187,59 @@ class _Speaker:
             return None, [unchecked_number_identifier(text)], (f'nhs-number-invalid at column "{column}"',)
         return number, [nhs_number_identifier(number, "", self._arrival.source)], ()
 
-    def _patient(self, row: Row, person: _Person) -> Resource:
+    def _patient(self, row: Row, identifiers: list[Resource]) -> Resource:
         mapping = self._mapping
         try:
             patient = mapping.patient(mapping.person.scope(row.cells))
         except (InvalidValue, ImpossibleError) as error:
             raise mapping.person.blame(row.cells, error, row.position) from None
-        patient["identifier"] = [*person.identifiers, *patient.get("identifier", ())]
+        patient["identifier"] = [*identifiers, *patient.get("identifier", ())]
         for leaf in mapping.birth:
             said = patient.get(leaf.target.removeprefix("patient."))
             if isinstance(said, str) and said[:10] > self._today:
                 raise leaf.fault("is a date in the future", row.position)
         return patient
 
-    def _statement(self, entry: Entry, row: Row, person: _Person, patient: Resource) -> Statement | None:
+    def _statement(self, spoken: _Spoken, row: Row, person: _Person) -> Statement | None:
+        entry = spoken.entry
         if entry.record:
             local = _joined(row, entry.record)
             if not local:
                 return None
-            person, patient = self._other(local)
+            person = self._other(local)
         part = entry.part
         try:
             scope = part.scope(row.cells)
-            return self._stated(entry, scope, row, person, patient)
+            return self._said(spoken, scope, row, person)
         except (InvalidValue, ImpossibleError) as error:
             raise _placed(error, part, row) from None
 
-    def _other(self, local: LocalId) -> tuple[_Person, Resource]:
+    def _other(self, local: LocalId) -> _Person:
         """Another person that the row names by the source's identifier and says nothing else of."""
         source = self._arrival.source
-        identifiers = [local_identifier(source, local)]
         key = self._arrival.pseudonyms.record(source.id, local)
-        return _Person(key, identifiers), {"resourceType": "Patient", "identifier": identifiers}
+        return _Person(key, {"resourceType": "Patient", "identifier": [local_identifier(source, local)]})
 
-    def _stated(self, entry: Entry, scope: Scope, row: Row, person: _Person, patient: Resource) -> Statement:
-        kind = entry.type
+    def _said(self, spoken: _Spoken, scope: Scope, row: Row, person: _Person) -> Statement:
+        entry = spoken.entry
         said, precision = self._occurred(entry, scope, row)
-        focus = entry.focus(scope, said, person.reference) if entry.focus else patient
+        focus, known = person.patient, person.known
+        if entry.focus:
+            focus, known = _focus(entry.focus, spoken.stated, scope, row, said, person)
         return Statement(
-            type=kind,
+            type=entry.type,
             record=person.key,
             natural_key=(entry.fact, *_natural_key(entry, scope, row)),
             happened_at=dates.happened_at(said),
             focus=focus,
-            patient=patient,
+            patient=person.patient,
             others=tuple([build(scope) for build in entry.others]) if entry.others else (),
             precision=precision,
             sequence=_said(entry.sequence, scope),
             thread=_said(entry.thread, scope),
             sensitivity=_sensitivity(entry, scope, row),
+            known_focus=known,
+            known_patient=person.known,
         )
 
     def _occurred(self, entry: Entry, scope: Scope, row: Row) -> tuple[str, Precision]:
@@ -248,6 +261,15 @@ class _Speaker:
         except InvalidValue as fault:
             where = f"{position}, {fault.where} of {statement.type.name}"
             raise InvalidValue(fault.message, where=where, cure=fault.cure) from None
+
+
+def _focus(
+    focus: Focus, kept: Kept[_Stated], scope: Scope, row: Row, said: str, person: _Person
+) -> tuple[Resource, Proven | None]:
+    """The focus, and what is known of it."""
+    stated = kept.of(row.cells, lambda: _Stated(focus.build(scope)))
+    made = focus.complete(stated.elements, said, person.reference)
+    return made, stated.known(made)
 
 
 def _placed(error: InvalidValue | ImpossibleError, part: Part, row: Row) -> InvalidValue:

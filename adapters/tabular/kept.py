@@ -1,0 +1,43 @@
+"""What was made of the same cells before, kept while one file is read.
+
+The rows of an extract say the same of the same: a person's details stand on each of their rows, and kinds of service are few.
+What is made of some columns alone is a function of their cells, and is made once for all rows that have the same ones there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any, Generic, TypeVar
+
+KEPT = 500
+"""Of each kind: those of the rows just before, in about 1 MB."""
+KEPT_CHARACTERS = 256 * 1024
+"""Of the cells kept: a cell may be as long as a row, and what is made of it much larger."""
+
+T = TypeVar("T")
+
+
+class Kept(Generic[T]):
+    """Values by the cells they were made of; nothing is kept where ``columns`` is ``None``: that cannot be told, or held."""
+
+    __slots__ = ("_characters", "_columns", "_known")
+
+    def __init__(self, columns: Iterable[str] | None) -> None:
+        self._columns = None if columns is None else tuple(sorted(columns))
+        self._known: dict[tuple[Any, ...], T] = {}
+        self._characters = 0
+
+    def of(self, cells: dict[str, Any], make: Callable[[], T]) -> T:
+        """What ``make`` makes of these cells, now or before; shared, never changed. What it raises is kept by nobody."""
+        if self._columns is None:
+            return make()
+        said = tuple(map(cells.get, self._columns))
+        found = self._known.get(said)
+        if found is None:
+            found = make()
+            self._characters += sum(map(len, filter(None, said)))
+            if len(self._known) >= KEPT or self._characters > KEPT_CHARACTERS:
+                self._known.clear()
+                self._characters = 0
+            self._known[said] = found
+        return found
