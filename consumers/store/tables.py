@@ -121,7 +121,13 @@ PEOPLE = PeopleTables(
         Index("ix_person_merge_old", "old"),
         Index("ix_person_merge_new", "new"),
     ),
-    Table("person_former", METADATA, _key("person", primary_key=True), _key("record", primary_key=True)),
+    Table(
+        "person_former",
+        METADATA,
+        _key("person", primary_key=True),
+        _key("record", primary_key=True),
+        Index("ix_person_former_record", "record"),
+    ),
     Table("person_local_id", METADATA, _key("key", primary_key=True), _key("record", primary_key=True)),
 )
 

@@ -28,7 +28,7 @@ CURES: Mapping[str, str] = {
     "08P01": 'If a pooler in transaction mode stands before PostgreSQL, set postgresql.pooler = "transaction".',
     "42501": "Let the role create and change tables in the database's schema: it is best their owner.",
     "42P01": "The tables are not there yet: `backbone serve` with projections among its roles makes them.",
-    "42703": "The tables are of another version of the backbone: `backbone doctor` says which is to be started.",
+    "42": "The tables are not as this version of the backbone makes them: `backbone doctor` says of which version they are.",
     "40": "Others wrote to the same rows; the work was undone and may be done again.",
     "53100": "Make room on PostgreSQL's disk.",
     "53300": "Raise PostgreSQL's max_connections, or lower postgresql.pool or the number of processes.",

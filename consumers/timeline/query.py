@@ -10,13 +10,13 @@ from functools import lru_cache
 from typing import Any, NamedTuple
 
 from msgspec.structs import replace
-from sqlalchemy import bindparam, literal_column, or_, select
+from sqlalchemy import BindParameter, bindparam, literal_column, select, union
 
 from consumers.place import partition_of
 from consumers.store.database import Database
 from consumers.store.statement import Among, Statement, listed
 from consumers.store.tables import PEOPLE, TIMELINE
-from consumers.timeline.ask import among, limited, shape_of, stands, statement, types_of, values_of
+from consumers.timeline.ask import among, shape_of, stands, statement, types_of, values_of
 from consumers.timeline.cursor import Here, read_changes, read_page, write_changes, write_page
 from schemas.identifiers import PersonId
 from schemas.timeline import Question
@@ -25,18 +25,14 @@ _RECORD, _FORMER, _VERSION = PEOPLE.record, PEOPLE.former, TIMELINE.version
 CHANGES_MOST = 500
 """Entries given at once to a reader who follows; the rest comes at the next look."""
 
+_ASKED: BindParameter[str] = bindparam("its_person")
 _EARLIER = Statement(
-    limited(
-        select(_RECORD.c.person)
-        .where(
-            or_(
-                (_RECORD.c.own_person == bindparam("its_person")) & (_RECORD.c.own_person != _RECORD.c.person),
-                _RECORD.c.key.in_(select(_FORMER.c.record).where(_FORMER.c.person == bindparam("its_person"))),
-            )
-        )
-        .order_by(_RECORD.c.key),
-        literal_column("1"),
-    )
+    union(
+        select(_RECORD.c.key, _RECORD.c.person).where(_RECORD.c.own_person == _ASKED, _RECORD.c.own_person != _RECORD.c.person),
+        select(_RECORD.c.key, _RECORD.c.person)
+        .join(_FORMER, _FORMER.c.record == _RECORD.c.key)
+        .where(_FORMER.c.person == _ASKED),
+    ).order_by("key")
 )
 """Who has the records of an id that was given out once and is nobody's now."""
 
@@ -93,9 +89,9 @@ class TimelineQuery:
         if sources:
             return Page(b"[]", None, tuple(source for (source,) in sources))
         moved = await self._fetch(_EARLIER, {"its_person": question.person})
-        if not moved or moved[0][0] == question.person:
+        if not moved or moved[0][1] == question.person:
             return Page(b"[]", None, ())
-        return await self.page(replace(question, person=PersonId(moved[0][0])))
+        return await self.page(replace(question, person=PersonId(moved[0][1])))
 
     async def changes(self, question: Question) -> Changes:
         """What was learned after the cursor ``question.after``; without one nothing, and the cursor of now.

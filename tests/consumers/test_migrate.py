@@ -17,9 +17,10 @@ from sqlalchemy import Connection, inspect, text
 from consumers.runner import Runner
 from consumers.store.database import Database
 from consumers.store.migrate import HEAD, VERSIONS, Schema, alembic, answering, migrate, schema
-from consumers.store.tables import METADATA, TIMELINE
+from consumers.store.positions import Step, advance, claim
+from consumers.store.tables import METADATA, POSITION, TIMELINE
 from consumers.timeline.project import TimelineProjection
-from schemas.errors import SettingsError, StoreUnavailable
+from schemas.errors import PositionLost, SettingsError, StoreUnavailable
 from schemas.event import encode
 from schemas.log import EVENTS, NewRecord
 from tests.consumers.build import SOURCES, START, said, stay
@@ -132,6 +133,24 @@ def events(start: int, end: int) -> list[NewRecord]:
 
 async def entries(database: Database) -> list[Any]:
     return (await rows(database, TIMELINE.version))["timeline_version"]
+
+
+async def test_an_older_store_is_brought_up_once_and_its_owners_have_to_claim_anew(empty_store: Database) -> None:
+    async with empty_store.writing() as connection:
+        await connection.run_sync(alembic, "upgrade", VERSIONS[0])
+        await connection.execute(POSITION.insert().values(projection="people", topic="t", partition=0, next=7, owner="me"))
+    with pytest.raises(StoreUnavailable, match="backbone serve"):
+        await answering(empty_store)
+    with pytest.raises(SettingsError, match="older version"):
+        await claim(empty_store, "people", "me", "t", {0: 0})
+    assert await migrate(empty_store) is Schema.OLDER
+    assert await schema(empty_store) is Schema.CURRENT
+    with pytest.raises(PositionLost):
+        async with empty_store.writing() as connection:
+            await advance(connection, "me", [Step("people", "t", 0, 7, 8)])
+    assert await claim(empty_store, "people", "me", "t", {0: 0}) == {0: 7}
+    async with empty_store.reading() as connection:
+        assert await connection.run_sync(differences) == []
 
 
 async def test_a_store_that_cannot_be_read_says_what_to_run(empty_store: Database) -> None:

@@ -101,10 +101,12 @@ def translators() -> Registry:
 class Rig:
     """The backbone and a client of its gateway. Times come from ``now``."""
 
-    def __init__(self, folder: Path, registry: Registry | None = None, **services: Any) -> None:
+    def __init__(
+        self, folder: Path, registry: Registry | None = None, database: Database | None = None, **services: Any
+    ) -> None:
         self.now = START
         self.log = MemoryLog()
-        self.database = Database.connect(f"sqlite:///{folder / 'store.db'}")
+        self.database = database or Database.connect(f"sqlite:///{folder / 'store.db'}")
         pseudonyms = Pseudonyms(SECRET)
         plain = {name: row.source for name, row in SOURCES.items()}
         receipts = ReceiptsQuery(self.database)
