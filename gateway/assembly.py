@@ -47,6 +47,13 @@ def open_doors(settings: Settings, roles: Collection[Role] = frozenset(Role)) ->
     ]
 
 
+def health_is_open(settings: Settings) -> bool:
+    """Whether other machines may ask for health and metrics. Raises what `resolve` does."""
+    return settings.health is not None and (
+        resolve("health", settings.health, beyond_loopback=settings.listen_beyond_loopback).beyond_loopback
+    )
+
+
 async def parts(make: Factory, roles: Collection[Role]) -> list[Part]:
     """The parts of a server that has these roles. Raises `SettingsError` when they have nothing to do.
 

@@ -14,7 +14,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import NamedTuple
 
-from gateway.assembly import OPEN, open_doors
+from gateway.assembly import OPEN, health_is_open, open_doors
 from gateway.counted import counted
 from gateway.factory import Factory, now
 from gateway.settings.secret import key_secret, secret_file
@@ -86,13 +86,14 @@ async def _settings(make: Factory) -> AsyncIterator[Finding]:
 
 async def _listening(make: Factory) -> AsyncIterator[Finding]:
     settings = make.settings
+    health = health_is_open(settings)
     doors = open_doors(settings)
     for door in doors:
         cure = "Let only those reach it who may see everything: a firewall, a network policy."
         yield Finding(Level.WARN, "listening", f"{door}: {OPEN}", cure)
     if not doors:
         yield Finding(Level.OK, "listening", f"on this machine alone: http {settings.http}, mllp {settings.mllp}")
-        if settings.listen_beyond_loopback:
+        if settings.listen_beyond_loopback and not health:
             cure = "Remove it: nothing needs it."
             yield Finding(Level.WARN, "listening", "listen_beyond_loopback is set, and no door listens beyond", cure)
 

@@ -37,6 +37,7 @@ from opentelemetry.trace import (
 )
 
 from adapters.intake import Delivery, Intake
+from gateway.log_lines import CORRELATION
 from gateway.settings.shapes import Traces
 from gateway.telemetry import Metrics
 from schemas.errors import BackboneError, RejectedInput
@@ -77,7 +78,10 @@ class Tracing:
 
     @contextlib.contextmanager
     def receiving(self, delivery: Delivery) -> Iterator[Span]:
-        """The span of one delivery, below the sender's when it named one."""
+        """The span of one delivery, below the sender's when it named one.
+
+        What is said meanwhile carries the request's correlation id, or, where there is no request, the id of the trace.
+        """
         about = {"backbone.source": delivery.source.id, "backbone.door": delivery.door}
         with self._tracer.start_as_current_span(
             f"receive {delivery.door}",
@@ -87,12 +91,15 @@ class Tracing:
             record_exception=False,  # its text may repeat what was sent
             set_status_on_exception=False,
         ) as span:
+            known = CORRELATION.set(CORRELATION.get() or f"{span.get_span_context().trace_id:032x}")
             try:
                 yield span
             except BaseException as error:
                 code = error.code if isinstance(error, BackboneError) else type(error).__name__
                 span.set_status(Status(StatusCode.ERROR, code))
                 raise
+            finally:
+                CORRELATION.reset(known)
 
     def appended(self, records: int, seconds: float) -> None:
         """A span of an append that has just ended, below that of the delivery it was for."""

@@ -103,6 +103,14 @@ def test_the_doctor_wants_it_removed_where_nothing_needs_it(tmp_path: Path) -> N
     assert [one["level"] for one in findings(Backbone(tmp_path))] == ["ok"]
 
 
+def test_the_doctor_lets_health_be_open_and_only_where_that_was_spelled_out(tmp_path: Path) -> None:
+    everywhere = {"BACKBONE_HEALTH": "0.0.0.0:8081"}
+    assert [one["level"] for one in findings(Backbone(tmp_path, SPELLED_OUT | everywhere))] == ["ok"]
+    (found,) = findings(Backbone(tmp_path, everywhere))
+    assert found["level"] == "fail"
+    assert found["says"].startswith("health 0.0.0.0:8081")
+
+
 @pytest.mark.parametrize("host", ["10.1.2.3", "192.168.1.1", "fd00::7", "0.0.0.0", "::"])
 def test_a_private_address_may_be_listened_on_when_it_was_spelled_out(host: str) -> None:
     place = resolve("http", Address(host, 8080), beyond_loopback=True)

@@ -20,6 +20,8 @@ class Seen(NamedTuple):
     process: str
     """``service.instance.id`` of its resource."""
     about: dict[str, str | int]
+    failed: str
+    """What its status says; empty when it did not fail."""
 
 
 class Collector:
@@ -70,7 +72,7 @@ class Collector:
                     for span in scope.spans:
                         about = {one.key: one.value.string_value or one.value.int_value for one in span.attributes}
                         ids = (span.trace_id.hex(), span.span_id.hex(), span.parent_span_id.hex())
-                        found.append(Seen(span.name, *ids, process, about))
+                        found.append(Seen(span.name, *ids, process, about, span.status.message))
         return found
 
     def named(self, name: str) -> list[Seen]:
