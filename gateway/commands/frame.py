@@ -11,11 +11,12 @@ from __future__ import annotations
 
 import inspect
 import os
+import signal
 import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple, NoReturn
 
 import typer
 
@@ -29,12 +30,24 @@ BROKEN = 70
 """A fault of the backbone itself: EX_SOFTWARE of sysexits.h. Python's own 1 would read as "some input rejected"."""
 INTERRUPTED = 130
 """Ctrl-C: 128 + SIGINT, as shells report it."""
+TERMINATED = 143
+"""128 + SIGTERM."""
+
+
+class TerminatedError(KeyboardInterrupt):
+    """Somebody asked the process to end: it closes what it opened, and gives the terminal back as it was."""
+
+
+def _terminate(*_signal: object) -> NoReturn:
+    raise TerminatedError
+
 
 _STATUS: tuple[tuple[type[BaseException], int], ...] = (
     (RejectedInput, REJECTED),
     (EngineUnavailable, UNREACHABLE),
     (BackboneError, WRONG_USE),
     (OSError, UNREACHABLE),
+    (TerminatedError, TERMINATED),
     (KeyboardInterrupt, INTERRUPTED),
     (BaseException, BROKEN),
 )
@@ -104,7 +117,8 @@ def _framed(body: Body) -> Body:
 
 
 def run(call: Call, body: Callable[[], Any]) -> int:
-    """The exit status of ``body``; what it raises is reported on standard error."""
+    """The exit status of ``body``; what it raises is reported on standard error. A server has its own handling of signals."""
+    signal.signal(signal.SIGTERM, _terminate)
     try:
         outcome = body()
         if inspect.iscoroutine(outcome):
@@ -188,7 +202,7 @@ def _line(error: BaseException) -> _Line:
         cure = _STORAGE_CURES.get(errno.errorcode.get(error.errno or 0, ""), "`backbone doctor` says more.")
         return _Line("storage", error.strerror or type(error).__name__, str(error.filename or ""), cure)
     if isinstance(error, KeyboardInterrupt):
-        return _Line("interrupted", "Stopped", "", "")
+        return _Line("interrupted", "Stopped", "", "Run it again: what was done already is not done twice.")
     where, trace = "", error.__traceback__
     while trace is not None:
         where, trace = f"{Path(trace.tb_frame.f_code.co_filename).name} line {trace.tb_lineno}", trace.tb_next

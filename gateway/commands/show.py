@@ -17,6 +17,8 @@ WIDTH = 120
 """Columns of a table whose output is no terminal, so that a file or a test reads whole lines."""
 
 
+SHOWN = 20
+"""Refusals, and flags, printed of one receipt: a file that is wrong in one column has a million."""
 _UNSEEN = dict.fromkeys((*range(32), *range(127, 160)), "\N{REPLACEMENT CHARACTER}")
 """Control characters: in what somebody else wrote they would move the terminal's cursor, rename its window or hide lines."""
 
@@ -90,9 +92,14 @@ def _missing(missing: Mapping[str, Any]) -> str:
 def receipt_lines(receipt: Mapping[str, Any]) -> None:
     """A receipt for people: what became of it, and of each item that was rejected why."""
     name = f"{seen(receipt['name'])}: " if receipt.get("name") else ""
-    print(name + ", ".join(f"{count} {receipt.get(count, 0)}" for count in ("received", "accepted", "rejected")))
-    for refusal in receipt.get("refusals", ()):
+    print(name + ", ".join(f"{count} {receipt.get(count, 0):,}" for count in ("received", "accepted", "rejected")))
+    refusals, flags = receipt.get("refusals", ()), receipt.get("flags", ())
+    for refusal in refusals[:SHOWN]:
         print(f"  rejected {refusal['position']}: {seen(refusal['reason'])} (quarantine {refusal['quarantine']})")
-    for flag in receipt.get("flags", ()):
+    for flag in flags[:SHOWN]:
         print(f"  flag {seen(flag)}")
+    if (more := receipt.get("rejected", 0) - SHOWN) > 0:
+        print(f"  and {more:,} more were rejected: `backbone quarantine list` has them")
+    if (more := len(flags) - SHOWN) > 0:
+        print(f"  and {more:,} more flags: --json prints them")
     print(f"  receipt {receipt['id']}")

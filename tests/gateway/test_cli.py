@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+import signal
+import subprocess
 from pathlib import Path
 
 import pytest
 
-from tests.command_line import Backbone
+from tests.command_line import DEADLINE_S, Backbone
+from tests.patience import eventually
 
 SOURCE = """
 [[source]]
@@ -149,6 +152,29 @@ def test_a_dry_run_says_the_sentence_of_each_event_and_that_its_ids_are_not_fina
     assert "contact-made-1, 2026-02-12: Home visit by Willow Befriending: tea\N{REPLACEMENT CHARACTER}company" in outcome.out
     assert "no key secret yet" in outcome.out
     assert not (backbone.folder / "backbone-data").exists()
+
+
+def test_a_command_that_is_told_to_end_says_so_and_returns_143(backbone: Backbone) -> None:
+    backbone.settings(SOURCE)
+    command = backbone.command("ingest", "willow-contacts", "-")
+    with subprocess.Popen(
+        command, cwd=backbone.folder, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as process:
+        eventually((backbone.folder / "backbone-data" / "log.db").exists)
+        process.send_signal(signal.SIGTERM)
+        _, said = process.communicate(timeout=DEADLINE_S)
+    assert process.returncode == 143
+    assert said.decode() == "backbone: Stopped. Run it again: what was done already is not done twice.\n"
+
+
+def test_of_many_refusals_some_are_printed_and_the_rest_counted(backbone: Backbone) -> None:
+    backbone.settings(SOURCE)
+    rows = "".join(f"99/99/2026,W-{number},Visit,Yes\n" for number in range(1500))
+    outcome = backbone("ingest", "willow-contacts", "-", stdin=f"Date,Member ID,Contact,Attended\n{rows}".encode())
+    assert outcome.status == 1
+    assert "received 1,500, accepted 0, rejected 1,500" in outcome.out
+    assert outcome.out.count("  rejected line ") == 20
+    assert "and 1,480 more" in outcome.out
 
 
 def test_a_file_that_is_not_there_is_named(backbone: Backbone) -> None:
