@@ -74,9 +74,16 @@ def title(template: str, focus: Resource, source_name: str, entries: Iterable[Re
     ``entries`` are the payload's: what a reference without words leads to is called by its own name. Only then are they
     asked for.
     """
-    find = _WORDS_OF.get(focus["resourceType"])
-    words = {"source": source_name} | (find(focus, partial(_display, entries)) if find else {})
-    return _rendered(template, tuple([(name, word[:_WORD_READ]) for name, word in words.items()]))
+    known, display = _WORDS_OF.get(focus["resourceType"], {}), partial(_display, entries)
+    words = [(name, known[name](focus, display)[:_WORD_READ]) for name in _words_in(template) if name in known]
+    return _rendered(template, (("source", source_name[:_WORD_READ]), *words))
+
+
+@lru_cache(1024)
+def _words_in(template: str) -> tuple[str, ...]:
+    """The words a template asks for."""
+    texts = (text for alternatives in _parsed(template) for text in alternatives)
+    return tuple(dict.fromkeys(word for text in texts for word in text[1::2]))
 
 
 @lru_cache(4096)
@@ -145,34 +152,36 @@ Display = Callable[[Any], str]
 """Gives the words of a Reference."""
 
 
-def _encounter(focus: Resource, display: Display) -> dict[str, str]:
-    provider = display(focus.get("serviceProvider"))
+Word = Callable[[Resource, Display], str]
+"""Finds one word of a template in a focus resource."""
+
+
+def _of(*elements: str) -> Word:
+    """The words of the first of these elements that has some."""
+    return lambda focus, _: next(filter(None, (concept(focus.get(element)) for element in elements)), "")
+
+
+def _named(*elements: str) -> Word:
+    """The name of whom the first of these References leads to that has one."""
+    return lambda focus, display: next(filter(None, (display(focus.get(element)) for element in elements)), "")
+
+
+def _said(url: str) -> Word:
+    return lambda focus, _: _extension(focus, url)
+
+
+def _place(focus: Resource, display: Display) -> str:
     ward = display([location["location"] for location in focus.get("location", ())][:1])
+    return _joined((ward, display(focus.get("serviceProvider"))))
+
+
+def _expected(focus: Resource, _: Display) -> str:
     expected = _extension(focus, EXPECTED_DISCHARGE)
-    return {
-        "place": _joined((ward, provider)),
-        "provider": provider,
-        "destination": concept(focus.get("hospitalization", {}).get("dischargeDisposition")),
-        "kind": concept(focus.get("type")),
-        "reason": concept(focus.get("reasonCode")),
-        "readiness": _extension(focus, READINESS),
-        "expected": plain_date(expected) if expected else "",
-        "movement": _extension(focus, MOVEMENT),
-        "who": display([one["individual"] for one in focus.get("participant", ()) if "individual" in one][:1]),
-    }
+    return plain_date(expected) if expected else ""
 
 
-def _service(focus: Resource, display: Display) -> dict[str, str]:
-    return {"service": concept(focus.get("type")), "provider": display(focus.get("managingOrganization"))}
-
-
-def _request(focus: Resource, display: Display) -> dict[str, str]:
-    return {
-        "service": concept(focus.get("code")) or _text(focus.get("category")),
-        "performer": display(focus.get("performer")) or display(focus.get("owner")),
-        "requester": display(focus.get("requester")),
-        "reason": concept(focus.get("reasonCode")) or concept(focus.get("statusReason")),
-    }
+def _who(focus: Resource, display: Display) -> str:
+    return display([one["individual"] for one in focus.get("participant", ()) if "individual" in one][:1])
 
 
 def _text(concepts: Any) -> str:
@@ -180,41 +189,52 @@ def _text(concepts: Any) -> str:
     return next((str(one["text"]) for one in concepts or () if "text" in one), "")
 
 
-def _statement(focus: Resource, _: Display) -> dict[str, str]:
-    return {
-        "what": next(filter(None, (concept(focus.get(element)) for element in ("code", "type", "category", "scope"))), ""),
-        "summary": str(focus.get("title") or focus.get("summary") or ""),
-        "reason": concept(focus.get("reasonCode")),
-    }
-
-
-def _goal(focus: Resource, _: Display) -> dict[str, str]:
-    return {"summary": concept(focus.get("description")), "outcome": concept(focus.get("achievementStatus"))}
-
-
-def _related(focus: Resource, _: Display) -> dict[str, str]:
-    return {
-        "name": next(filter(None, map(_full_name, focus.get("name", ()))), ""),
-        "relationship": concept(focus.get("relationship")),
-    }
-
-
 def _full_name(name: Resource) -> str:
     """A HumanName as text; the list of given names may hold ``null`` for one that is withheld."""
     return str(name.get("text") or " ".join(filter(None, (*name.get("given", ()), name.get("family", "")))))
 
 
-_WORDS_OF: Mapping[str, Callable[[Resource, Display], dict[str, str]]] = {
-    "Encounter": _encounter,
-    "EpisodeOfCare": _service,
-    "ServiceRequest": _request,
-    "Task": _request,
-    "RelatedPerson": _related,
-    "ClinicalImpression": _statement,
-    "Communication": _statement,
-    "Flag": _statement,
-    "CarePlan": _statement,
-    "Goal": _goal,
-    "DocumentReference": _statement,
-    "Consent": _statement,
+_ENCOUNTER: Mapping[str, Word] = {
+    "place": _place,
+    "provider": _named("serviceProvider"),
+    "destination": lambda focus, _: concept(focus.get("hospitalization", {}).get("dischargeDisposition")),
+    "kind": _of("type"),
+    "reason": _of("reasonCode"),
+    "readiness": _said(READINESS),
+    "expected": _expected,
+    "movement": _said(MOVEMENT),
+    "who": _who,
 }
+_SERVICE: Mapping[str, Word] = {"service": _of("type"), "provider": _named("managingOrganization")}
+_REQUEST: Mapping[str, Word] = {
+    "service": lambda focus, _: concept(focus.get("code")) or _text(focus.get("category")),
+    "performer": _named("performer", "owner"),
+    "requester": _named("requester"),
+    "reason": _of("reasonCode", "statusReason"),
+}
+_STATEMENT: Mapping[str, Word] = {
+    "what": _of("code", "type", "category", "scope"),
+    "summary": lambda focus, _: str(focus.get("title") or focus.get("summary") or ""),
+    "reason": _of("reasonCode"),
+}
+_GOAL: Mapping[str, Word] = {"summary": _of("description"), "outcome": _of("achievementStatus")}
+_RELATED: Mapping[str, Word] = {
+    "name": lambda focus, _: next(filter(None, map(_full_name, focus.get("name", ()))), ""),
+    "relationship": _of("relationship"),
+}
+
+_WORDS_OF: Mapping[str, Mapping[str, Word]] = {
+    "Encounter": _ENCOUNTER,
+    "EpisodeOfCare": _SERVICE,
+    "ServiceRequest": _REQUEST,
+    "Task": _REQUEST,
+    "RelatedPerson": _RELATED,
+    "ClinicalImpression": _STATEMENT,
+    "Communication": _STATEMENT,
+    "Flag": _STATEMENT,
+    "CarePlan": _STATEMENT,
+    "Goal": _GOAL,
+    "DocumentReference": _STATEMENT,
+    "Consent": _STATEMENT,
+}
+"""Resource type of a focus → word → how it is found. Only the words that a template asks for are looked for."""

@@ -157,12 +157,11 @@ def _elements(resource: Resource) -> dict[str, str | None]:
     for name, unknown in _UNKNOWN.items():
         if name in said and unknown in (said[name], _code(said[name])):
             del said[name]
-    return {name: None if value is None else digest(_canonical(value)).hex() for name, value in said.items()}
+    return {
+        name: None if value is None else digest(orjson.dumps(value, option=orjson.OPT_SORT_KEYS)).hex()
+        for name, value in said.items()
+    }
 
 
 def _code(value: object) -> object:
     return value.get("code") if isinstance(value, dict) else None
-
-
-def _canonical(value: object) -> bytes:
-    return orjson.dumps(value, option=orjson.OPT_SORT_KEYS)

@@ -134,7 +134,7 @@ def test_a_discharge_plan_in_any_message_is_one_fact_of_the_visit(trigger: str) 
     made = events(message(trigger, {"PV2-9": "20260212", "ZU1-22": "Y"}))
     (plan,) = [one for one in made if one.type == "encounter-discharge-planned-1"]
     assert plan.subject == planned.subject
-    assert "medically fit, expected 12 February 2026" in sentence(plan)
+    assert sentence(plan).endswith(", for 12 February 2026: medically fit")
 
 
 @pytest.mark.parametrize("changes", [{"ZU1-22": "N"}, {"PV2-9": '""'}, {"ZU1-22": '""', "ZU1-24": '""'}])
