@@ -80,10 +80,16 @@ class Factory:
     @cached_property
     def metrics(self) -> Metrics:
         """What this process counts."""
-        from gateway.telemetry import Metrics
-
         if self._metrics is not None:
             return self._metrics
+        metrics = self._counting()
+        for source in self.settings.sources.values():
+            metrics.declare(source.source.id, source.doors)
+        return metrics
+
+    def _counting(self) -> Metrics:
+        from gateway.telemetry import Metrics
+
         if self.tracing is None:
             return Metrics()
         from gateway.tracing import TracedMetrics

@@ -84,6 +84,14 @@ class Metrics:
         self._expected = self._gauge(measures.EXPECTED)
         self._gauge(measures.BUILD).labels(version("care-backbone"), platform.python_version()).set(1)
 
+    def declare(self, source: str, doors: Iterable[str]) -> None:
+        """Count what ``source`` sends from 0: of a count that begins at the 500 refusals of one file no increase is seen."""
+        for door in doors:
+            self._arrivals.labels(source, door)
+            self._repeated.labels(source, door)
+            for outcome in ("accepted", "rejected"):
+                self._items.labels(source, door, outcome)
+
     def arrived(self, source: str, door: str, accepted: int, rejected: int) -> None:
         self._arrivals.labels(source, door).inc()
         if accepted:

@@ -120,6 +120,15 @@ def test_a_metric_is_named_by_the_conventions(measure: Any) -> None:
     assert set(measure.labels) <= LABELS | {"use", "version", "python"}
 
 
+def test_what_a_declared_source_sends_is_counted_from_0() -> None:
+    metrics = Metrics()
+    metrics.declare("willow-contacts", ["folder"])
+    text = metrics.exposition().decode()
+    for outcome in ("accepted", "rejected"):
+        assert f'backbone_items_total{{door="folder",outcome="{outcome}",source="willow-contacts"}} 0.0' in text
+    assert 'backbone_arrivals_total{door="folder",source="willow-contacts"} 0.0' in text
+
+
 @pytest.mark.parametrize("door", ["mllp", "http", "folder"])
 @pytest.mark.parametrize("code", ["translator-failed", "log-unavailable"])
 def test_what_an_alert_waits_for_is_counted_from_0(door: str, code: str) -> None:
