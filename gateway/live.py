@@ -55,14 +55,14 @@ async def events(
             spoken_at = clock()
         if not changes.entries:
             await _pause(stopping, pace.look_every)
-        changes = await _next(query, asked, changes.after)
+        changes = await _next(query, asked, changes)
 
 
-async def _next(query: TimelineQuery, asked: Question, after: str) -> Changes:
+async def _next(query: TimelineQuery, asked: Question, before: Changes) -> Changes:
     try:
-        return await query.changes(msgspec.structs.replace(asked, after=after))
+        return await query.changes(msgspec.structs.replace(asked, after=before.after), before.known)
     except EngineUnavailable:
-        return Changes((), after)  # the client's own connection is well: it waits with us
+        return before._replace(entries=())  # the client's own connection is well: it waits with us
 
 
 async def _pause(stopping: asyncio.Event, time: timedelta) -> None:

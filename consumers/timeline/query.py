@@ -5,7 +5,7 @@ A page is one statement; its entries are stored as they are served, and nothing 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from functools import lru_cache
 from typing import Any, NamedTuple
 
@@ -55,6 +55,8 @@ class Changes(NamedTuple):
     """Each with the cursor to go on from after it."""
     after: str
     """Cursor of all that was looked through."""
+    known: frozenset[int] = frozenset()
+    """Places of what stands on the timeline and has been told: what stands there beside them later on is new to the reader."""
 
 
 class TimelineQuery:
@@ -93,12 +95,14 @@ class TimelineQuery:
             return Page(b"[]", None, ())
         return await self.page(replace(question, person=PersonId(moved[0][1])))
 
-    async def changes(self, question: Question) -> Changes:
+    async def changes(self, question: Question, known: frozenset[int] | None = None) -> Changes:
         """What was learned after the cursor ``question.after``; without one nothing, and the cursor of now.
 
-        Order and times of ``question`` are not looked at. A record that becomes the person's brings the entries that its
-        partition of the log gained since. What is only judged anew (an old snapshot that turns out to say something) is on
-        the page and not here. Raises `InvalidRequest` for what is no cursor, `StoreUnavailable`.
+        Who says what is ``known`` from the changes before is given all that stands on the page since, what is judged anew (an
+        old snapshot that turns out to say something) and the entries of a record that became the person's included. The cursor
+        alone knows of what came into the log after it and no more: a reader that was away asks for the page as well.
+
+        Order and times of ``question`` are not looked at. Raises `InvalidRequest` for what is no cursor, `StoreUnavailable`.
         """
         dialect = self._database.dialect
         values = {
@@ -110,18 +114,23 @@ class TimelineQuery:
         wanted = (bool(question.types or question.kinds), bool(question.sectors), bool(question.sources))
         places = sorted(place for (place,) in await self._fetch(_places(question.withdrawn, *wanted), values))
         if question.after is None:
-            return Changes((), write_changes({partition_of(place): place for place in places}))
+            return Changes((), write_changes({partition_of(place): place for place in places}), frozenset(places))
         seen = read_changes(question.after)
-        fresh = [place for place in places if place > seen.get(partition_of(place), -1)][:CHANGES_MOST]
-        return await self._learned(fresh, seen, question.resources) if fresh else Changes((), question.after)
+        later = [place for place in places if place > seen.get(partition_of(place), -1)]
+        old = set(places).difference(later) if known is None else known.intersection(places)
+        fresh = [place for place in places if place not in old][:CHANGES_MOST]
+        return (
+            await self._learned(fresh, seen, old, question.resources) if fresh else Changes((), question.after, frozenset(old))
+        )
 
-    async def _learned(self, fresh: Sequence[int], seen: dict[int, int], resources: bool) -> Changes:
+    async def _learned(self, fresh: Sequence[int], seen: dict[int, int], old: Set[int], resources: bool) -> Changes:
         asked = {"places": listed(fresh, self._database.dialect)}
         entries = []
         for place, entry, resource in await self._fetch(_WITH_RESOURCE if resources else _BARE, asked):
-            seen[partition_of(place)] = place
+            part = partition_of(place)
+            seen[part] = max(place, seen.get(part, -1))
             entries.append((write_changes(seen), _entry(entry, resource).encode()))
-        return Changes(entries, write_changes(seen))
+        return Changes(entries, write_changes(seen), frozenset(old).union(fresh))
 
     async def _fetch(self, asked: Statement, values: dict[str, Any]) -> Sequence[Any]:
         composed = asked.on(self._database.dialect)

@@ -101,6 +101,33 @@ async def test_what_is_learned_arrives_as_it_stands_on_the_page(rig: Rig) -> Non
         rig.services.stopping.set()
 
 
+def stay(trigger: str, minute: int, ward: str) -> str:
+    """A message of one stay of the samples' person, in a ward at a minute of the eighth hour."""
+    at = f"2026011508{minute:02}"
+    return (
+        f"MSH|^~\\&|PAS|RX1|B|C|{at}||ADT^{trigger}|{trigger}{minute}|P|2.4\rEVN|{trigger}|{at}||||{at}\r"
+        f"PID|1||NF204417^^^RX1^MR~9990000018^^^NHS^NH\rPV1|1|I|{ward}{'|' * 16}NF-V-1\r"
+    )
+
+
+@pytest.mark.asyncio
+async def test_an_old_snapshot_that_turns_out_to_say_something_arrives_when_it_does(rig: Rig) -> None:
+    async def send(*messages: str) -> None:
+        for message in messages:
+            headers = {"content-type": "application/hl7-v2"}
+            answer = await rig.client.post("/intake/northfield-pas", content=message, headers=headers)
+            assert answer.status_code == 200, answer.text
+        await rig.settle()
+
+    await send(stay("A01", 0, "Ash"), stay("A08", 30, "Ash"))
+    async with serving(rig.app) as url, listening(url, rig, "?kind=encounter") as stream:
+        await stream.next()
+        await send(stay("A02", 15, "Elm"))
+        titles = {json.loads((await stream.next()).data)["title"].partition(",")[0] for _ in range(2)}
+        assert titles == {"Moved to Elm", "Details of the stay updated at Ash"}
+        rig.services.stopping.set()
+
+
 @pytest.mark.parametrize("resume", ["header", "query"])
 @pytest.mark.asyncio
 async def test_a_client_that_comes_back_misses_nothing_and_sees_nothing_twice(rig: Rig, resume: str) -> None:
@@ -181,7 +208,7 @@ class Scripted(TimelineQuery):
         self._stopping = stopping
         self.asked: list[str | None] = []
 
-    async def changes(self, question: Question) -> Changes:
+    async def changes(self, question: Question, known: frozenset[int] | None = None) -> Changes:
         self.asked.append(question.after)
         if not self._script:
             self._stopping.set()
