@@ -10,6 +10,8 @@ AHEAD = timedelta(days=1)
 """A sender's clock, or its time zone, may be wrong by so much before a time counts as one in the future."""
 MAY_LIE_AHEAD = frozenset({"encounter-planned-1", "encounter-discharge-planned-1"})
 """Event types that say what is to come."""
+SAYS_IT_IS_OVER = frozenset({"service-ended-1", "carer-ended-1"})
+"""Event types that say that something is over. An end that lies ahead is a plan: nothing is over, and nothing wrong."""
 FLAG = "time-in-future at time"
 """Of an event that is taken in all the same: who sends events or resources of its own says what it means."""
 

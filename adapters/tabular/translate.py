@@ -13,7 +13,7 @@ from typing import BinaryIO, NamedTuple
 import orjson
 
 from adapters.compose import Origin, Statement, compose, content_hash
-from adapters.future import AHEAD, MAY_LIE_AHEAD
+from adapters.future import AHEAD, MAY_LIE_AHEAD, SAYS_IT_IS_OVER
 from adapters.tabular import dates
 from adapters.tabular.dates import ImpossibleError
 from adapters.tabular.entry import Entry, Focus, Value
@@ -142,12 +142,12 @@ class _Speaker:
         person = self._people.of(row.cells, lambda: self._person(row))
         digest = content_hash(orjson.dumps(row.cells, option=None if self._sorted else orjson.OPT_SORT_KEYS))
         origin = Origin(self._arrival, digest, self._mapping.version)
-        events = []
+        events, flags = [], list(person.flags)
         for spoken in wanted:
-            statement = self._statement(spoken, row, person)
+            statement = self._statement(spoken, row, person, flags)
             if statement:
                 events.append(self._compose(statement, origin, row.position))
-        return tuple(events), person.flags
+        return tuple(events), tuple(flags)
 
     def _wanted(self, row: Row) -> tuple[_Spoken, ...]:
         """The entries whose condition holds."""
@@ -200,7 +200,8 @@ class _Speaker:
                 raise leaf.fault("is a date in the future", row.position)
         return patient
 
-    def _statement(self, spoken: _Spoken, row: Row, person: _Person) -> Statement | None:
+    def _statement(self, spoken: _Spoken, row: Row, person: _Person, flags: list[str]) -> Statement | None:
+        """What the entry says; ``None`` when it says nothing of this row, or nothing yet, which is flagged."""
         entry = spoken.entry
         if entry.record:
             local = _joined(row, entry.record)
@@ -210,6 +211,9 @@ class _Speaker:
         part = entry.part
         try:
             scope = part.scope(row.cells)
+            if self._is_planned(entry, scope):
+                flags.append(f"end-in-future at {named(sorted(entry.occurred_at.columns))}")
+                return None
             return self._said(spoken, scope, row, person)
         except (InvalidValue, ImpossibleError) as error:
             raise _placed(error, part, row) from None
@@ -241,6 +245,16 @@ class _Speaker:
             known_focus=known,
             known_patient=person.known,
         )
+
+    def _is_planned(self, entry: Entry, scope: Scope) -> bool:
+        """Whether the entry says that something is over which ends only later; what is no date is for others to say."""
+        if entry.type.name not in SAYS_IT_IS_OVER:
+            return False
+        said = entry.occurred_at.run(scope)
+        try:
+            return isinstance(said, str) and dates.happened_at(said) > self._latest
+        except (ValueError, KeyError):
+            return False
 
     def _occurred(self, entry: Entry, scope: Scope, row: Row) -> tuple[str, Precision]:
         said = entry.occurred_at.run(scope)

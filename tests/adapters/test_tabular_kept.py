@@ -47,8 +47,8 @@ def test_what_could_not_be_made_is_tried_again() -> None:
     kept = Kept[str](["Service"])
 
     def fail() -> str:
-        raise ValueError
+        raise ValueError("cannot be made")
 
-    with pytest.raises(ValueError, match=""):
+    with pytest.raises(ValueError, match="cannot be made"):
         kept.of(ROW, fail)
     assert kept.of(ROW, lambda: "made") == "made"

@@ -439,3 +439,33 @@ def test_what_cannot_be_read_has_no_fields(content: bytes) -> None:
 def test_the_time_it_arrived_is_no_part_of_the_id() -> None:
     later = Arrival(SOURCE, RECEIVED_AT.replace(year=2027), PSEUDONYMS)
     assert one_event(HEADER + ROW, arrival=later).id == one_event(HEADER + ROW).id
+
+
+ENDS = SERVICES.replace(
+    "tests:",
+    """  - event: service-ended-1
+    when: '$exists(`Event End Date`)'
+    key: [Person Id, Service Type, Event Start Date]
+    occurred_at: '$day(`Event End Date`)'
+    focus:
+      type: [{text: '`Service Type`'}]
+tests:""",
+)
+
+
+@pytest.mark.parametrize(
+    ("end", "makes", "flags"),
+    [
+        ("02/03/2026", ["service-started-1", "service-ended-1"], ()),
+        ("02/03/2027", ["service-started-1"], ('end-in-future at column "Event End Date"',)),
+    ],
+)
+def test_an_end_that_lies_ahead_is_a_plan_and_no_end(end: str, makes: list[str], flags: tuple[str, ...]) -> None:
+    (item,) = items_of(HEADER.replace("\n", ",Event End Date\n") + ROW.replace("\n", f",{end}\n"), ENDS)
+    assert [event.type for event in item.events] == makes
+    assert item.flags == flags
+
+
+def test_an_end_that_is_no_date_is_a_fault_of_the_row() -> None:
+    item = rejected(HEADER.replace("\n", ",Event End Date\n") + ROW.replace("\n", ",31/02/2026\n"), ENDS)
+    assert item.rejection is not None and item.rejection.error.where == 'line 2, column "Event End Date"'
