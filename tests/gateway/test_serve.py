@@ -176,7 +176,14 @@ def test_a_process_without_http_answers_for_its_health(tmp_path: Path) -> None:
         assert {one["door"] for one in intake.ready["open"]} == {"mllp", "health"}
         assert b"MSA|AA|" in sends(intake.mllp, next(iter(messages(1))))
         taking_in, projecting = (_health(one) for one in (intake, projections))
-        assert taking_in == {"status": "ready", "log": taking_in["log"], "store": None, "taking_in": True, "behind": {}}
+        assert taking_in == {
+            "status": "ready",
+            "log": taking_in["log"],
+            "store": None,
+            "taking_in": True,
+            "behind": {},
+            "parked": {},
+        }
         assert projecting["store"]["reachable"] and not projecting["taking_in"]
         eventually(lambda: 'backbone_projection_records_total{topic="backbone.events"} 1.0' in _metrics(projections))
         eventually(lambda: _health(projections)["behind"].get("timeline", {}).get("events") == 0)
