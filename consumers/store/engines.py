@@ -123,7 +123,22 @@ def _psycopg(target: URL, settings: Settings) -> Engines:
         arguments["prepare_threshold"] = None
     else:
         arguments["options"] = " ".join(f"-c {name}={value}" for name, value in _session(settings).items())
-    return _postgresql(target, settings, autocommit=True, connect_args=arguments, paramstyle="format")  # by position, as all
+    made = _postgresql(target, settings, autocommit=True, connect_args=arguments, paramstyle="format")  # by position, as all
+    event.listen(made.writer.sync_engine, "after_cursor_execute", _watch_again)
+    return made
+
+
+def _watch_again(connection: Connection, cursor: Any, statement: str, values: Any, context: Any, executemany: bool) -> None:
+    """Have the server watch again for a transaction whose process says nothing.
+
+    psycopg ends many statements by ``Sync`` and then ``Flush``, and PostgreSQL stops the clock of
+    ``idle_in_transaction_session_timeout`` at any message after the ``Sync``: a process frozen then would keep its locks for
+    ever. An empty statement starts the clock anew. Source: PostgreSQL, ``PostgresMain`` in ``tcop/postgres.c``.
+    """
+    if executemany:
+        extra = connection.connection.cursor()
+        extra.execute("")
+        extra.close()
 
 
 def _asyncpg(target: URL, settings: Settings) -> Engines:

@@ -17,12 +17,13 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from schemas.errors import StoreUnavailable
 
-ENGINE_STATES = ("08", "25006", "28", "3D", "40", "42", "53", "55", "57", "58", "XX")
-"""Beginnings of SQLSTATEs: connection, read-only transaction, authorisation, no such database, rollback (deadlock,
-serialisation), no such table or no right to it, resources, locks, operator, system, internal."""
+ENGINE_STATES = ("08", "25006", "25P03", "25P04", "28", "3D", "40", "42", "53", "55", "57", "58", "XX")
+"""Beginnings of SQLSTATEs: connection, read-only transaction, a transaction that lasted too long, authorisation, no such
+database, rollback (deadlock, serialisation), no such table or no right to it, resources, locks, operator, system, internal."""
 
 CURES: Mapping[str, str] = {
     "25006": "The server only reads, as a standby does: name the primary in BACKBONE_STORE.",
+    "25P03": "The process stood still in a transaction for longer than postgresql.idle; its work is done again.",
     "28": "Correct the role and its password in BACKBONE_STORE, or let the role in by pg_hba.conf.",
     "3D": "Create the database, or correct its name in BACKBONE_STORE.",
     "08P01": 'If a pooler in transaction mode stands before PostgreSQL, set postgresql.pooler = "transaction".',

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from sqlalchemy import BigInteger, Column, MetaData, Table, Text, func, select, update
+from sqlalchemy import BigInteger, Column, MetaData, Table, Text, bindparam, func, select, update
 from sqlalchemy.exc import IntegrityError
 
 from consumers.store.database import Database
@@ -210,13 +211,32 @@ async def test_a_file_that_is_no_database_does_not_answer(tmp_path: Path) -> Non
 
 @pytest.mark.engine
 async def test_postgresql_ends_what_takes_too_long_and_is_used_again(postgres_url: str) -> None:
-    from datetime import timedelta
-
     database = Database.connect(postgres_url, Settings(statement_timeout=timedelta(milliseconds=50)))
     with pytest.raises(StoreUnavailable):
         await database.fetch("SELECT pg_sleep(5)", ())
     assert (await database.fetch("SELECT 1", ()))[0][0] == 1
     await database.close()
+
+
+@pytest.mark.engine
+@pytest.mark.parametrize("count", [1, 2, 500])
+async def test_a_process_that_is_frozen_in_a_transaction_keeps_no_lock(
+    empty_store: Database, store_url: str, count: int
+) -> None:
+    if empty_store.is_sqlite:
+        pytest.skip("no server is there to take the lock from it")
+    await fill(empty_store, **{f"k{place}": place for place in range(500)})
+    frozen = Database.connect(store_url, Settings(idle_timeout=timedelta(milliseconds=200)))
+    with pytest.raises(StoreUnavailable):
+        async with frozen.writing() as connection:
+            changes = [{"its_key": f"k{place}"} for place in range(count)]
+            await connection.execute(update(THING).where(THING.c.key == bindparam("its_key")).values(number=-1), changes)
+            async with empty_store.writing() as other:  # waits for the lock, and gets it
+                await other.execute(update(THING).values(number=7))
+            await connection.execute(update(THING).values(number=8))
+    async with empty_store.reading() as connection:
+        assert {row.number for row in await connection.execute(select(THING.c.number))} == {7}
+    await frozen.close()
 
 
 @pytest.mark.engine

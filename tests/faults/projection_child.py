@@ -92,7 +92,7 @@ class Slow:
 
 async def main(log_url: str, store_url: str, owner: str) -> None:
     log = OwnGroup(await connect(log_url, partitions=PARTITIONS), owner)
-    database = Database.connect(store_url, Settings(idle_timeout=timedelta(seconds=1)))
+    database = Database.connect(store_url, Settings(idle_timeout=timedelta(seconds=1), statement_timeout=timedelta(seconds=5)))
     stop = asyncio.Event()
     projections = (TimelineProjection(SOURCES), PeopleProjection(PSEUDONYMS))
     runner = Runner([Announcing(one) for one in projections], log, database, owner, lambda: datetime.now(UTC))
