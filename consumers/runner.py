@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import random
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from datetime import datetime
 
 from consumers.applier import Applier
@@ -28,6 +30,11 @@ WAIT_S = 0.5
 PACE_S = 0.02
 """Shortest time from one transaction to the next while the log is kept up with: what comes meanwhile goes together, which at
 a thousand events a second takes two thirds of the processor's time and delays none by more than this."""
+STAND_BACK_S = 0.1
+"""Longest wait after a first loss of partitions, doubled with each loss in a row: two processes that both hold them to be
+theirs would else take them from each other before either has applied anything."""
+STAND_BACK_MOST_S = 5.0
+"""Longest wait after many losses: far more than a transaction takes."""
 GROUP = "projections"
 """The group whose members, one a process, share the partitions."""
 
@@ -50,6 +57,8 @@ class Runner:
         self._log = log
         self._observer = observer or Unobserved()
         self._applier = Applier(projections, database, owner, clock)
+        self._losses = 0
+        """Losses of partitions since something was applied."""
 
     async def run(self, stop: asyncio.Event) -> None:
         """Apply what the log holds, and what comes, until ``stop`` is set.
@@ -64,6 +73,14 @@ class Runner:
                     await self._follow(follower, stop)
             except PositionLost as lost:
                 LOGGER.info("%s", lost)
+                await self._stand_back(stop)
+
+    async def _stand_back(self, stop: asyncio.Event) -> None:
+        """Leave the partitions to whoever has them now for a while, which chance must make unlike the other's."""
+        longest = min(STAND_BACK_MOST_S, STAND_BACK_S * 2**self._losses)
+        self._losses += 1
+        with suppress(TimeoutError):
+            await asyncio.wait_for(stop.wait(), random.uniform(0, longest))  # noqa: S311 # nosec B311 - nothing is kept secret by it
 
     async def _follow(self, follower: Follower, stop: asyncio.Event) -> None:
         while not stop.is_set():
@@ -71,6 +88,7 @@ class Runner:
             if records:
                 began = time.monotonic()
                 await self._applier.apply(records)
+                self._losses = 0
                 self._observer.applied(records, time.monotonic() - began)
                 if len(records) < BATCH:
                     await asyncio.sleep(began + PACE_S - time.monotonic())

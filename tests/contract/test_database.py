@@ -219,12 +219,11 @@ async def test_postgresql_ends_what_takes_too_long_and_is_used_again(postgres_ur
 
 
 @pytest.mark.engine
+@pytest.mark.parametrize("store_url", ["postgresql", "postgresql+asyncpg"], indirect=True)
 @pytest.mark.parametrize("count", [1, 2, 500])
 async def test_a_process_that_is_frozen_in_a_transaction_keeps_no_lock(
     empty_store: Database, store_url: str, count: int
 ) -> None:
-    if empty_store.is_sqlite:
-        pytest.skip("no server is there to take the lock from it")
     await fill(empty_store, **{f"k{place}": place for place in range(500)})
     frozen = Database.connect(store_url, Settings(idle_timeout=timedelta(milliseconds=200)))
     with pytest.raises(StoreUnavailable):

@@ -189,4 +189,9 @@ async def test_two_owners_that_do_not_know_of_each_other(tmp_path: Path) -> None
 
 @pytest.mark.engine
 async def test_a_zombie_is_fenced_on_postgresql(tmp_path: Path, postgres_url: str) -> None:
-    await freeze_and_thaw(tmp_path, empty_database(postgres_url), [30] * 5, count=1500, seed=4)
+    await freeze_and_thaw(tmp_path, empty_database(postgres_url), [30] * 5, count=1000, seed=4)
+
+
+@pytest.mark.engine
+async def test_two_owners_of_the_same_partitions_both_get_on(tmp_path: Path, postgres_url: str) -> None:
+    await freeze_and_thaw(tmp_path, empty_database(postgres_url), [], count=300, seed=5)
