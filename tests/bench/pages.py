@@ -1,14 +1,16 @@
-"""Timeline pages: the gateway against a bare ASGI application that sends the same bytes after the same one query.
+"""Timeline pages: the gateway against a bare ASGI application that sends as many bytes after the same one query, and against
+itself on a hundred or a thousand times as many entries.
 
-Run as ``python -m tests.bench.pages``. One person has 300 entries among others' (``PEOPLE`` × 50); each application runs in a
-process of its own under the same uvicorn, and the same load generator asks one after the other.
+Run as ``python -m tests.bench.pages [sqlite|postgresql] [ENTRIES]``. Everybody has 300 entries, as far apart as they can be
+(`tests.many`), and each request is for somebody else. Each application runs in a process of its own under the same uvicorn; the
+same load generator asks one after the other.
 """
 
 from __future__ import annotations
 
 import asyncio
-import io
 import os
+import random
 import shutil
 import sqlite3
 import statistics
@@ -16,88 +18,95 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import closing, contextmanager
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple, cast
 
+import psycopg
 import uvicorn
 
-from adapters.intake import Delivery
+from consumers.store.database import Database
 from consumers.timeline.ask import shape_of, statement, values_of
-from schemas.identifiers import NHS_NUMBER, PersonId, nhs_number
+from deploy.local.postgres import PostgresServer
+from schemas.identifiers import PersonId
 from schemas.timeline import Question
 from tests.bench.rig import READY_S, free_port
-from tests.gateway.http_rig import SOURCES, Rig, rigged
+from tests.gateway.http_rig import Rig
+from tests.many import Many, fill
+from tests.stores import empty_database
 
 CONNECTIONS = 16
 SECONDS = 1.0
 ROUNDS = 9
-ENTRIES = 300
-"""Of the person who is asked for."""
-PEOPLE = 200
-"""Others, of 50 entries each: 10,000 entries."""
-_HEADER = "Date,Member ID,Time,Contact,Attended,NHS Number,What was done\n"
+SMALL, LARGE = 10_000, 1_000_000
+"""Entries."""
+POOL = 5
+"""Connections of the bare application, as many as the gateway has."""
+SERVER = {"shared_buffers": "1GB", "fsync": "off", "max_wal_size": "8GB", "checkpoint_timeout": "1h", "autovacuum": "off"}
+"""PostgreSQL is filled once and then only read."""
 
 
-def _rows(member: str, number: str, count: int) -> Iterator[str]:
-    for visit in range(count):
-        day, month, hour = visit % 28 + 1, visit // 28 % 12 + 1, visit % 9 + 9
-        yield f"{day:02}/{month:02}/2025,{member},{hour:02}:00,Home visit,yes,{number},Tea and a walk in the park\n"
+Query = Callable[[tuple[Any, ...]], Awaitable[object]]
 
 
-def _numbers() -> Iterator[str]:
-    return (
-        number for nine in range(999_100_000, 999_200_000) for digit in range(10) if (number := nhs_number(f"{nine}{digit}"))
-    )
+async def _sqlite(url: str, words: str) -> Query:
+    store = sqlite3.connect(url.removeprefix("sqlite:///"), isolation_level=None)
+
+    async def query(values: tuple[Any, ...]) -> object:
+        return store.execute(words, values).fetchall()
+
+    return query
 
 
-async def fill(folder: Path, people: int) -> PersonId:
-    """Make a store in ``folder``; the person with `ENTRIES` entries."""
-    async with rigged(folder) as rig:
-        numbers = _numbers()
-        asked = next(numbers)
-        await _take_in(rig, "".join(_rows("M0", asked, ENTRIES)))
-        for start in range(0, people, 1000):
-            some = range(start, min(people, start + 1000))
-            await _take_in(rig, "".join("".join(_rows(f"M{one + 1}", next(numbers), 50)) for one in some))
-        answer = await rig.client.post("/people/search", json={"system": NHS_NUMBER, "value": asked})
-        return PersonId(answer.json()["person"])
+async def _postgresql(url: str, words: str) -> Query:
+    free: asyncio.Queue[psycopg.AsyncConnection[Any]] = asyncio.Queue()
+    for _ in range(POOL):
+        free.put_nowait(await psycopg.AsyncConnection.connect(url, autocommit=True))
+
+    async def query(values: tuple[Any, ...]) -> object:
+        connection = await free.get()
+        try:
+            return await (await connection.execute(words, values)).fetchall()
+        finally:
+            free.put_nowait(connection)
+
+    return query
 
 
-async def _take_in(rig: Rig, rows: str) -> None:
-    content = io.BytesIO((_HEADER + rows).encode())
-    await rig.intake.receive(Delivery(SOURCES["willow-contacts"].source, "cli", content, "text/csv"))
-    await rig.settle()
-
-
-def bare(folder: Path, person: PersonId) -> Any:
-    """The least that answers: the same statement through the driver alone, and the same bytes."""
-    question = Question(person=person)
-    rig = Rig(folder)
-    dialect = rig.database.dialect
-    composed = statement(shape_of(question, None)).on(dialect)
-    text, values = composed.text, composed.bind(values_of(question, None, dialect))
-    store = sqlite3.connect(folder / "store.db", isolation_level=None)
-    page = asyncio.run(_page(rig, person))
+def bare(url: str, sample: PersonId) -> Any:
+    """The least that answers: the same statement through the driver alone, and as many bytes as the sample's page has."""
+    dialect = Database.connect(url).dialect
+    composed = statement(shape_of(Question(person=sample), None)).on(dialect)
+    page = asyncio.run(_page(url, sample))
     headers = [(b"content-type", b"application/json"), (b"content-length", str(len(page)).encode())]
+    made: list[Query] = []
 
     async def answer(scope: Any, receive: Any, send: Any) -> None:
-        store.execute(text, values).fetchall()
+        if not made:
+            opening = (
+                _sqlite(url.removeprefix("sqlite:///"), composed.text) if "sqlite" in url else _postgresql(url, composed.text)
+            )
+            made.append(await opening)
+        asked = Question(person=PersonId(scope["path"].split("/")[2]))
+        await made[0](composed.bind(values_of(asked, None, dialect)))
         await send({"type": "http.response.start", "status": 200, "headers": headers})
         await send({"type": "http.response.body", "body": page})
 
     return answer
 
 
-async def _page(rig: Rig, person: PersonId) -> bytes:
-    answer = await rig.client.get(f"/people/{person}/timeline")
-    await rig.database.close()
+async def _page(url: str, person: PersonId) -> bytes:
+    with tempfile.TemporaryDirectory() as folder:
+        rig = Rig(Path(folder), database=Database.connect(url))
+        answer = await rig.client.get(f"/people/{person}/timeline")
+        assert len(answer.json()["entries"]) == 50
+        await rig.database.close()
     return bytes(answer.content)
 
 
-def serve(kind: str, folder: Path, person: PersonId, port: int) -> None:
-    app = bare(folder, person) if kind == "bare" else Rig(folder).app
+def serve(kind: str, url: str, sample: PersonId, port: int) -> None:
+    app = bare(url, sample) if kind == "bare" else Rig(Path(), database=Database.connect(url)).app
     uvicorn.run(app, port=port, log_config=None, access_log=False, lifespan="off", ws="none", http="httptools")
 
 
@@ -112,13 +121,13 @@ class Seen(NamedTuple):
 
 
 @contextmanager
-def running(kind: str, folder: Path, person: str) -> Iterator[tuple[int, int]]:
-    """The application as a process; its port and process id."""
+def running(kind: str, url: str, many: Many) -> Iterator[tuple[int, int, Many]]:
+    """The application as a process; its port, its process id and whom it may be asked for."""
     port = free_port()
-    process = subprocess.Popen([sys.executable, "-m", "tests.bench.pages", kind, str(folder), person, str(port)])
+    process = subprocess.Popen([sys.executable, "-m", "tests.bench.pages", kind, url, many.person(0), str(port)])
     try:
         asyncio.run(_ready(port))
-        yield port, process.pid
+        yield port, process.pid, many
     finally:
         process.terminate()
         process.wait(20)
@@ -139,10 +148,10 @@ async def _ready(port: int) -> None:
 
 
 class _Reader(asyncio.Protocol):
-    """One connection with one request in flight."""
+    """One connection with one request in flight, of another person each time."""
 
-    def __init__(self, request: bytes, until: float) -> None:
-        self._request, self._until = request, until
+    def __init__(self, ask: Callable[[], bytes], until: float) -> None:
+        self._ask_for, self._until = ask, until
         self._wanted = 0
         self.times: list[float] = []
         self.done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -153,7 +162,7 @@ class _Reader(asyncio.Protocol):
 
     def _ask(self) -> None:
         self._began = time.perf_counter()
-        self._transport.write(self._request)
+        self._transport.write(self._ask_for())
 
     def data_received(self, data: bytes) -> None:
         if not self._wanted:
@@ -179,10 +188,14 @@ def _cpu_s(process: int) -> float:
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
-async def load(port: int, process: int, path: str) -> Seen:
-    """Ask for `SECONDS`."""
+async def load(port: int, process: int, many: Many, chance: random.Random) -> Seen:
+    """Ask for `SECONDS`, for anybody's timeline."""
     used = _cpu_s(process)
-    request = f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n".encode()
+
+    def request() -> bytes:
+        person = many.person(chance.randrange(many.people))
+        return f"GET /people/{person}/timeline HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n".encode()
+
     until, loop = time.perf_counter() + SECONDS, asyncio.get_running_loop()
     readers = [
         (await loop.create_connection(lambda: _Reader(request, until), "127.0.0.1", port))[1] for _ in range(CONNECTIONS)
@@ -193,38 +206,63 @@ async def load(port: int, process: int, path: str) -> Seen:
     return Seen(len(times) / SECONDS, times[len(times) * 99 // 100] * 1000, cpu_us)
 
 
-async def _in_turn(ones: Mapping[str, tuple[int, int]], path: str) -> dict[str, list[Seen]]:
+async def _in_turn(ones: dict[str, tuple[int, int, Many]]) -> dict[str, list[Seen]]:
     """Short rounds in turn, so that whatever else the machine does weighs on all alike; the first of each is not counted."""
+    chance = random.Random(1)
     seen: dict[str, list[Seen]] = {kind: [] for kind in ones}
     for _ in range(ROUNDS + 1):
-        for kind, (port, process) in ones.items():
-            seen[kind].append(await load(port, process, path))
+        for kind, (port, process, many) in ones.items():
+            seen[kind].append(await load(port, process, many, chance))
     return {kind: rows[1:] for kind, rows in seen.items()}
 
 
-def measure(people: int) -> None:
-    """Print the ratio, by the medians of `ROUNDS` rounds."""
+async def _filled(url: str, entries: int) -> Many:
+    database = Database.connect(url)
+    many = await fill(database, entries)
+    await database.close()
+    return many
+
+
+@contextmanager
+def stores(engine: str) -> Iterator[Callable[[int], str]]:
+    """Makes the URL of an empty store of ``engine``, told for how many entries."""
     folder = Path(tempfile.mkdtemp(prefix="backbone-bench-"))
+    folder.chmod(0o755)
+    server = PostgresServer(folder / "postgres", SERVER) if engine == "postgresql" else None
     try:
-        person = asyncio.run(fill(folder, people))
-        with closing(sqlite3.connect(folder / "store.db")) as store:
-            store.execute("ANALYZE")
-        with running("bare", folder, person) as bare_one, running("gateway", folder, person) as gateway_one:
-            seen = asyncio.run(_in_turn({"bare": bare_one, "gateway": gateway_one}, f"/people/{person}/timeline"))
-        middle = {kind: Seen(*map(statistics.median, zip(*rows, strict=True))) for kind, rows in seen.items()}
-        print(f"{people * 50 + ENTRIES:,} entries, {CONNECTIONS} connections")
-        for kind, one in middle.items():
-            print(
-                f"  {kind:8} {one.rate:8,.0f} pages/s   p99 {one.p99_ms:6.2f} ms   {one.cpu_us:6.0f} µs of the processor a page"
-            )
-        rates, costs = ({kind: one[field] for kind, one in middle.items()} for field in (0, 2))
-        print(f"  ratio    {rates['gateway'] / rates['bare']:8.2f}   by the processor {costs['bare'] / costs['gateway']:.2f}")
+        if server is not None:
+            server.start()
+            yield lambda entries: empty_database(server.url())
+        else:
+            yield lambda entries: f"sqlite:///{folder / f'{entries}.db'}"
     finally:
+        if server is not None:
+            server.kill()
         shutil.rmtree(folder, ignore_errors=True)
 
 
+def measure(engine: str, large: int) -> None:
+    """Print the ratios, by the medians of `ROUNDS` rounds."""
+    with stores(engine) as make, ExitStack() as started:
+        ones: dict[str, tuple[int, int, Many]] = {}
+        for entries in (SMALL, large):
+            url, began = make(entries), time.monotonic()
+            many = asyncio.run(_filled(url, entries))
+            print(f"{engine}: {entries:,} entries of {many.people:,} people in {time.monotonic() - began:.0f} s", flush=True)
+            ones[f"gateway {entries:,}"] = started.enter_context(running("gateway", url, many))
+        ones[f"bare {large:,}"] = started.enter_context(running("bare", url, many))
+        seen = asyncio.run(_in_turn(ones))
+    middle = {kind: Seen(*map(statistics.median, zip(*rows, strict=True))) for kind, rows in seen.items()}
+    for kind, one in middle.items():
+        print(f"  {kind:20} {one.rate:7,.0f} pages/s   p99 {one.p99_ms:6.2f} ms   {one.cpu_us:5.0f} µs of the processor a page")
+    small, big, least = middle.values()
+    print(f"  gateway to bare: {big.rate / least.rate:.2f} by pages a second, {least.cpu_us / big.cpu_us:.2f} by the processor")
+    print(f"  p99 at {large:,} to that at {SMALL:,}: {big.p99_ms / small.p99_ms:.2f}", flush=True)
+
+
 if __name__ == "__main__":
-    if len(sys.argv) > 2:
-        serve(sys.argv[1], Path(sys.argv[2]), PersonId(sys.argv[3]), int(sys.argv[4]))
+    if len(sys.argv) > 3:
+        serve(sys.argv[1], sys.argv[2], PersonId(sys.argv[3]), int(sys.argv[4]))
     else:
-        measure(int(sys.argv[1]) if len(sys.argv) > 1 else PEOPLE)
+        for engine in sys.argv[1:2] or ("sqlite", "postgresql"):
+            measure(engine, int(sys.argv[2].replace("_", "")) if len(sys.argv) > 2 else LARGE)
