@@ -5,18 +5,14 @@ The gateway makes metrics of it; nothing here knows how.
 
 from __future__ import annotations
 
-import traceback
-from pathlib import Path
 from typing import Protocol
 
-_FRAMES = 3
-"""Innermost frames named of an error that should not have been: enough to find the line."""
+from schemas.errors import place_raised
 
 
 def described(error: BaseException) -> str:
-    """Its kind and where it was raised. Its message may quote what was sent, and so is left out (promise P12)."""
-    frames = reversed(traceback.extract_tb(error.__traceback__)[-_FRAMES:])
-    return f"{type(error).__name__} at " + " < ".join(f"{Path(one.filename).name}:{one.lineno} {one.name}" for one in frames)
+    """Its kind and where it was raised."""
+    return f"{type(error).__name__} at {place_raised(error)}"
 
 
 class Observer(Protocol):

@@ -13,11 +13,12 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import NamedTuple
 
-from consumers.faults import Remedy, decide, place_of_error
+from consumers.faults import Remedy, decide
 from consumers.projection import Projection
 from consumers.store.database import Database
 from consumers.store.parked import park
 from consumers.store.positions import Step, advance, claim
+from schemas.errors import place_raised
 from schemas.log import Record
 
 LOGGER = logging.getLogger(__name__)
@@ -103,7 +104,7 @@ class Applier:
 
     async def _park(self, projection: Projection, records: Sequence[Record], error: Exception) -> None:
         name, record, steps = projection.name, records[0], self._steps(_Lot(projection, records))
-        code, reason = type(error).__name__, place_of_error(error)
+        code, reason = type(error).__name__, place_raised(error)
         LOGGER.error("%s cannot apply %s/%d/%d: %s at %s", name, record.topic, record.partition, record.offset, code, reason)
         async with self._database.writing() as connection:
             await park(connection, name, record, code, reason, self._clock())

@@ -7,10 +7,8 @@ everything for one bad record, or drop good records for one full disk.
 from __future__ import annotations
 
 import sqlite3
-import traceback
 from datetime import timedelta
 from enum import StrEnum
-from pathlib import Path
 from typing import NamedTuple
 
 from sqlalchemy.exc import IntegrityError
@@ -67,9 +65,3 @@ def decide(error: Exception, attempt: int, records: int) -> Decision:
     if attempt < rule.tries:
         return Decision(Remedy.AGAIN, FIRST_WAIT * 2 ** (attempt - 1))
     return Decision(Remedy.SPLIT if rule.then is Remedy.PARK and records > 1 else rule.then)
-
-
-def place_of_error(error: Exception) -> str:
-    """Where it was raised, by file, line and function. Its message may quote the content, and so is left out (promise P12)."""
-    frames = traceback.extract_tb(error.__traceback__)[-3:]
-    return " < ".join(f"{Path(frame.filename).name}:{frame.lineno} {frame.name}" for frame in reversed(frames))

@@ -9,10 +9,11 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import NamedTuple
 
-from consumers.faults import Remedy, decide, place_of_error
+from consumers.faults import Remedy, decide
 from consumers.projection import Projection
 from consumers.store.database import Database
 from consumers.store.parked import Parked, park, parked, release
+from schemas.errors import place_raised
 from schemas.log import EventLog, Record
 
 
@@ -62,6 +63,6 @@ async def _apply(
         if decide(error, attempt=1, records=1).remedy is not Remedy.PARK:
             raise
         async with database.writing() as connection:
-            await park(connection, projection.name, record, type(error).__name__, place_of_error(error), clock())
+            await park(connection, projection.name, record, type(error).__name__, place_raised(error), clock())
         return False
     return True

@@ -37,6 +37,9 @@ of a field: a rejected row is read in quarantine, by those who may, not in a log
 
 from __future__ import annotations
 
+import traceback
+from pathlib import Path
+
 
 class BackboneError(Exception):
     """Something the backbone knows about went wrong."""
@@ -253,3 +256,16 @@ class Misdirected(InvalidRequest):
 
     code = "misdirected"
     cure = "Ask for this server by the address it listens on, and not from a page of another site."
+
+
+_FRAMES = 3
+"""Innermost frames named of an error that should not have been: enough to find the line."""
+
+
+def place_raised(error: BaseException) -> str:
+    """Where in the code ``error`` was raised, innermost first: file, line and function.
+
+    What is said of an error nobody foresaw: its message may quote what was sent, and so is left out (promise P12).
+    """
+    frames = reversed(traceback.extract_tb(error.__traceback__)[-_FRAMES:])
+    return " < ".join(f"{Path(one.filename).name}:{one.lineno} {one.name}" for one in frames)

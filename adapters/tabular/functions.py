@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 from adapters.tabular import dates
 from adapters.tabular.dates import ImpossibleError
 from schemas.identifiers import nhs_number
+from schemas.resources.person import postcode
 
 Codes = Mapping[str, Mapping[str, Any]]
 """The mapping file's ``codes``: by the name of a map, what each value (in folded form, see `folded`) becomes."""
@@ -66,14 +67,9 @@ def _moment(value: Any, time: Any = None) -> str | None:
     return dates.moment(text, text_of(time)) if text else None
 
 
-_POSTCODE = re.compile(r"([A-Z]{1,2}[0-9][A-Z0-9]?)([0-9][A-Z]{2})", re.ASCII)
-
-
 def _postcode(value: Any) -> str | None:
     """Kept as it stands when it is none: half a postcode still helps whoever reads it."""
-    text = text_of(value)
-    match = _POSTCODE.fullmatch("".join(text.split()).upper())
-    return f"{match[1]} {match[2]}" if match else text or None
+    return postcode(text_of(value)) or None
 
 
 def _nhs_number(value: Any) -> str | None:

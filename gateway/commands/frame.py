@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NamedTuple, NoReturn
 
 import typer
 
-from schemas.errors import BackboneError, EngineUnavailable, RejectedInput
+from schemas.errors import BackboneError, EngineUnavailable, RejectedInput, place_raised
 
 if TYPE_CHECKING:
     from gateway.settings.shapes import Settings
@@ -203,8 +203,5 @@ def _line(error: BaseException) -> _Line:
         return _Line("storage", error.strerror or type(error).__name__, str(error.filename or ""), cure)
     if isinstance(error, KeyboardInterrupt):
         return _Line("interrupted", "Stopped", "", "Run it again: what was done already is not done twice.")
-    where, trace = "", error.__traceback__
-    while trace is not None:
-        where, trace = f"{Path(trace.tb_frame.f_code.co_filename).name} line {trace.tb_lineno}", trace.tb_next
     message = f"Something that should not happen: {type(error).__name__}"
-    return _Line("broken", message, where, "Run it again with --debug and report it.")
+    return _Line("broken", message, place_raised(error), "Run it again with --debug and report it.")

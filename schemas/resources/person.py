@@ -8,6 +8,7 @@ Source: UK Core Patient, https://simplifier.net/hl7fhirukcorer4; NHS number veri
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 
 from schemas.codes import CodeList
@@ -114,15 +115,16 @@ def address(lines: Iterable[str], city: str, district: str, postal: str, country
     return {"use": use} | parts if use else parts
 
 
+_POSTCODE = re.compile(r"([A-Z]{1,2}[0-9][A-Z0-9]?)([0-9][A-Z]{2})", re.ASCII)
+
+
 def postcode(text: str) -> str:
     """A UK postcode in capitals with its one blank; anything else as it stands.
 
     Source: BS 7666, Royal Mail PAF: the inward part is a digit and two letters.
     """
-    code = text.replace(" ", "").upper()
-    if not (5 <= len(code) <= 7 and code.isalnum() and code[-3].isdigit() and code[-2:].isalpha() and code[0].isalpha()):
-        return text
-    return f"{code[:-3]} {code[-3:]}"
+    match = _POSTCODE.fullmatch("".join(text.split()).upper())
+    return f"{match[1]} {match[2]}" if match else text
 
 
 def contact_point(system: str, value: str, use: str) -> Resource:

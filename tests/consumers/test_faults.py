@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from sqlalchemy.exc import DataError, IntegrityError
 
-from consumers.faults import Remedy, decide, place_of_error
+from consumers.faults import Remedy, decide
 from schemas.errors import LogUnavailable, PositionLost, StoreUnavailable
 
 AGAIN, GIVE_UP, SPLIT, PARK = Remedy.AGAIN, Remedy.GIVE_UP, Remedy.SPLIT, Remedy.PARK
@@ -37,14 +37,3 @@ def test_an_engine_s_trouble_is_waited_for_and_a_record_s_is_set_aside(
 def test_each_try_waits_longer_than_the_one_before() -> None:
     waits = [decide(StoreUnavailable(), attempt, 1).wait for attempt in range(1, 5)]
     assert waits == sorted(set(waits))
-
-
-def test_the_place_of_an_error_says_nothing_of_the_content() -> None:
-    def apply(content: str) -> None:
-        raise KeyError(content)
-
-    with pytest.raises(KeyError) as raised:
-        apply("9990000018 Okafor")
-    place = place_of_error(raised.value)
-    assert "test_faults.py" in place and "apply" in place
-    assert "Okafor" not in place

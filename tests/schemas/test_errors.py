@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 
 from schemas import errors
-from schemas.errors import BackboneError, InvalidValue, NotFound
+from schemas.errors import BackboneError, InvalidValue, NotFound, place_raised
 
 
 def tree(cls: type[BackboneError], depth: int = 0) -> Iterator[tuple[int, type[BackboneError]]]:
@@ -56,3 +56,14 @@ MESSAGES = [
 def test_an_error_is_said_with_its_place_and_cure(error: BackboneError, text: str) -> None:
     assert str(error) == text
     assert ".." not in text
+
+
+def test_the_place_of_an_error_says_nothing_of_the_content() -> None:
+    def apply(content: str) -> None:
+        raise KeyError(content)
+
+    with pytest.raises(KeyError) as raised:
+        apply("9990000018 Okafor")
+    place = place_raised(raised.value)
+    assert "test_errors.py" in place and "apply" in place
+    assert "Okafor" not in place
