@@ -6,6 +6,7 @@ Source: HL7 v2.4 chapter 3; HSCIC ITK HL7 V2 Message Specifications ("fully popu
 from __future__ import annotations
 
 from adapters.compose import Statement
+from adapters.hl7v2.allergies import allergies
 from adapters.hl7v2.death import death, told_of_death
 from adapters.hl7v2.memory import remembered
 from adapters.hl7v2.merge import merges
@@ -33,7 +34,8 @@ def statements(reading: Reading) -> list[Statement]:
         raise Unreadable("the message has no PID segment: it was cut short or its segments are not ended by CR", where="PID")
     shared = told_of_death(trigger, told(trigger, pid, reading))
     row, own = _own(trigger, shared, reading)
-    return [own, *plan(row, shared, reading), *death(row, shared, reading)]
+    beside = allergies(shared.record, reading)
+    return [own._replace(others=beside) if beside else own, *plan(row, shared, reading), *death(row, shared, reading)]
 
 
 def _trigger(reading: Reading) -> Trigger:

@@ -30,7 +30,7 @@ LOCAL_ID = "NF204417"
 NHS_NUMBER = "9990000018"
 VISIT = "NF-V-88120"
 RECORD = PSEUDONYMS.record(SOURCE.id, LocalId(LOCAL_ID))
-_ORDER = ("MSH", "EVN", "PID", "PD1", "NK1", "MRG", "PV1", "PV2", "OBX", "ZU1", "ZU3", "ZU8")
+_ORDER = ("MSH", "EVN", "PID", "PD1", "NK1", "MRG", "PV1", "PV2", "OBX", "AL1", "DG1", "PR1", "ZU1", "ZU3", "ZU8")
 
 _PLAIN: Mapping[str, str] = {
     "MSH-2": "^~\\&",

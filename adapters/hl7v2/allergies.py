@@ -1,0 +1,72 @@
+"""What the person must not be given: AL1, as an entry beside what the message is about.
+
+Of a hospital's clinical segments this one alone is read: whoever cooks for somebody or hands them their tablets needs to know.
+Diagnoses, procedures and observations are not (`docs/decisions/0012`).
+
+Source: HL7 v2.4 §3.3.6 (AL1), tables 0127 (allergen type) and 0128 (severity); FHIR R4 AllergyIntolerance, invariant ait-1.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+from adapters.hl7v2.datatypes import components
+from adapters.hl7v2.message import Segment
+from adapters.hl7v2.reading import Reading
+from schemas.identifiers import RecordKey
+from schemas.resources.bundle import Resource, patient_reference
+
+_CLINICAL_STATUS = "http://terminology.hl7.org/CodeSystem/allergyintolerance-clinical"
+_SNOMED = "http://snomed.info/sct"
+_SNOMED_NAMES = frozenset({"SCT", "SNM", "SNOMED", "SNOMED-CT", "SNOMED CT", "2.16.840.1.113883.2.1.3.2.4.15"})
+"""CE-3 in capitals when the code is SNOMED CT's; the last is the OID of its UK edition."""
+CATEGORIES: Mapping[str, str] = MappingProxyType(
+    {"DA": "medication", "FA": "food", "EA": "environment", "AA": "environment", "PA": "environment", "LA": "environment"}
+)
+"""AL1-2; the miscellaneous ones (MA, MC) say none."""
+SEVERITIES: Mapping[str, str] = MappingProxyType({"SV": "severe", "MO": "moderate", "MI": "mild"})
+"""AL1-4, of a reaction that is named."""
+CRITICALITIES: Mapping[str, str] = MappingProxyType({"SV": "high", "MI": "low", "U": "unable-to-assess"})
+"""AL1-4, of what another reaction may be; a moderate one foretells neither."""
+
+
+def allergies(record: RecordKey, reading: Reading) -> tuple[Resource, ...]:
+    """One for each AL1 that names something, in their order. Omitted ones are unchanged, deleted ones say nothing."""
+    found = (_allergy(segment, record, reading) for segment in reading.message.segments("AL1"))
+    return tuple(one for one in found if one)
+
+
+def _allergy(al1: Segment, record: RecordKey, reading: Reading) -> Resource | None:
+    code = _code(al1, reading)
+    if not code:
+        return None
+    allergy: Resource = {
+        "resourceType": "AllergyIntolerance",
+        "clinicalStatus": {"coding": [{"system": _CLINICAL_STATUS, "code": "active"}]},
+        "code": code,
+        "patient": patient_reference(record),
+    }
+    category, severity = CATEGORIES.get(al1.text(2).upper()), al1.text(4).upper()
+    if category:
+        allergy["category"] = [category]
+    if severity in CRITICALITIES:
+        allergy["criticality"] = CRITICALITIES[severity]
+    reactions = [text for sent in al1.repetitions(5) if (text := al1.syntax.first(sent))]
+    if reactions:
+        reaction: Resource = {"manifestation": [{"text": text} for text in reactions]}
+        allergy["reaction"] = [reaction | ({"severity": SEVERITIES[severity]} if severity in SEVERITIES else {})]
+    return allergy
+
+
+def _code(al1: Segment, reading: Reading) -> Resource:
+    """AL1-3 (CE): code, words, system. A code of no known system is the source's own."""
+    repetition = next(iter(al1.repetitions(3)), "")
+    code, words, system = components(al1.syntax, repetition)[:3]
+    concept: Resource = {}
+    if code and code != words:
+        known = _SNOMED if system.upper() in _SNOMED_NAMES else f"{reading.site.source.urn}:allergen"
+        concept["coding"] = [{"system": known, "code": code}]
+    if words or code:
+        concept["text"] = words or code
+    return concept
