@@ -6,13 +6,16 @@ import asyncio
 import io
 import logging
 from collections import Counter
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from typing import BinaryIO
 
 import pytest
 
 from adapters.arrivals import Arrivals
 from adapters.intake import Delivery, Intake, KeptItem
 from adapters.registry import Registry
+from adapters.translator import Arrival, Item
 from schemas import quarantine, receipt
 from schemas.errors import LogUnavailable, TooLarge, UnknownSender
 from schemas.event import decode
@@ -363,6 +366,30 @@ async def test_a_kept_row_is_redriven_once_the_mapping_is_mended_and_twice_makes
     assert second == first
     assert len(log.all(EVENTS)) == events
     assert [(one.id, one.accepted, one.receipt) for one in tries_of(log)] == [(kept.id, True, first.id)] * 2
+
+
+class Repairable(LineTranslator):
+    """Raises until it is repaired, and is of the same version then: what was amiss was around it."""
+
+    repaired = False
+
+    def translate(self, content: BinaryIO, arrival: Arrival) -> Iterator[Item]:
+        return super().translate(io.BytesIO(content.read().replace(b"boom", b"good" if self.repaired else b"boom")), arrival)
+
+
+@both_kinds_of_log
+@pytest.mark.asyncio
+async def test_what_failed_by_a_fault_of_ours_is_redriven_although_the_version_is_the_same(atomic: bool) -> None:
+    log = MemoryLog(atomic)
+    translator = Repairable()
+    intake = an_intake(log, translator)
+    refused = await intake.receive(a_delivery(b"boom 1\n"))
+    [kept] = kept_by(log)
+    translator.repaired = True
+    made = await intake.redrive(to_redrive(kept, kept.content), NORTHFIELD)
+    assert (refused.accepted, made.accepted, made.rejected) == (0, 1, 0)
+    assert len(log.all(EVENTS)) == 1
+    assert [one.accepted for one in tries_of(log)] == [True]
 
 
 @both_kinds_of_log

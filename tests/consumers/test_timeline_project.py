@@ -325,6 +325,19 @@ async def test_the_timeline_can_be_asked_for_as_it_was_known_then(file_store: Da
         }
 
 
+async def test_a_newer_version_learned_before_an_older_one_was_the_one_that_was_known(file_store: Database) -> None:
+    first = admitted(learned=1)
+    second = admitted(ward="Rowan Ward", sequence=f"{at(30)}/{at(0)}", learned=30)
+    third = admitted(ward="Ash Ward", sequence=f"{at(60)}/{at(0)}", learned=20)  # another process's clock, or its partition
+    for order in permutations([first, second, third]):
+        await project(file_store, [[event] for event in order])
+        known = {}
+        for minutes in (1, 19, 20, 25, 40):
+            found = await entries(file_store, as_of=START + timedelta(minutes=minutes))
+            known[minutes] = [entry["version"] for entry in found]
+        assert known == {1: [1], 19: [1], 20: [3], 25: [3], 40: [3]}
+
+
 async def test_a_death_said_by_every_message_is_one_entry_and_can_be_withdrawn(file_store: Database) -> None:
     dead = patient(HOSPITAL, "A1", ANN, deceasedDateTime="2026-03-01T09:00:00Z")
     alive = patient(HOSPITAL, "A1", ANN, deceasedBoolean=False)
