@@ -43,14 +43,16 @@ async def behind(log: EventLog, database: Database) -> Mapping[str, Behind]:
     ends = {topic: await log.ends(topic) for topic in set(TOPIC_OF.values())}
     starts = {topic: await log.starts(topic) for topic in ends}
     found: dict[str, Behind] = {}
+    ages: dict[tuple[str, int, int], Waiting] = {}
     aside = await counts(database)
     for name, topic in TOPIC_OF.items():
         stored = await positions(database, name)
         wanted = {partition: stored.get((topic, partition), start) for partition, start in starts[topic].items()}
-        partitions = {
-            partition: await _waiting(log, topic, partition, position, ends[topic][partition])
-            for partition, position in wanted.items()
-        }
+        for partition, position in wanted.items():
+            place = (topic, partition, position)
+            if place not in ages:  # projections that are applied together stand at the same place
+                ages[place] = await _waiting(log, topic, partition, position, ends[topic][partition])
+        partitions = {partition: ages[topic, partition, position] for partition, position in wanted.items()}
         found[name] = _together(partitions, aside.get(name, 0))
     return found
 

@@ -119,12 +119,14 @@ async def _runners(make: Factory) -> AsyncIterator[list[Runner]]:
     """The projections' runners, on the event loop that asks for them, which gets engines of its own."""
     from consumers.runner import Runner
     from consumers.store.migrate import migrate
+    from consumers.store.origin import remember
 
     # The embedded log is of any thread, and wakes its followers at once: it is lent.
     lent = await make.log() if make.settings.log.embedded else None
     async with Factory(make.settings, log=lent, metrics=make.metrics) as there:
         await migrate(there.database)
         log, owner = await there.log(), _owner()
+        await remember(there.database, log.identity)
         make.metrics.watch(there.database.pools)
         try:
             yield [Runner(there.projections(), log, there.database, owner, now, make.metrics)]

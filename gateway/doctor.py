@@ -165,8 +165,11 @@ async def _store(make: Factory) -> AsyncIterator[Finding]:
 async def _projections(make: Factory) -> AsyncIterator[Finding]:
     """How far each projection is, and what it could not apply."""
     from consumers.lag import behind
+    from consumers.store.origin import require
 
-    for name, lag in (await behind(await make.log(), make.database)).items():
+    log = await make.log()
+    await require(make.database, log.identity)
+    for name, lag in (await behind(log, make.database)).items():
         if lag.parked:
             cure = f"`backbone parked list {name}` says why; upgrade, then `backbone parked retry {name}`."
             yield Finding(Level.WARN, "projections", f"{name} could not apply {lag.parked:,} events", cure)

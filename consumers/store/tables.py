@@ -79,6 +79,15 @@ PARKED = Table(
 """Records a projection could not apply: which, why (never their content), and how often it was tried."""
 
 
+ORIGIN = Table(
+    "origin",
+    METADATA,
+    Column("id", SmallInteger, primary_key=True, autoincrement=False),
+    _text("log"),
+)
+"""One row: the name of the log that everything here was made from (`consumers.store.origin`)."""
+
+
 class PeopleTables(NamedTuple):
     """What the people projection writes."""
 

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from deploy.local.jars import class_path
+from deploy.local.ports import free_port
 
 START_S = 60.0
 """Longest wait for a cluster to answer; three brokers on two quiet cores need about eight seconds."""
@@ -237,17 +238,11 @@ def _kafka_uuid() -> str:
 
 def _node() -> dict[str, Any]:
     return {
-        "port": _free_port(),
-        "secure_port": _free_port(),
-        "controller_port": _free_port(),
+        "port": free_port(),
+        "secure_port": free_port(),
+        "controller_port": free_port(),
         "directory_id": _kafka_uuid(),
     }
-
-
-def _free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        port: int = probe.getsockname()[1]
-        return port
 
 
 def _answers(port: int) -> bool:

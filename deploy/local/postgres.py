@@ -8,13 +8,14 @@ from __future__ import annotations
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import time
 import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+
+from deploy.local.ports import free_port
 
 START_S = 30.0
 """Longest wait for an answer; a fresh server needs about two seconds, one that recovers from a kill about three."""
@@ -31,8 +32,7 @@ class PostgresServer:
     process: subprocess.Popen[bytes] | None = None
 
     def __post_init__(self) -> None:
-        with socket.create_server(("127.0.0.1", 0)) as probe:
-            self.port: int = probe.getsockname()[1]
+        self.port = free_port()
 
     def url(self, database: str = "postgres") -> str:
         """What goes into ``BACKBONE_STORE``."""

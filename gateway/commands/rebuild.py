@@ -27,11 +27,13 @@ async def rebuild(
     """Rebuild each of ``projections``."""
     from consumers.rebuild import rebuild as rebuild_one
     from consumers.store.migrate import migrate
+    from consumers.store.origin import remember
 
     async with Factory(call.settings()) as make:
         wanted = chosen(make, projections)
         log, database = await make.log(), make.database
         await migrate(database)
+        await remember(database, log.identity)
         for one in wanted:
             records = await rebuild_one(one, log, database, now, _progress(one.name, quiet=call.json))
             json_line({"rebuilt": one.name, "records": records}) if call.json else print(

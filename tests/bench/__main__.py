@@ -109,13 +109,12 @@ def latency(count: int, a_second: float = 200.0) -> None:
             return await sending
 
         acked = sorted(uvloop.run(watch_and_send()).values())
-    visible = list(_visible(seen, count))
-    delays = sorted(max(0.0, at - ack) for at, ack in zip(visible, acked, strict=True))
+    delays = sorted(max(0.0, at - ack) for at, ack in zip(visible(seen, count), acked, strict=True))
     p50, p99 = delays[len(delays) // 2] * 1000, delays[len(delays) * 99 // 100] * 1000
     tell(f"ACK → visible at {a_second:.0f} messages/s", f"p50 {p50:.1f} ms, p99 {p99:.1f} ms")
 
 
-def _visible(seen: list[tuple[float, int]], count: int) -> Iterator[float]:
+def visible(seen: list[tuple[float, int]], count: int) -> Iterator[float]:
     """For each of ``count`` messages in turn, when so many were on the timeline."""
     known = 0
     for at, total in seen:

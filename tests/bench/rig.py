@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import shutil
 import signal
 import socket
@@ -36,6 +37,11 @@ class Rig:
         self.http = free_port()
         self.processes: list[subprocess.Popen[bytes]] = []
 
+    @property
+    def environment(self) -> dict[str, str]:
+        """Settings of the processes, over those of this one's environment."""
+        return {}
+
     def commands(self) -> Iterator[list[str]]:
         """The processes to start, in order."""
         yield [sys.executable, "-m", "tests.bench.floor", "server", str(self.port), str(self.folder)]
@@ -45,7 +51,7 @@ class Rig:
         """Start every process and wait until messages are taken."""
         for command in self.commands():
             with (self.folder / "out.log").open("ab") as out:
-                self.processes.append(subprocess.Popen(command, stdout=out, stderr=out))
+                self.processes.append(subprocess.Popen(command, stdout=out, stderr=out, env=os.environ | self.environment))
             self._await_ready(self.processes[-1])
 
     def _await_ready(self, process: subprocess.Popen[bytes]) -> None:
@@ -70,7 +76,7 @@ class Rig:
 
     def await_projected(self, count: int) -> None:
         """Wait until ``count`` records are on the timeline."""
-        end = time.monotonic() + 120
+        end = time.monotonic() + 900
         while self.projected() < count:
             if time.monotonic() > end:
                 raise TimeoutError(f"{self.projected()} of {count} on the timeline")

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from deploy.local.backbone import free_port
+from deploy.local.ports import free_port
 
 pytestmark = pytest.mark.engine
 

@@ -11,37 +11,11 @@ from pathlib import Path
 import pytest
 
 from tests.bench.messages import messages
+from tests.faults.senders import Sender
 from tests.journeys.harness import Backbone
 from tests.patience import eventually, pass_time
 
 SENDERS = 16
-
-
-class _Sender:
-    """One source's interface engine: one message in flight, sent again until it is acknowledged."""
-
-    def __init__(self, port: int, share: list[bytes]) -> None:
-        self._port, self._left = port, share
-        self.acknowledged = 0
-
-    async def run(self) -> None:
-        while self._left:
-            try:
-                await self._over_one_connection()
-            except (OSError, asyncio.IncompleteReadError):
-                await pass_time(0.05)
-
-    async def _over_one_connection(self) -> None:
-        reader, writer = await asyncio.open_connection("127.0.0.1", self._port)
-        try:
-            while self._left:
-                writer.write(b"\x0b" + self._left[0] + b"\x1c\r")
-                answer = await reader.readuntil(b"\x1c\r")
-                assert b"MSA|AA|" in answer, answer
-                self._left.pop(0)
-                self.acknowledged += 1
-        finally:
-            writer.close()
 
 
 async def _kill_under_load(backbone: Backbone, kills: int, count: int, seed: int) -> int:
@@ -51,14 +25,14 @@ async def _kill_under_load(backbone: Backbone, kills: int, count: int, seed: int
     shares: list[list[bytes]] = [[] for _ in range(SENDERS)]
     for place, message in enumerate(sent):
         shares[place // 4 % SENDERS].append(message)
-    senders = [_Sender(backbone.mllp_port, share) for share in shares]
+    senders = [Sender(backbone.mllp_port, share) for share in shares]
     running = [asyncio.create_task(sender.run()) for sender in senders]
     for _ in range(kills):
         await pass_time(chance.uniform(0.05, 0.6))
         backbone.end(signal.SIGKILL)
         await asyncio.to_thread(backbone.start)
     await asyncio.gather(*running)
-    return sum(sender.acknowledged for sender in senders)
+    return sum(len(sender.acknowledged) for sender in senders)
 
 
 def _kills(tmp_path: Path, kills: int, count: int, seed: int) -> None:

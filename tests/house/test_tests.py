@@ -18,6 +18,7 @@ REPLACING = {"unittest.mock", "mock", "pytest_mock", "setattr", "delattr", "seti
 
 WAITS = {
     "patience.py": "asks again and again until something is so: the one place that does",
+    "faults/production_faults.py": "is about how long an engine is away",
     "faults/projection_child.py": "stands still in the middle of a transaction, to be killed there",
 }
 """Files that may let time pass, and why."""

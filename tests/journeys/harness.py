@@ -46,6 +46,11 @@ class Backbone:
         """The process that has ``role``."""
         return next(one for one in self.processes if one.roles in ("", role))
 
+    def beside(self, name: str, roles: str) -> BackboneProcess:
+        """A further process, which nobody has started; it ends with the others."""
+        self.processes.append(BackboneProcess(name, self.folder, roles, self.environment))
+        return self.processes[-1]
+
     def command(self, *arguments: str) -> list[str]:
         return [sys.executable, "-m", "gateway.cli", "--config", str(self.folder / "backbone.toml"), *arguments]
 

@@ -37,64 +37,93 @@ def record(topic: str, one: Any) -> Record:
     return Record(topic, one.partition, one.offset, (one.key or b"").decode(), one.value or b"", one.timestamp / 1000)
 
 
+FEW = 10
+"""Up to so many records are peeked at: the broker is asked for a byte, and sends one batch all the same (KIP-74). How far the
+projections are behind is asked of every partition every second: a megabyte each would be most of what the brokers send."""
+
+
 class Reader:
-    """One consumer without a group; calls take turns."""
+    """Consumers without a group: one for what is read, and one for what is peeked at.
+
+    Ends and starts may be asked for at any time; reads take turns, because a consumer has one assignment.
+    """
 
     def __init__(self, options: KafkaOptions) -> None:
         self._options = options
-        self._consumer: AIOKafkaConsumer | None = None
-        self._turn = asyncio.Lock()
+        self._many = _Turns(options, {})
+        self._few = _Turns(options, {"max_partition_fetch_bytes": 1})
 
     async def read(self, topic: str, partition: int, start: int, limit: int) -> Sequence[Record]:
         """As `schemas.log.EventLog.read`."""
         place = TopicPartition(self._options.prefix + topic, partition)
-        async with self._asking(f"{topic} partition {partition}") as consumer:
+        turns = self._few if limit <= FEW else self._many
+        async with self._trouble(turns, f"{topic} partition {partition}"):
+            consumer = await turns.consumer()
             end = (await consumer.end_offsets([place]))[place]
             if start >= end:
                 return []
-            start = max(start, (await consumer.beginning_offsets([place]))[place])
-            consumer.assign([place])
-            consumer.seek(place, start)
-            found: list[Record] = []
-            while len(found) < limit:
-                batch = await consumer.getmany(place, timeout_ms=1000, max_records=limit - len(found))
-                found.extend(record(topic, one) for one in batch.get(place, ()))
-                if found and found[-1].offset >= end - 1:
-                    break
-            return found
+            async with turns.turn:
+                consumer.assign([place])
+                consumer.seek(place, start)
+                return [record(topic, one) for one in await _fetched(consumer, place, min(limit, end - start), end)]
 
     async def ends(self, topic: str) -> Mapping[int, int]:
         """As `schemas.log.EventLog.ends`."""
-        async with self._asking(topic) as consumer:
-            return _by_partition(await consumer.end_offsets(self._places(topic)))
+        async with self._trouble(self._few, topic):
+            return _by_partition(await (await self._few.consumer()).end_offsets(self._places(topic)))
 
     async def starts(self, topic: str) -> Mapping[int, int]:
         """As `schemas.log.EventLog.starts`."""
-        async with self._asking(topic) as consumer:
-            return _by_partition(await consumer.beginning_offsets(self._places(topic)))
+        async with self._trouble(self._few, topic):
+            return _by_partition(await (await self._few.consumer()).beginning_offsets(self._places(topic)))
 
     async def close(self) -> None:
-        """Let go of the consumer."""
-        consumer, self._consumer = self._consumer, None
-        if consumer is not None:
-            await stopped(consumer)
+        """Let go of the consumers."""
+        await asyncio.gather(self._many.drop(), self._few.drop())
 
     def _places(self, topic: str) -> list[TopicPartition]:
         return [TopicPartition(self._options.prefix + topic, partition) for partition in range(self._options.partitions)]
 
     @contextlib.asynccontextmanager
-    async def _asking(self, where: str) -> AsyncIterator[AIOKafkaConsumer]:
-        """The consumer, for one caller at a time. The client's errors become ours, and one that met an error is dropped."""
+    async def _trouble(self, turns: _Turns, where: str) -> AsyncIterator[None]:
+        """The client's errors become ours, and a consumer that met one is dropped."""
         try:
-            async with asyncio.timeout(self._options.append_within.total_seconds()), self._turn:
-                if self._consumer is None:
-                    consumer = AIOKafkaConsumer(**consumer_options(self._options))
-                    await started(consumer, self._options)
-                    self._consumer = consumer
-                yield self._consumer
+            async with asyncio.timeout(self._options.append_within.total_seconds()):
+                yield
         except (KafkaError, TimeoutError) as error:
-            await self.close()
+            await turns.drop()
             raise LogUnavailable(f"Kafka could not be read: {type(error).__name__}", where=where) from error
+
+
+class _Turns:
+    """One consumer, started when it is first needed; who assigns holds ``turn``."""
+
+    def __init__(self, options: KafkaOptions, more: Mapping[str, int]) -> None:
+        self._options, self._more = options, more
+        self._consumer: AIOKafkaConsumer | None = None
+        self._starting = asyncio.Lock()
+        self.turn = asyncio.Lock()
+
+    async def consumer(self) -> AIOKafkaConsumer:
+        async with self._starting:
+            if self._consumer is None:
+                consumer = AIOKafkaConsumer(**{**consumer_options(self._options), **self._more})
+                await started(consumer, self._options)
+                self._consumer = consumer
+            return self._consumer
+
+    async def drop(self) -> None:
+        consumer, self._consumer = self._consumer, None
+        if consumer is not None:
+            await stopped(consumer)
+
+
+async def _fetched(consumer: AIOKafkaConsumer, place: TopicPartition, wanted: int, end: int) -> list[Any]:
+    """At most ``wanted`` records; fewer where offsets have gaps before ``end``."""
+    found: list[Any] = []
+    while len(found) < wanted and not (found and found[-1].offset >= end - 1):
+        found += (await consumer.getmany(place, timeout_ms=1000, max_records=wanted - len(found))).get(place, ())
+    return found
 
 
 def _by_partition(offsets: Mapping[TopicPartition, int]) -> dict[int, int]:

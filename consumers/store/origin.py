@@ -1,0 +1,47 @@
+"""Which log a store was filled from. Positions of one log mean nothing in another: by mistake two histories would be mixed.
+
+Source: KIP-78 (a cluster's id).
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import select
+
+from consumers.store.database import Database
+from consumers.store.statement import insert
+from consumers.store.tables import ORIGIN
+from schemas.errors import SettingsError
+
+
+class OtherLogError(SettingsError):
+    """The store was filled from another log."""
+
+    code = "other-log"
+    cure = "Correct BACKBONE_LOG or BACKBONE_STORE; an empty store is filled from whichever log it is given."
+
+
+_KNOWN = select(ORIGIN.c.log)
+
+
+async def remember(database: Database, identity: str) -> None:
+    """Note that the store is filled from the log of that name (`schemas.log.EventLog.identity`); an empty one is not noted.
+
+    Raises `OtherLogError` when it was filled from another one, `schemas.errors.StoreUnavailable`.
+    """
+    async with database.writing() as connection:
+        known = (await connection.execute(_KNOWN)).scalar()
+        if known is None and identity:
+            await connection.execute(insert(ORIGIN, database.is_sqlite).values(id=1, log=identity).on_conflict_do_nothing())
+            known = (await connection.execute(_KNOWN)).scalar()
+        _require(known, identity)
+
+
+async def require(database: Database, identity: str) -> None:
+    """See that the store was filled from no other log. Raises `OtherLogError`, `schemas.errors.StoreUnavailable`."""
+    async with database.reading() as connection:
+        _require((await connection.execute(_KNOWN)).scalar(), identity)
+
+
+def _require(known: str | None, identity: str) -> None:
+    if known is not None and known != identity:
+        raise OtherLogError(f"the store was filled from {known}, this log is {identity or 'a file'}", where="store")

@@ -1,0 +1,250 @@
+"""``python -m tests.bench.kafka``: the production shape against its floor, on one broker and on three, as ratios of one run.
+
+Run it on a quiet machine; ``quick`` takes a tenth of the messages. Every engine is on this machine and shares its cores with
+the load generator.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import psutil
+import psycopg
+import uvloop
+
+from adapters.eventlog.connect import connect
+from deploy.local.kafka import STEADY_JVM, KafkaCluster
+from deploy.local.ports import free_port
+from deploy.local.postgres import PostgresServer
+from schemas.log import EVENTS, NewRecord
+from tests.bench.__main__ import tell, visible
+from tests.bench.kafka_floor import PARTITIONS
+from tests.bench.load import send_all, send_at
+from tests.bench.messages import messages
+from tests.bench.rig import BackboneRig, Rig
+from tests.stores import empty_database
+
+ROUNDS = 3
+SECRET = "a secret that is only used in benches"
+
+
+class Engines:
+    """Kafka and PostgreSQL, running."""
+
+    def __init__(self, folder: Path, brokers: int) -> None:
+        self.kafka = KafkaCluster(folder / "kafka", brokers, jvm=STEADY_JVM)
+        self.postgres = PostgresServer(folder / "postgres", {"shared_buffers": "512MB", "max_wal_size": "2GB"})
+
+
+class FloorRig(Rig):
+    """A bare socket, aiokafka and psycopg: a process that takes in and one that writes."""
+
+    _progress = "SELECT coalesce(sum(next), 0) FROM position WHERE projection = 'timeline'"
+
+    def __init__(self, folder: Path, engines: Engines) -> None:
+        super().__init__(folder)
+        self.port, self.http = free_port(), free_port()
+        self.engines, self.topic = engines, uuid.uuid4().hex
+        self.url = empty_database(engines.postgres.url())
+
+    def commands(self) -> Iterator[list[str]]:
+        asyncio.run(_make_topic(self.engines, self.topic))
+        bootstrap, floor = self.engines.kafka.bootstrap, [sys.executable, "-m", "tests.bench.kafka_floor"]
+        yield [*floor, "server", str(self.port), bootstrap, self.topic]
+        yield [*floor, "projection", bootstrap, self.topic, self.url]
+
+    def projected(self) -> int:
+        with psycopg.connect(self.url) as store:
+            try:
+                found = store.execute(self._progress).fetchone()
+            except psycopg.errors.UndefinedTable:
+                return 0
+            return int(found[0]) if found else 0
+
+
+async def _make_topic(engines: Engines, topic: str) -> None:
+    from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+
+    admin = AIOKafkaAdminClient(bootstrap_servers=engines.kafka.bootstrap)
+    await admin.start()
+    copies = len(engines.kafka.members)
+    config = {"min.insync.replicas": str(max(1, copies - 1)), "message.timestamp.type": "LogAppendTime"}
+    await admin.create_topics([NewTopic(topic, PARTITIONS, copies, topic_configs=config)])
+    await admin.close()
+
+
+class ProductionRig(FloorRig):
+    """``backbone serve``, one process a role."""
+
+    roles = ("projections", "gateway", "intake")
+    commands = BackboneRig.commands
+
+    @property
+    def log_url(self) -> str:
+        return f"kafka://{self.engines.kafka.bootstrap}/{self.topic}?replication={len(self.engines.kafka.members)}"
+
+    @property
+    def environment(self) -> dict[str, str]:
+        return {"BACKBONE_LOG": self.log_url, "BACKBONE_STORE": self.url, "BACKBONE_KEY_SECRET": SECRET}
+
+
+@contextmanager
+def running(kind: type[FloorRig], engines: Engines) -> Iterator[FloorRig]:
+    """A started rig on ``engines``, stopped at the end."""
+    folder = Path(tempfile.mkdtemp(prefix="backbone-bench-"))
+    rig = kind(folder, engines)
+    try:
+        rig.start()
+        yield rig
+    finally:
+        rig.stop()
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextmanager
+def engines(brokers: int) -> Iterator[Engines]:
+    """Started engines, ended at the end with what they hold."""
+    folder = Path(tempfile.mkdtemp(prefix="backbone-bench-"))
+    folder.chmod(0o755)
+    made = Engines(folder, brokers)
+    try:
+        made.kafka.start()
+        made.postgres.start()
+        yield made
+    finally:
+        made.kafka.drop()
+        made.postgres.stop()
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _throughput(kind: type[FloorRig], on: Engines, sent: list[bytes], connections: int) -> tuple[float, list[float]]:
+    """Messages a second from the first sent to the last on the timeline, and each process's microseconds a message."""
+    with running(kind, on) as rig:
+        processes = [psutil.Process(process.pid) for process in rig.processes]
+        before = [sum(process.cpu_times()[:2]) for process in processes]
+        started = time.perf_counter()
+        load = uvloop.run(send_all(rig.port, sent, connections))
+        rig.await_projected(len(sent))
+        seconds = time.perf_counter() - started
+        assert not load.refused, "messages were refused"
+        spent = [sum(process.cpu_times()[:2]) - begun for process, begun in zip(processes, before, strict=True)]
+    return len(sent) / seconds, [one / len(sent) * 1e6 for one in spent]
+
+
+def mllp(on: Engines, count: int, connections: int) -> None:
+    """ACKed → on the timeline, floor and backbone in turn."""
+    ratios, figures = [], []
+    for number in range(ROUNDS):
+        sent = list(messages(count, run=f"R{number}"))
+        floor, least = _throughput(FloorRig, on, sent, connections)
+        ours, spent = _throughput(ProductionRig, on, sent, connections)
+        ratios.append(ours / floor)
+        figures.append((ours, floor, spent, least))
+    ours, floor, spent, least = sorted(figures)[len(figures) // 2]
+    what = f"MLLP, {connections} connections, {len(on.kafka.members)} broker(s), ACKed → on the timeline"
+    each = f"projections {spent[0]:.0f}, gateway {spent[1]:.0f}, intake {spent[2]:.0f} µs a message"
+    tell(
+        what,
+        f"{ours:,.0f}/s; floor {floor:,.0f}/s; ratio {statistics.median(ratios):.2f}; {each}; "
+        f"floor's {least[1]:.0f} and {least[0]:.0f}",
+    )
+
+
+def backlog(on: Engines, count: int) -> None:
+    """Projections alone, from an empty store to all events of ``count`` messages; and bare consume + executemany."""
+    with running(ProductionRig, on) as rig:
+        uvloop.run(send_all(rig.port, list(messages(count)), 256))
+        rig.await_projected(count)
+        rig.stop()
+        rig.processes.clear()
+        assert isinstance(rig, ProductionRig)
+        bare = _bare(rig, count)
+        rig.url = empty_database(on.postgres.url())
+        rig.roles = ("projections",)
+        rig.start()
+        rig.await_projected(1)
+        begun, already = time.perf_counter(), rig.projected()
+        rig.await_projected(count)
+        ours = (count - already) / (time.perf_counter() - begun)
+    tell(f"projections alone, backlog of {count:,} messages", f"{ours:,.0f}/s; bare {bare:,.0f}/s; ratio {ours / bare:.2f}")
+
+
+def _bare(rig: ProductionRig, count: int) -> float:
+    store = empty_database(rig.engines.postgres.url())
+    topic = f"{rig.topic}.{EVENTS}"
+    command = ["projection", rig.engines.kafka.bootstrap, topic, store, str(count)]
+    started = subprocess.Popen([sys.executable, "-m", "tests.bench.kafka_floor", *command], stdout=subprocess.PIPE)
+    assert started.stdout is not None
+    started.stdout.readline()
+    ready = time.perf_counter()
+    started.wait(600)
+    return count / (time.perf_counter() - ready)
+
+
+def appending(on: Engines, count: int, callers: int) -> None:
+    """The log alone: ``callers`` that each await every append."""
+
+    async def run() -> float:
+        log = await connect(f"kafka://{on.kafka.bootstrap}/{uuid.uuid4().hex}?replication={len(on.kafka.members)}")
+        value = bytes(1500)
+
+        async def append(caller: int) -> None:
+            for number in range(count // callers):
+                await log.append([NewRecord(EVENTS, f"{caller}-{number}", value)])
+
+        started = time.perf_counter()
+        await asyncio.gather(*(append(caller) for caller in range(callers)))
+        seconds = time.perf_counter() - started
+        await log.close()
+        return count / seconds
+
+    tell(f"append, {callers} callers, {len(on.kafka.members)} broker(s)", f"{uvloop.run(run()):,.0f}/s")
+
+
+def latency(on: Engines, count: int, a_second: float = 200.0) -> None:
+    """ACK → visible at a steady rate: when the position of the timeline passed the n-th message."""
+    with running(ProductionRig, on) as rig, psycopg.connect(rig.url, autocommit=True) as store:
+        sent = list(messages(count))
+        seen: list[tuple[float, int]] = []
+
+        async def watch_and_send() -> dict[int, float]:
+            sending = asyncio.create_task(send_at(rig.port, sent, a_second))
+            while not sending.done() or not seen or seen[-1][1] < count:
+                found = store.execute(rig._progress).fetchone()
+                known = int(found[0]) if found else 0
+                if not seen or known > seen[-1][1]:
+                    seen.append((time.monotonic(), known))
+                await asyncio.sleep(0.001)
+            return await sending
+
+        acked = sorted(uvloop.run(watch_and_send()).values())
+    delays = sorted(max(0.0, at - ack) for at, ack in zip(visible(seen, count), acked, strict=True))
+    p50, p99 = delays[len(delays) // 2] * 1000, delays[len(delays) * 99 // 100] * 1000
+    tell(f"ACK → visible at {a_second:.0f} messages/s", f"p50 {p50:.1f} ms, p99 {p99:.1f} ms")
+
+
+def main(scale: Callable[[int], int]) -> None:
+    """Print the table."""
+    print("| measure | figure |\n|---|---|")
+    for brokers in (3, 1):
+        with engines(brokers) as on:
+            appending(on, scale(60_000), 256)
+            for connections in (32, 256):
+                mllp(on, scale(30_000), connections)
+            if brokers == 1:
+                backlog(on, scale(500_000))
+                latency(on, scale(4_000))
+
+
+if __name__ == "__main__":
+    main((lambda count: count // 10) if "quick" in sys.argv else (lambda count: count))

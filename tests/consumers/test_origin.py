@@ -1,0 +1,37 @@
+"""A store remembers which log it was filled from, and no other one is put on top."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from consumers.store.database import Database
+from consumers.store.origin import OtherLogError, remember, require
+from consumers.store.tables import ORIGIN
+from tests.stores import rows
+
+pytestmark = pytest.mark.asyncio
+
+
+async def test_the_first_log_is_remembered_and_another_one_refused(store: Database) -> None:
+    await require(store, "kafka:a/")
+    await remember(store, "kafka:a/")
+    await remember(store, "kafka:a/")
+    await require(store, "kafka:a/")
+    for use in (remember, require):
+        with pytest.raises(OtherLogError, match="filled from kafka:a/, this log is kafka:b/"):
+            await use(store, "kafka:b/")
+
+
+async def test_a_file_has_no_name_and_is_not_put_on_top_of_a_cluster(store: Database) -> None:
+    await remember(store, "")
+    await require(store, "kafka:a/")
+    await remember(store, "kafka:a/")
+    with pytest.raises(OtherLogError, match="this log is a file"):
+        await remember(store, "")
+
+
+async def test_processes_that_start_together_agree(store: Database) -> None:
+    await asyncio.gather(*(remember(store, "kafka:a/") for _ in range(4)))
+    assert await rows(store, ORIGIN) == {"origin": [(1, "kafka:a/")]}

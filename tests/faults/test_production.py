@@ -1,0 +1,115 @@
+"""Everything at once, on the production shape under load: what was acknowledged is on the timeline, once, in order.
+
+Three brokers, PostgreSQL, a gateway, an intake and two processes of projections, each hit again and again (P1, P2).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from deploy.local.production import Production
+from tests.bench.messages import messages
+from tests.faults.account import Account, count
+from tests.faults.production_faults import FAULTS, Fault, drawn
+from tests.faults.senders import Sender, by_person, from_people
+from tests.patience import pass_time, until
+
+pytestmark = [pytest.mark.engine, pytest.mark.asyncio]
+
+SENDERS = 16
+PARTITIONS = 6
+DRAINED_WITHIN_S = 180.0
+"""From the last fault until everything acknowledged is on the timeline, on a busy machine."""
+
+
+@pytest.fixture
+def shape() -> Iterator[Production]:
+    """A production shape of its own, ready: what is done to it may not meet another test."""
+    folder = Path(tempfile.mkdtemp(prefix="backbone-faults-"))
+    folder.chmod(0o755)
+    made = Production(folder, environment={"BACKBONE_PARTITIONS": str(PARTITIONS)})
+    made.processes.append(made.process("projections-2", "projections"))
+    try:
+        made.start()
+        yield made
+    finally:
+        made.kafka.drop()
+        made.stop()
+        made.remove()
+
+
+class Course:
+    """One run: senders that send all the while, faults one after the other, then the account."""
+
+    def __init__(self, shape: Production, seed: int, pause_s: float = 0.05) -> None:
+        self._shape, self._chance = shape, random.Random(seed)
+        people = by_person(messages(10_000_000))
+        port = shape.of("intake").mllp
+        self._senders = [Sender(port, from_people(people), pause_s) for _ in range(SENDERS)]
+        self.struck: Counter[str] = Counter()
+        self.drained_s = 0.0
+
+    async def run(self, faults: Iterator[Fault]) -> None:
+        """Strike until there are no more faults; then let the senders have their answers."""
+        stop = asyncio.Event()
+        running = [asyncio.create_task(sender.run(stop)) for sender in self._senders]
+        for fault in faults:
+            await asyncio.to_thread(fault.strike, self._shape, self._chance)
+            self.struck[fault.name] += 1
+            await pass_time(self._chance.uniform(0.1, 1.0))
+        ended = time.monotonic()
+        before = self.acknowledged
+        await until(lambda: self.acknowledged >= before + SENDERS, DRAINED_WITHIN_S)
+        stop.set()
+        await asyncio.gather(*running)
+        await until(lambda: asyncio.to_thread(_projected, self._shape), DRAINED_WITHIN_S)
+        self.drained_s = time.monotonic() - ended
+
+    @property
+    def acknowledged(self) -> int:
+        return sum(len(sender.acknowledged) for sender in self._senders)
+
+    async def account(self) -> Account:
+        """What became of what was acknowledged."""
+        settings, secret = self._shape.settings, _secret(self._shape)
+        sent = [message for sender in self._senders for message in sender.acknowledged]
+        return await count(sent, settings["BACKBONE_LOG"], PARTITIONS, settings["BACKBONE_STORE"], secret)
+
+
+def _secret(shape: Production) -> bytes:
+    return Path(shape.settings["BACKBONE_KEY_SECRET_FILE"]).read_bytes()
+
+
+def _projected(shape: Production) -> bool:
+    """Whether the gateway says that nothing is behind."""
+    health = shape.of("gateway").asked("/health/ready") or {}
+    behind = health.get("behind", {})
+    return bool(behind) and all(lag["events"] == 0 for lag in behind.values())
+
+
+async def _course(shape: Production, faults: int, seed: int, pause_s: float) -> None:
+    course = Course(shape, seed, pause_s)
+    await course.run(drawn(random.Random(seed), faults))
+    account = await course.account()
+    struck = sum(course.struck.values())
+    print(f"\nseed {seed}: {struck} faults, {account}, drained in {course.drained_s:.0f} s; {dict(course.struck)}")
+    assert account.sound, account
+    assert account.acknowledged > SENDERS
+
+
+async def test_one_fault_of_each_kind_under_load_loses_doubles_and_inverts_nothing(shape: Production) -> None:
+    await _course(shape, faults=len(FAULTS), seed=1, pause_s=0.1)
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("seed", [1, 2, 3])
+async def test_a_hundred_faults_under_load_lose_double_and_invert_nothing(shape: Production, seed: int) -> None:
+    await _course(shape, faults=110, seed=seed, pause_s=0.1)
