@@ -177,7 +177,7 @@ class _Line(NamedTuple):
     @property
     def text(self) -> str:
         place = f"{self.where}: " if self.where else ""
-        return f"backbone: {place}{self.message}. {self.cure}".strip()
+        return f"backbone: {place}{self.message.rstrip('.')}. {self.cure}".strip()
 
 
 _STORAGE_CURES = {

@@ -27,8 +27,8 @@ def collector() -> Iterator[Collector]:
 
 
 def started(folder: Path, collector: Collector, **settings: str) -> Backbone:
-    """A process a role on one embedded folder, each sending its spans to ``collector``."""
-    return Backbone(folder, {"BACKBONE_TRACES_ENDPOINT": collector.endpoint, **settings}, ROLES).start()
+    """One process on the embedded default, which sends its spans to ``collector``."""
+    return Backbone(folder, {"BACKBONE_TRACES_ENDPOINT": collector.endpoint, **settings}).start()
 
 
 @pytest.fixture
@@ -119,7 +119,7 @@ def test_a_collector_that_is_away_costs_its_spans_and_nothing_else(tmp_path: Pat
     finally:
         statuses = [process.stop() for process in backbone.processes]
         backbone.close()
-    assert statuses == [0, 0, 0]
+    assert statuses == [0]
 
 
 def test_without_the_setting_nothing_of_it_is_loaded(tmp_path: Path) -> None:
