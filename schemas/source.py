@@ -34,6 +34,15 @@ class NumbersAre(StrEnum):
     """As somebody said or typed them: kept, shown, never linked on."""
 
 
+class VisitNumbersAre(StrEnum):
+    """What a source's visit numbers (PV1-19) name."""
+
+    UNIQUE = "unique"
+    """One visit each, whoever's it is, as HL7 v2.4 §3.3.3.19 says."""
+    PER_PATIENT = "per-patient"
+    """One visit of one patient: another's may have the same number."""
+
+
 class Source(msgspec.Struct, frozen=True, kw_only=True):
     """One sending system, as declared in the settings."""
 
@@ -46,6 +55,8 @@ class Source(msgspec.Struct, frozen=True, kw_only=True):
     """ODS code of the organisation."""
     nhs_numbers: NumbersAre = NumbersAre.TRACED
     """What an NHS number without a verification status means here."""
+    visit_numbers: VisitNumbersAre = VisitNumbersAre.UNIQUE
+    """What its visit numbers name."""
     places: Mapping[str, str] = {}
     """What people call its codes of wards and sites: ``KM`` is ``Kingsmill Ward``. A code without a name is shown as sent."""
 

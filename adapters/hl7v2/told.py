@@ -23,6 +23,7 @@ from schemas.event import Sensitivity
 from schemas.identifiers import RecordKey
 from schemas.proven import Proven
 from schemas.resources.bundle import Resource
+from schemas.source import VisitNumbersAre
 
 _VISIT = "visit"
 
@@ -99,8 +100,11 @@ def _own_time(trigger: Trigger, stay: Visit | None) -> Moment | None:
 def _stay_key(trigger: Trigger, record: RecordKey, stay: Visit, moments: When, reading: Reading) -> tuple[str, ...]:
     """The visit's number; without one the record and when the stay began, else, for a movement, when that was.
 
-    PV1-19 is "the unique number assigned to each patient visit" (HL7 v2.4 §3.3.3.19): it names the visit by itself.
+    PV1-19 is "the unique number assigned to each patient visit" (HL7 v2.4 §3.3.3.19): it names the visit by itself, unless the
+    source's settings say otherwise.
     """
+    if stay.number and reading.site.source.visit_numbers is VisitNumbersAre.PER_PATIENT:
+        return ("visit-of", record, stay.number)
     if stay.number:
         return (_VISIT, stay.number)
     began = stay.admitted or (moments.happened if trigger.status else None)

@@ -17,7 +17,7 @@ from gateway.counted import counted
 from gateway.settings.keys import SOURCE_KEYS, SourceKey
 from gateway.settings.shapes import Door
 from schemas.errors import SettingsError
-from schemas.source import NumbersAre, Sector
+from schemas.source import NumbersAre, Sector, VisitNumbersAre
 
 if TYPE_CHECKING:
     from gateway.settings.shapes import SourceSettings
@@ -28,6 +28,7 @@ METAVARS = dict.fromkeys(TABLES, "KEY=VALUE") | {
     "sector": "|".join(Sector),
     "doors": "|".join(Door),
     "nhs_numbers": "|".join(NumbersAre),
+    "visit_numbers": "|".join(VisitNumbersAre),
     "folder": "FOLDER",
 }
 """What may follow the option of a key, where that is not any text."""

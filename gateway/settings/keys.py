@@ -24,7 +24,7 @@ from gateway.settings.parse import (
 )
 from gateway.settings.shapes import POOLERS, Door, Form
 from schemas.log import PARTITIONS
-from schemas.source import NumbersAre, Sector
+from schemas.source import NumbersAre, Sector, VisitNumbersAre
 
 PREFIX = "BACKBONE_"
 FILE = "_file"
@@ -145,6 +145,7 @@ SOURCE_KEYS = (
     SourceKey(
         "nhs_numbers", one_of(NumbersAre), "What its NHS numbers are worth when a record does not say. Default: `traced`."
     ),
+    SourceKey("visit_numbers", one_of(VisitNumbersAre), "What its HL7 v2 visit numbers (PV1-19) name. Default: `unique`."),
     SourceKey("expect_every", duration, "Silent for longer than this, it is named under `missing`."),
     SourceKey("tls_client", text, "Name in the client certificate that its MLLP connections must show."),
 )

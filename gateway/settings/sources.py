@@ -12,7 +12,7 @@ from gateway.settings.keys import SOURCE_KEYS
 from gateway.settings.parse import nearest
 from gateway.settings.shapes import Door, Match, SourceSettings
 from schemas.identifiers import ods_code
-from schemas.source import NumbersAre, Sector, Source
+from schemas.source import NumbersAre, Sector, Source, VisitNumbersAre
 
 FORMATS = ("hl7v2", "fhir", "cloudevents")
 """What ``reads`` may name besides a mapping file."""
@@ -90,6 +90,7 @@ def _source(values: dict[str, Any], place: int, base: Path, shipped: Path, fault
             sector=Sector(values["sector"]),
             organisation=organisation,
             nhs_numbers=NumbersAre(values.get("nhs_numbers", NumbersAre.TRACED)),
+            visit_numbers=VisitNumbersAre(values.get("visit_numbers", VisitNumbersAre.UNIQUE)),
             places=values.get("places", {}),
         ),
         reads=values["reads"],

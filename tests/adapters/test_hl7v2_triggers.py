@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from fhir.resources.R4B.bundle import Bundle
 
@@ -15,8 +16,9 @@ from adapters.hl7v2.triggers import TRIGGERS
 from schemas.event import Event, encode, payload
 from schemas.fhir import faults_in
 from schemas.resources.bundle import focus_of
+from schemas.source import VisitNumbersAre
 from tests.samples.hl7v2 import northfield
-from tests.samples.hl7v2.northfield import PSEUDONYMS, RECORD, SOURCE, event, events, focus, item, message, sentence
+from tests.samples.hl7v2.northfield import ARRIVAL, PSEUDONYMS, RECORD, SOURCE, event, events, focus, item, message, sentence
 
 SAMPLES = sorted(Path(northfield.__file__).parent.glob("*.hl7"))
 LATER = northfield.ARRIVAL._replace(received_at=datetime(2026, 2, 14, 15, 0, tzinfo=UTC))
@@ -240,6 +242,16 @@ def test_without_a_visit_number_the_record_and_the_admission_name_the_stay() -> 
     admitted, moved = (item(message(trigger, without=["PV1-19"])) for trigger in ("A01", "A02"))
     assert admitted.events[0].correlationid == moved.events[0].correlationid != ""
     assert admitted.flags == ("visit-number-missing at PV1-19",)
+
+
+@pytest.mark.parametrize(("numbers", "shared"), [(VisitNumbersAre.UNIQUE, True), (VisitNumbersAre.PER_PATIENT, False)])
+def test_two_patients_visits_of_one_number_are_one_or_two_as_the_source_says(numbers: VisitNumbersAre, shared: bool) -> None:
+    arrival = ARRIVAL._replace(source=msgspec.structs.replace(SOURCE, visit_numbers=numbers))
+    hers, moved = (event(message(trigger), arrival) for trigger in ("A01", "A02"))
+    his = event(message("A01", {"PID-3": "NF300300^^^RX1^MR"}), arrival)
+    assert (hers.subject == his.subject) is shared
+    assert (hers.correlationid == his.correlationid) is shared
+    assert hers.correlationid == moved.correlationid != "", "one patient's messages of one number are of one visit"
 
 
 def test_a_merge_links_the_surviving_record_to_each_one_it_replaces() -> None:

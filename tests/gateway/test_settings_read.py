@@ -10,7 +10,7 @@ import pytest
 from gateway.settings.read import read_settings, settings_file
 from gateway.settings.shapes import Address, Door, Match, Secret, Url
 from schemas.errors import SettingsError
-from schemas.source import NumbersAre, Sector
+from schemas.source import NumbersAre, Sector, VisitNumbersAre
 
 SECRET = "0123456789abcdef0123456789abcdef"
 
@@ -98,6 +98,7 @@ match = { sending_application = "PAS" }
 folder = "inbox/northfield"
 places = { KM = "Kingsmill Ward" }
 nhs_numbers = "stated"
+visit_numbers = "per-patient"
 expect_every = "1 day"
 """,
     )
@@ -105,6 +106,7 @@ expect_every = "1 day"
     assert source.source.organisation == "RX1"
     assert source.source.sector is Sector.NHS
     assert source.source.nhs_numbers is NumbersAre.STATED
+    assert source.source.visit_numbers is VisitNumbersAre.PER_PATIENT
     assert source.doors == {Door.MLLP, Door.FOLDER}
     assert source.match == Match(sending_application="PAS")
     assert source.folder == tmp_path / "inbox" / "northfield"
@@ -190,6 +192,12 @@ FAULTS = [
     ("an id in capitals", SOURCE.replace("northfield-pas", "Northfield"), "line 3, source.id", "lower-case"),
     ("an id that is taken", SOURCE.replace("northfield-pas", "unknown-mllp"), "line 3, source.id", "another id"),
     ("an impossible ODS code", SOURCE + "organisation = 'R-1'", "line 7, source.organisation", "3 to 12"),
+    (
+        "an unknown kind of visit numbers",
+        SOURCE + "visit_numbers = 'own'",
+        "line 7, source.visit_numbers",
+        "unique, per-patient",
+    ),
     ("an unknown worth of numbers", SOURCE + "nhs_numbers = 'good'", "line 7, source.nhs_numbers", "traced, stated"),
     ("two sources of one id", SOURCE + SOURCE, "line 9, source.id", "another id"),
     ("a misspelt match", SOURCE + "match = { sender = 'PAS' }", "line 7, source.match", "sending_application"),
