@@ -17,6 +17,7 @@ from typing import NamedTuple
 from gateway.assembly import OPEN, health_is_open, open_doors
 from gateway.counted import counted
 from gateway.factory import Factory, now
+from gateway.settings.mapping import mapping_text
 from gateway.settings.secret import key_secret, secret_file
 from schemas.errors import BackboneError, EngineUnavailable
 from schemas.log import EVENTS, TOPICS
@@ -209,7 +210,7 @@ async def _mappings(make: Factory) -> AsyncIterator[Finding]:
     for source in make.settings.sources.values():
         if source.mapping is None:
             continue
-        outcomes = check(load_mapping(source.mapping.read_text("utf-8"), str(source.mapping)), source.source)
+        outcomes = check(load_mapping(mapping_text(source.mapping), str(source.mapping)), source.source)
         failed = sum(not outcome.passed for outcome in outcomes)
         level = Level.FAIL if failed else Level.OK
         cure = f"`backbone source check {source.source.id}` says what differs." if failed else ""

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from gateway.locks import PRIVATE
 from gateway.names import host_names
+from gateway.settings.mapping import mapping_text
 from gateway.settings.secret import key_secret
 from gateway.settings.shapes import Settings, SourceSettings, Url
 from schemas.errors import NotFound, SettingsError, UnknownSource
@@ -142,7 +143,7 @@ class Factory:
         from adapters.tabular.mapping import load_mapping
         from adapters.tabular.translate import TabularTranslator
 
-        return TabularTranslator(load_mapping(source.mapping.read_text("utf-8"), str(source.mapping)))
+        return TabularTranslator(load_mapping(mapping_text(source.mapping), str(source.mapping)))
 
     async def log(self) -> EventLog:
         """The event log, opened once. Raises `SettingsError`, `LogUnavailable`."""

@@ -15,8 +15,9 @@ from gateway.commands.ingest import opened
 from gateway.commands.show import json_line, table
 from gateway.counted import counted
 from gateway.settings.keys import SOURCE_KEYS, SourceKey
+from gateway.settings.mapping import UTF8, mapping_text
 from gateway.settings.shapes import Door
-from schemas.errors import SettingsError
+from schemas.errors import MappingError, SettingsError
 from schemas.source import NumbersAre, Sector, VisitNumbersAre
 
 if TYPE_CHECKING:
@@ -65,7 +66,7 @@ def add_source(call: Call, **given: Any) -> None:
     from gateway.settings.read import FILE_NAME, read_settings, settings_file
 
     file = settings_file(call.config) or Path(FILE_NAME).resolve()
-    before = file.read_text("utf-8") if file.is_file() else ""
+    before = file.read_text(UTF8) if file.is_file() else ""
     after = before + ("\n" if before else "") + _toml(given | {name: _pairs(name, given[name]) for name in TABLES})
     read_settings(file, text=after)
     _replace(file, after)
@@ -159,7 +160,7 @@ def _next_step(call: Call, source: str) -> str:
     from gateway.settings.read import settings_file
 
     file = settings_file(call.config)
-    if file and f'"{source}"' in file.read_text("utf-8"):
+    if file and f'"{source}"' in file.read_text(UTF8):
         return f"Then run `backbone source check {source}`."
     return f"Then declare the source: `backbone source add {source} --reads {source}.yaml …`."
 
@@ -167,23 +168,34 @@ def _next_step(call: Call, source: str) -> str:
 def check(
     call: Call, sources: Annotated[list[str] | None, typer.Argument(metavar="SOURCE…", help="Ids; all by default.")] = None
 ) -> int:
-    """Run the tests inside the mapping files; a failed one is wrong use (2)."""
+    """Run the tests inside the mapping files; a failed one is wrong use (2), and so is a file that is none."""
+    told: list[dict[str, Any]] = []
+    faults: list[MappingError] = []
+    for settings in chosen(call, sources):
+        try:
+            told += _outcomes(settings)
+        except MappingError as fault:
+            faults.append(fault)
+    failed = sum(1 for test in told if test["differences"])
+    if call.json:
+        json_line({"failed": failed, "tests": told})
+    elif told or not faults:
+        _print_checked(told)
+    if faults:
+        raise ExceptionGroup("mappings", faults)
+    return WRONG_USE if failed else DONE
+
+
+def _outcomes(settings: SourceSettings) -> list[dict[str, Any]]:
+    """What became of each test of the source's mapping. Raises `MappingError`."""
     from adapters.tabular.check import check as outcomes_of
     from adapters.tabular.mapping import load_mapping
 
-    failed, told = 0, []
-    for settings in chosen(call, sources):
-        if settings.mapping is None:
-            continue
-        mapping = load_mapping(settings.mapping.read_text("utf-8"), str(settings.mapping))
-        for outcome in outcomes_of(mapping, settings.source):
-            failed += not outcome.passed
-            told.append({"source": settings.source.id, "mapping": str(settings.mapping), **outcome._asdict()})
-    if call.json:
-        json_line({"failed": failed, "tests": told})
-    else:
-        _print_checked(told)
-    return WRONG_USE if failed else DONE
+    if settings.mapping is None:
+        return []
+    mapping = load_mapping(mapping_text(settings.mapping), str(settings.mapping))
+    about = {"source": settings.source.id, "mapping": str(settings.mapping)}
+    return [about | outcome._asdict() for outcome in outcomes_of(mapping, settings.source)]
 
 
 def _print_checked(told: list[dict[str, Any]]) -> None:

@@ -19,6 +19,7 @@ from gateway.settings.check import contradictions
 from gateway.settings.faults import Faults
 from gateway.settings.keys import FILE, KEYS, PREFIX, Key
 from gateway.settings.lines import KeyPath, key_lines
+from gateway.settings.mapping import UTF8
 from gateway.settings.parse import nearest, sqlite_url
 from gateway.settings.shapes import Folders, Limits, MllpTls, PostgreSql, Secret, Settings, Traces, Url
 from gateway.settings.sources import read_sources
@@ -108,7 +109,7 @@ def _read_file(file: Path | None, text: str | None) -> tuple[dict[str, Any], Fau
     if file is None:
         return {}, Faults()
     try:
-        text = file.read_text("utf-8") if text is None else text
+        text = file.read_text(UTF8) if text is None else text
         return tomllib.loads(text), Faults(file, key_lines(text))
     except OSError as error:
         message = f"the settings file cannot be read: {error.strerror}"

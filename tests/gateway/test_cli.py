@@ -251,6 +251,32 @@ def test_a_failed_test_of_a_mapping_is_told_with_its_line(backbone: Backbone) ->
     assert "expected 2026-02-04" in outcome.out
 
 
+def test_a_mapping_that_is_none_is_told_and_keeps_no_other_from_being_checked(backbone: Backbone) -> None:
+    mine = SOURCE.replace('"willow-contacts"', '"mine"', 1).replace("willow-contacts.yaml", "mine.yaml")
+    for content, says in (
+        (b"reads: csv\nabout: caf\xe9\n", "mine.yaml, line 2: the mapping file is not UTF-8"),
+        (b"a: [", "not YAML"),
+    ):
+        (backbone.folder / "mine.yaml").write_bytes(content)
+        backbone.settings(mine + SOURCE)
+        outcome = backbone("source", "check")
+        assert outcome.status == 2
+        assert says in outcome.err
+        assert "willow-contacts.yaml line" in outcome.out
+        assert "0 failed" in outcome.out
+
+
+def test_files_saved_by_an_editor_on_windows_are_read(backbone: Backbone) -> None:
+    (backbone.folder / "sample.csv").write_text(SAMPLE)
+    backbone("source", "scaffold", "new-charity", "sample.csv")
+    backbone("source", "add", "new-charity", "--name", "New", "--sector", "voluntary", "--reads", "new-charity.yaml")
+    for name in ("new-charity.yaml", "backbone.toml"):
+        file = backbone.folder / name
+        file.write_bytes(b"\xef\xbb\xbf" + file.read_bytes().replace(b"\n", b"\r\n"))
+    outcome = backbone("source", "check")
+    assert (outcome.status, outcome.err) == (0, "")
+
+
 def test_checking_a_source_that_is_not_declared_is_wrong_use(backbone: Backbone) -> None:
     backbone.settings(SOURCE)
     outcome = backbone("source", "check", "wilow-contacts")
