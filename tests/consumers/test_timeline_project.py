@@ -191,6 +191,16 @@ async def test_a_cancellation_withdraws_the_fact_even_when_it_comes_first(file_s
     assert await titles(file_store, [admitted(), cancelled, again]) == ["Admitted to Kingsmill Ward, Northfield Hospital"]
 
 
+async def test_of_a_statement_and_a_cancellation_of_one_moment_the_cancellation_holds(file_store: Database) -> None:
+    sequence = f"{at(5)}/{at(0)}"
+    stated = admitted(sequence=sequence)
+    cancelled = said("encounter-cancelled-1", "admission", 0, number=ANN, focus=stay(), sequence=sequence, thread="visit")
+    for order in ([stated, cancelled], [cancelled, stated]):
+        for batches in ([order], [[event] for event in order]):
+            await project(file_store, batches)
+            assert [entry["status"] for entry in await entries(file_store, withdrawn=True)] == ["withdrawn"]
+
+
 async def test_a_cancellation_of_what_nobody_stated_is_shown_to_nobody(file_store: Database) -> None:
     cancelled = said("encounter-cancelled-1", "admission", 0, number=ANN, focus=stay())
     await project(file_store, [[cancelled]])

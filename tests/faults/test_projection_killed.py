@@ -69,10 +69,12 @@ class Scene:
     async def finished(self) -> None:
         """Wait until every event is applied."""
         log, database = await connect(self.log_url, partitions=PARTITIONS), Database.connect(self.store_url)
-        ends = await log.ends(EVENTS)
-        await until(lambda: self._is_finished(database, ends))
-        await log.close()
-        await database.close()
+        try:
+            ends = await log.ends(EVENTS)
+            await until(lambda: self._is_finished(database, ends))
+        finally:
+            await log.close()
+            await database.close()
 
     @staticmethod
     async def _is_finished(database: Database, ends: Any) -> bool:
