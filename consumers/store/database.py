@@ -15,6 +15,8 @@ from typing import Any, NamedTuple
 from sqlalchemy.engine.interfaces import Dialect
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy.pool import PoolProxiedConnection
+from sqlalchemy.util import greenlet_spawn
 
 from consumers.store.engines import Engines, Settings, engines
 from consumers.store.trouble import answering
@@ -80,11 +82,12 @@ class Database:
         with answering():
             if self.is_sqlite:
                 return await self._fetch_inline(statement, parameters)
-            try:
-                return await self._fetch_pooled(statement, parameters)
-            except DBAPIError as error:
-                if not error.connection_invalidated:
-                    raise
+            for _ in range(self._reader.pool.size()):  # type: ignore[attr-defined] # of every pool made in `engines`
+                try:
+                    return await self._fetch_pooled(statement, parameters)
+                except DBAPIError as error:
+                    if not error.connection_invalidated:
+                        raise
             return await self._fetch_pooled(statement, parameters)
 
     async def _fetch_inline(self, statement: str, parameters: Sequence[Any]) -> Sequence[Any]:
@@ -96,8 +99,28 @@ class Database:
         return rows
 
     async def _fetch_pooled(self, statement: str, parameters: Sequence[Any]) -> Sequence[Any]:
-        async with self._reader.connect() as connection:
-            return (await connection.exec_driver_sql(statement, tuple(parameters))).all()
+        rows: Sequence[Any] = await greenlet_spawn(self._fetch_lent, statement, tuple(parameters))
+        return rows
+
+    def _fetch_lent(self, statement: str, parameters: tuple[Any, ...]) -> Sequence[Any]:
+        """Within a greenlet: a connection of the pool, and the driver's own words and rows, with nothing between them."""
+        lent: PoolProxiedConnection | None = None
+        try:
+            lent = self._reader.sync_engine.raw_connection()
+            cursor = lent.cursor()
+            cursor.execute(statement, parameters)
+            rows: Sequence[Any] = cursor.fetchall()
+            cursor.close()
+        except self._reader.dialect.loaded_dbapi.Error as error:
+            broken = lent is not None and self._reader.dialect.is_disconnect(error, lent, None)
+            _throw_away(lent, error)
+            raise DBAPIError("", None, error, hide_parameters=True, connection_invalidated=broken) from error
+        except BaseException as error:  # given up in the middle: what it would say next is the answer to this
+            _throw_away(lent, error)
+            raise
+        else:
+            lent.close()
+        return rows
 
     def pools(self) -> Mapping[str, Pool]:
         """How many connections are in use, for reading and for writing."""
@@ -113,6 +136,11 @@ class Database:
             with suppress(TimeoutError):  # asyncpg waits until the server has hung up; what is left open ends with the process
                 async with asyncio.timeout(CLOSE_S):
                     await engine.dispose()
+
+
+def _throw_away(lent: PoolProxiedConnection | None, error: BaseException) -> None:
+    if lent is not None:
+        lent.invalidate(error)
 
 
 async def durably(connection: AsyncConnection) -> None:

@@ -134,7 +134,7 @@ def running(kind: str, url: str, many: Many) -> Iterator[tuple[int, int, Many]]:
 
 
 async def _ready(port: int) -> None:
-    end = time.monotonic() + READY_S
+    end = time.monotonic() + 4 * READY_S
     while True:
         try:
             _, writer = await asyncio.open_connection("127.0.0.1", port)

@@ -8,6 +8,7 @@ import signal
 import sys
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ import pytest
 
 from adapters.eventlog.connect import connect
 from consumers.people.project import PeopleProjection
+from consumers.rebuild import rebuild
 from consumers.store.database import Database
 from consumers.store.engines import BUSY_TIMEOUT
 from consumers.store.positions import positions
@@ -197,3 +199,18 @@ async def test_a_zombie_is_fenced_on_postgresql(tmp_path: Path, postgres_url: st
 @pytest.mark.engine
 async def test_two_owners_of_the_same_partitions_both_get_on(tmp_path: Path, postgres_url: str) -> None:
     await freeze_and_thaw(tmp_path, empty_database(postgres_url), [], count=300, seed=5)
+
+
+@pytest.mark.engine
+async def test_rebuilds_beside_two_processes_end_in_the_same_people_and_rows(tmp_path: Path, postgres_url: str) -> None:
+    scene = Scene(tmp_path, empty_database(postgres_url))
+    await scene.prepare(history(400))
+    log, database = await connect(scene.log_url, partitions=PARTITIONS), Database.connect(scene.store_url)
+    async with ended(await scene.child("one")) as one, ended(await scene.child("other")):
+        await announced(one, 2)
+        for projection in (PeopleProjection(PSEUDONYMS), TimelineProjection(SOURCES), PeopleProjection(PSEUDONYMS)):
+            await rebuild(projection, log, database, lambda: datetime.now(UTC))
+        await scene.finished()
+    await database.close()
+    await log.close()
+    assert await scene.rows() == await scene.expected(tmp_path)
