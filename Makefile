@@ -5,10 +5,10 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test install lint bench bench-large soak docs clean
+.PHONY: help demo test install lint bench bench-large bench-kafka soak docs clean
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 install: $(VENV)/installed ## create .venv and install the backbone into it
 
@@ -45,6 +45,9 @@ soak: $(VENV)/tested ## the long fault tests: hours
 
 bench: $(VENV)/tested ## speed against bare floors, as ratios in one run
 	$(BIN)/python -m tests.bench
+
+bench-kafka: $(VENV)/tested ## the production shape against its floor, on three brokers and on one
+	$(BIN)/python -m tests.bench.kafka
 
 bench-large: $(VENV)/tested ## pages among 1,000,000 entries on SQLite and 10,000,000 on PostgreSQL: half an hour, 40 GB of disk
 	$(BIN)/python -m tests.bench.pages sqlite 1_000_000

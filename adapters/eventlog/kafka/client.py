@@ -7,15 +7,18 @@ waits for ever while the brokers are gone (aio-libs/aiokafka #1101), so it is le
 from __future__ import annotations
 
 import asyncio
-import contextlib
+import logging
 import ssl
-from typing import Protocol
+from collections.abc import Coroutine
+from typing import Any, Protocol
 
 from aiokafka.conn import create_conn
 from aiokafka.errors import KafkaError, SaslAuthenticationFailed, UnsupportedSaslMechanismError
 
 from adapters.eventlog.kafka.options import KafkaOptions
 from schemas.errors import LogUnavailable
+
+LOGGER = logging.getLogger(__name__)
 
 START_S = 15.0
 """Longest wait for a client's first answer."""
@@ -30,7 +33,7 @@ class Client(Protocol):
 
     async def start(self) -> None: ...
 
-    async def stop(self) -> None: ...
+    def stop(self) -> Coroutine[Any, Any, None]: ...
 
 
 async def started(client: Client, options: KafkaOptions) -> None:
@@ -51,10 +54,16 @@ async def started(client: Client, options: KafkaOptions) -> None:
 
 
 async def stopped(client: Client) -> None:
-    """Stop ``client``, or leave it after a while."""
-    with contextlib.suppress(KafkaError, TimeoutError, ssl.SSLError):
-        async with asyncio.timeout(STOP_S):
-            await client.stop()
+    """Stop ``client``, or leave it after a while.
+
+    In a task of its own: the library lets through the cancellation of its own tasks, which would end ours with them.
+    """
+    stopping = asyncio.create_task(client.stop(), name="kafka-client-stop")
+    done, _ = await asyncio.wait((stopping,), timeout=STOP_S)
+    if not done:
+        stopping.cancel()
+    elif not stopping.cancelled() and (error := stopping.exception()) is not None:
+        LOGGER.info("a client of Kafka did not stop cleanly: %s", type(error).__name__)
 
 
 async def why(options: KafkaOptions, error: Exception) -> LogUnavailable:
