@@ -165,7 +165,7 @@ class DropFolder:
             self._trouble(seen, "not-moved", f"was taken in but cannot be moved: {error.strerror}", receipt)
         else:
             self._troubles.pop(seen.path.name, None)
-            LOGGER.info("%s: %d accepted, %d rejected", self._shown(seen), receipt.accepted, receipt.rejected)
+            LOGGER.info("%s was taken in: %d accepted, %d rejected", self._shown(seen), receipt.accepted, receipt.rejected)
 
     def _is_put_off(self, seen: Seen) -> bool:
         trouble = self._troubles.get(seen.path.name)
