@@ -5,9 +5,12 @@
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import sys
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 KAFKA = "org.apache.kafka:kafka_2.13:4.1.0"
@@ -40,6 +43,15 @@ def _resolve() -> list[Path]:
         environment = jgo.build(f"{KAFKA}+{TOOLS}+{LOGGING}", cache_dir=CACHE)
     # Some jars land in `jars`, those with a module name in `modules`: both are needed on the class path.
     return sorted(Path(environment.path).glob("*/*.jar"))
+
+
+@contextmanager
+def _alone() -> Iterator[None]:
+    """Others that resolve at the same time wait: two that fill one folder spoil it for each other."""
+    CACHE.mkdir(parents=True, exist_ok=True)
+    with (CACHE / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # given back when the file is closed
+        yield
 
 
 def _sha256(jar: Path) -> str:
