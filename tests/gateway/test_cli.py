@@ -40,6 +40,8 @@ COMMANDS = (
     ["quarantine", "list"],
     ["quarantine", "show"],
     ["quarantine", "redrive"],
+    ["parked", "list"],
+    ["parked", "retry"],
     ["rebuild"],
     ["log", "verify"],
     ["doctor"],
