@@ -12,7 +12,8 @@ from schemas.event import encode
 from schemas.pseudonyms import Pseudonyms
 from schemas.source import Source
 
-ARRIVED_AT = datetime(2026, 3, 1, 12, tzinfo=UTC)
+ARRIVED_AT = datetime(2026, 4, 1, 12, tzinfo=UTC)
+"""After the last of the bench's messages: what lies ahead of its arrival is flagged, and takes longer."""
 
 
 def rate(translator: Translator, source: Source, contents: Iterable[bytes]) -> float:
