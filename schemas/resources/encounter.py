@@ -34,10 +34,13 @@ _PLACE_TYPES = {kind: {"coding": [{"system": PLACE_TYPE, "code": kind}]} for kin
 
 
 def service_provider(source: Source) -> Resource:
-    """The organisation whose stay it is."""
+    """The organisation whose stay it is.
+
+    Its code is written as a plain text: what is more than that no schema check takes, and the long way is three times as long.
+    """
     provider: Resource = {"display": source.name}
     if source.organisation:
-        provider["identifier"] = {"system": ODS_ORGANIZATION, "value": source.organisation}
+        provider["identifier"] = {"system": ODS_ORGANIZATION, "value": str(source.organisation)}
     return provider
 
 

@@ -19,14 +19,15 @@ import uvloop
 from adapters.hl7v2.translate import Hl7v2Translator
 from adapters.tabular.mapping import load_mapping
 from adapters.tabular.translate import TabularTranslator
+from schemas.identifiers import OdsCode
 from schemas.source import Sector, Source
 from tests.bench.load import send_all, send_at
 from tests.bench.messages import messages, numbers
 from tests.bench.rig import BackboneRig, Rig, running
 from tests.bench.translate import rate
 
-HOSPITAL = Source(id="northfield-pas", name="Northfield Hospital", sector=Sector.NHS, organisation="RX1")
-COUNCIL = Source(id="riverside-adult-care", name="Riverside Council", sector=Sector.COUNCIL, organisation="E10000099")
+HOSPITAL = Source(id="northfield-pas", name="Northfield Hospital", sector=Sector.NHS, organisation=OdsCode("RX1"))
+COUNCIL = Source(id="riverside-adult-care", name="Riverside Council", sector=Sector.COUNCIL, organisation=OdsCode("E10000099"))
 ROUNDS = 3
 
 
