@@ -40,7 +40,8 @@ def _resolve() -> list[Path]:
         warnings.simplefilter("ignore")  # platformdirs warns about a missing XDG_RUNTIME_DIR, which nothing here uses
         import jgo
 
-        environment = jgo.build(f"{KAFKA}+{TOOLS}+{LOGGING}", cache_dir=CACHE)
+        with _alone():
+            environment = jgo.build(f"{KAFKA}+{TOOLS}+{LOGGING}", cache_dir=CACHE)
     # Some jars land in `jars`, those with a module name in `modules`: both are needed on the class path.
     return sorted(Path(environment.path).glob("*/*.jar"))
 
