@@ -48,6 +48,7 @@ async def rebuild(
     for left in reversed(range(TRIES)):
         await work.catch_up()
         async with database.writing() as connection:
+            await _keep_out(connection, projection.tables)
             if not left or await _is_as_far(connection, projection.name):
                 await connection.run_sync(_swap, projection.tables, copies)
                 await _take_positions(connection, projection.name)
@@ -124,6 +125,17 @@ def _make(connection: Connection, copies: Sequence[Table]) -> None:
 async def _forget(connection: AsyncConnection, name: str) -> None:
     for table in (POSITION, PARKED):
         await connection.execute(delete(table).where(table.c.projection == name))
+
+
+async def _keep_out(connection: AsyncConnection, tables: Sequence[Table]) -> None:
+    """Wait until nobody is at work on ``tables``, and let nobody begin until this transaction ends.
+
+    The live projection takes its tables first and its positions last: taken in another order here, each would wait for the
+    other. SQLite has one writer anyhow.
+    """
+    if connection.dialect.name != "sqlite":
+        names = ", ".join(f'"{table.name}"' for table in tables)
+        await connection.execute(text(f"LOCK TABLE {names} IN ACCESS EXCLUSIVE MODE"))
 
 
 async def _is_as_far(connection: AsyncConnection, name: str) -> bool:

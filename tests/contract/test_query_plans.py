@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
 
+import psycopg
 import pytest
 import pytest_asyncio
 from sqlalchemy import event
@@ -59,16 +60,26 @@ class Asked:
         self.statements: dict[str, Any] = {}
         """Statement → parameters of one time it was run; of SQLite they stand in it."""
         for engine in (database._reader, database._writer):
-            if database.is_sqlite:
-                event.listen(engine.sync_engine, "connect", self._trace)
-            else:
-                event.listen(engine.sync_engine, "before_cursor_execute", self._note)
+            event.listen(engine.sync_engine, "connect", self._trace if database.is_sqlite else self._watch)
 
     def _trace(self, connection: Any, record: object) -> None:
         connection.set_trace_callback(lambda words: self.statements.setdefault(words, ()))
 
-    def _note(self, connection: Any, cursor: Any, words: str, parameters: Any, context: Any, many: bool) -> None:
-        self.statements.setdefault(words, parameters[0] if many else parameters)
+    def _watch(self, connection: Any, record: object) -> None:
+        """Have the driver itself tell: what costs a page goes to it directly, past SQLAlchemy's own events."""
+        note = self.statements.setdefault
+
+        class Noting(psycopg.AsyncCursor[Any]):
+            async def execute(self, query: Any, params: Any = None, **more: Any) -> Any:
+                note(query, params or ())
+                return await super().execute(query, params, **more)
+
+            async def executemany(self, query: Any, params_seq: Any, **more: Any) -> None:
+                rows = list(params_seq)
+                note(query, rows[0])
+                await super().executemany(query, rows, **more)
+
+        connection.driver_connection.cursor_factory = Noting
 
     def queries(self) -> Iterator[tuple[str, Any]]:
         """Those that look for rows."""
