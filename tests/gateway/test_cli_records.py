@@ -280,6 +280,13 @@ def test_the_doctor_finds_nothing_wrong(backbone: Backbone) -> None:
     assert about >= {"settings", "data folder", "secrets", "log", "store", "projections", "clock", "mappings", "drop folders"}
 
 
+def test_the_log_is_verified(backbone: Backbone) -> None:
+    topics = run(backbone, "log", "verify", "--json").json
+    assert {topic["topic"] for topic in topics} == {"backbone.events", "backbone.receipts", "backbone.quarantine"}
+    assert all(topic["sound"] for topic in topics)
+    assert "sound" in run(backbone, "log", "verify").out
+
+
 @pytest.fixture(scope="module")
 def parked(backbone: Backbone, server: Server) -> Backbone:
     """One record in the log that no projection of events can read."""
@@ -328,13 +335,6 @@ def test_parked_events_of_no_projection_are_wrong_use(backbone: Backbone) -> Non
     outcome = backbone("parked", "list", "time-line")
     assert outcome.status == 2
     assert "did you mean timeline?" in outcome.err
-
-
-def test_the_log_is_verified(backbone: Backbone) -> None:
-    topics = run(backbone, "log", "verify", "--json").json
-    assert {topic["topic"] for topic in topics} == {"backbone.events", "backbone.receipts", "backbone.quarantine"}
-    assert all(topic["sound"] for topic in topics)
-    assert "sound" in run(backbone, "log", "verify").out
 
 
 def test_a_broken_log_is_told_and_returns_3(tmp_path: Path) -> None:
