@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sqlite3
+import time
 from collections.abc import Callable, Mapping
 from datetime import timedelta
 from typing import Any, NamedTuple
@@ -16,6 +18,8 @@ from schemas.errors import SettingsError
 
 BUSY_TIMEOUT = timedelta(seconds=5)
 """SQLite waits so long for another process's transaction."""
+_AGAIN_S = 0.01
+"""Between two tries to switch a new file to write-ahead logging: the switch takes a few milliseconds."""
 CACHE_KIB = 65_536
 """SQLite's own cache, at most: 64 MiB hold the upper levels of every index of some ten million entries."""
 APPLICATION = "care-backbone"
@@ -94,7 +98,7 @@ def _sqlite(target: URL, settings: Settings) -> Engines:
 
         def prepare(connection: Any, record: object) -> None:
             for pragma in pragmas:
-                connection.execute(f"PRAGMA {pragma}").close()
+                _set(connection, pragma)
 
         event.listen(made.sync_engine, "connect", prepare)
         return made
@@ -104,6 +108,23 @@ def _sqlite(target: URL, settings: Settings) -> Engines:
         engine(inline_sqlite.ReadingConnection, "query_only=ON", cache),
         engine(inline_sqlite.WritingConnection, "journal_mode=WAL", synchronous, "foreign_keys=ON", cache, checkpoint),
     )
+
+
+def _set(connection: sqlite3.Connection, pragma: str) -> None:
+    """Several processes may meet at a new file. SQLite lets nobody wait for the switch to write-ahead logging: it is done here.
+
+    Source: https://www.sqlite.org/wal.html §2.1 and `sqlite3_busy_handler`: the handler may not be called.
+    """
+    deadline = time.monotonic() + BUSY_TIMEOUT.total_seconds()
+    while True:
+        try:
+            connection.execute(f"PRAGMA {pragma}").close()
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:
+                raise
+            time.sleep(_AGAIN_S)
+        else:
+            return
 
 
 def _session(settings: Settings) -> dict[str, str]:
