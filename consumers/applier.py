@@ -1,6 +1,6 @@
 """Applies records to projections, each once, whatever goes wrong: rows and positions commit together.
 
-All projections of a process share one transaction, because a small transaction costs as much as some twenty events. When
+All projections of a process share one transaction, because a small transaction costs as much as ten to twenty events. When
 one of them fails, each is applied by itself, and then the records are halved down to the one at fault: a projection's trouble
 is no other's. What an error means and what to do about it stands in `consumers.faults`.
 """

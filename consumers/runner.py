@@ -28,8 +28,8 @@ BATCH = 1000
 WAIT_S = 0.5
 """Longest wait for a record before a stop is looked for; a record that comes is given at once."""
 PACE_S = 0.02
-"""Shortest time from one transaction to the next while the log is kept up with: what comes meanwhile goes together, which at
-a thousand events a second takes two thirds of the processor's time and delays none by more than this."""
+"""Shortest time from one transaction to the next while the log is kept up with: what comes meanwhile goes together, as a
+transaction costs as much as some ten to twenty events, and none is delayed by more than this."""
 STAND_BACK_S = 0.1
 """Longest wait after a first loss of partitions, doubled with each loss in a row: two processes that both hold them to be
 theirs would else take them from each other before either has applied anything."""

@@ -2,7 +2,8 @@
 
 SQLAlchemy writes the SQL of each engine; its words are kept, so that running one costs the driver's time and not the
 composer's (60 µs to look a statement up, 300 µs to build one). Parameters go by position. Where statements run at once
-(`consumers.store.inline_sqlite`) they are handed to the driver itself: SQLAlchemy's way to it takes as long as ten of them.
+(`consumers.store.inline_sqlite`) they are handed to the driver itself: SQLAlchemy's way
+to it takes 60 µs, a small statement 2 µs.
 """
 
 from __future__ import annotations
