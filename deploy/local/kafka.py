@@ -21,7 +21,7 @@ from typing import Any
 from deploy.local.jars import class_path
 from deploy.local.ports import free_port
 
-START_S = 60.0
+START_S = 120.0
 """Longest wait for a cluster to answer; three brokers on two quiet cores need about eight seconds."""
 QUICK_JVM = ("-Xmx384m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1")
 """Starts in half the time, at the cost of throughput: for tests."""
@@ -168,9 +168,10 @@ class KafkaCluster:
                     self.kill(node)
 
     def await_port(self, node: KafkaNode) -> None:
-        """Wait until the node takes connections."""
+        """Wait until the node takes connections at every listener for clients: it opens one after the other."""
         end = time.monotonic() + START_S
-        while not _answers(node.port):
+        doors = [node.port] if self.secured is None else [node.port, node.secure_port]
+        while not all(map(_answers, doors)):
             if time.monotonic() > end or not node.running:
                 tail = (node.folder / "out.log").read_text()[-2000:]
                 raise TimeoutError(f"Kafka node {node.id} does not answer:\n{tail}")
