@@ -2,11 +2,12 @@
 
 Nothing is asked of the translator but to translate: each source field in turn is left out, and what changes in the output came
 from it. So the answer is true whatever a mapping does, even of a field that only decides whether there is an event at all. A
-field that may not be left out is made to say something else.
+field without which there is no such event is made to say something else: what else it says shows only then.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from difflib import SequenceMatcher
 from io import BytesIO
@@ -32,7 +33,7 @@ _ENVELOPE = (
 )
 """The attributes that come from the content. The others are the same for every event, or (``id``) change with every byte."""
 TRIES = 24
-"""Other texts tried for a field that may not be left out: a date with a time has fourteen digits."""
+"""Other texts tried for a field without which there is no such event: a date with a time has fourteen digits."""
 _NEXT = {
     sign: following
     for signs in (digits, ascii_lowercase, ascii_uppercase)
@@ -83,10 +84,11 @@ def explain(translator: Translator, content: bytes, arrival: Arrival) -> Explana
         other = trial.first_of(field.without)
         if other.rejection is not None:
             required[field.name] = other.rejection.error.code
+        if trial.is_as_before(other):
+            quiet.append(field.name)
+        if not trial.keeps_events(other):
             for changed in islice(trial.otherwise(field), 1):
                 _note(origins, trial.owed(changed), field.name)
-        elif trial.is_as_before(other):
-            quiet.append(field.name)
         _note(origins, trial.owed(other), field.name)
     instead = dict(_alternatives(trial, quiet))
     for name, other in instead.items():
@@ -111,13 +113,17 @@ class _Trial(NamedTuple):
         return next((field.without for field in self.translator.fields(content) if field.name == name), None)
 
     def otherwise(self, field: Field) -> Iterator[Item]:
-        """What comes of the content when ``field`` says something else that is not rejected either."""
+        """What comes of the content when ``field`` says something else that makes the same events."""
         if field.saying is None:
             return
         for text in islice(_near(field.value), TRIES):
             other = self.first_of(field.saying(text))
-            if other.rejection is None and not self.is_as_before(other):
+            if self.keeps_events(other) and not self.is_as_before(other):
                 yield other
+
+    def keeps_events(self, other: Item) -> bool:
+        """Whether ``other`` has an event for each of the original's, of its type."""
+        return not Counter(event.type for event in self.first.events) - Counter(event.type for event in other.events)
 
     def is_as_before(self, other: Item) -> bool:
         return _said(other) == _said(self.first)

@@ -64,7 +64,7 @@ class Registry:
         kind = media_type.partition(";")[0].strip().lower()
         wanted = FORMATS.get(kind)
         if wanted is None:
-            raise Unsupported("no translator reads this media type", where="media type")
+            raise Unsupported("no translator reads this kind of content", where="media type")
         found = self._find(wanted, source.id)
         if found is None:
             raise Unsupported(f"{source.id} reads no {kind or 'content without a media type'}", where="media type")

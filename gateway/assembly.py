@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from gateway.factory import Factory, now
 from gateway.listen import listen, resolve
+from gateway.locks import is_for_everybody
 from gateway.serve import Role
 from gateway.settings.shapes import SourceSettings
 from schemas.errors import SettingsError
@@ -35,6 +36,8 @@ LOGGER = logging.getLogger("backbone.gateway")
 
 OPEN = "there is no access control: whoever reaches this address can read every timeline and send anything"
 """Said at every start and by the doctor of a door that listens beyond loopback."""
+FOR_EVERYBODY = "every user of this machine may look into {}"
+"""Said at every start and by the doctor of a data folder that was there before, with such rights."""
 
 
 def open_doors(settings: Settings, roles: Collection[Role] = frozenset(Role)) -> list[str]:
@@ -57,7 +60,8 @@ def health_is_open(settings: Settings) -> bool:
 async def parts(make: Factory, roles: Collection[Role]) -> list[Part]:
     """The parts of a server that has these roles. Raises `SettingsError` when they have nothing to do.
 
-    Warns of each door that other machines may reach, at every start: there is no access control yet.
+    Warns at every start of each door that other machines may reach, as there is no access control yet, and of a data folder
+    that other users of this one may look into.
     """
     made: list[Part] = []
     if Role.GATEWAY in roles:
@@ -73,6 +77,9 @@ async def parts(make: Factory, roles: Collection[Role]) -> list[Part]:
         raise SettingsError("a server of this role has nothing to do", where="--only", cure=cure)
     for door in open_doors(make.settings, roles):
         LOGGER.warning("%s: %s", door, OPEN)
+    for folder in sorted(make.settings.kept_in):
+        if is_for_everybody(folder):
+            LOGGER.warning("%s: chmod 700 %s", FOR_EVERYBODY.format(folder), folder)
     return made
 
 

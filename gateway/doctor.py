@@ -14,9 +14,10 @@ from enum import StrEnum
 from pathlib import Path
 from typing import NamedTuple
 
-from gateway.assembly import OPEN, health_is_open, open_doors
+from gateway.assembly import FOR_EVERYBODY, OPEN, health_is_open, open_doors
 from gateway.counted import counted
 from gateway.factory import Factory, now
+from gateway.locks import is_for_everybody
 from gateway.settings.mapping import mapping_text
 from gateway.settings.secret import key_secret, secret_file
 from schemas.errors import BackboneError, EngineUnavailable
@@ -100,18 +101,14 @@ async def _listening(make: Factory) -> AsyncIterator[Finding]:
 
 
 async def _data_folder(make: Factory) -> AsyncIterator[Finding]:
-    settings = make.settings
-    folders = {file.parent for file in (settings.log.file, settings.store.file) if file is not None}
-    for folder in sorted(folders):
+    for folder in sorted(make.settings.kept_in):
         standing = next(each for each in (folder, *folder.parents) if each.exists())
         if not standing.is_dir() or not os.access(standing, os.W_OK | os.X_OK):
             cure = "Let the user that runs the backbone write to it, or set BACKBONE_DATA to another folder."
             yield Finding(Level.FAIL, "data folder", f"{standing} cannot be written to", cure)
             continue
-        if folder.exists() and stat.S_IMODE(folder.stat().st_mode) & stat.S_IRWXO:
-            yield Finding(
-                Level.WARN, "data folder", f"every user of this machine may look into {folder}", f"chmod 700 {folder}"
-            )
+        if is_for_everybody(folder):
+            yield Finding(Level.WARN, "data folder", FOR_EVERYBODY.format(folder), f"chmod 700 {folder}")
         free = shutil.disk_usage(standing).free
         level = Level.FAIL if free < ROOM_NEEDED_BYTES else Level.WARN if free < ROOM_WISHED_BYTES else Level.OK
         cure = "" if level is Level.OK else "Make room: when the disk is full nothing is acknowledged any more."

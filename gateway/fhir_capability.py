@@ -50,7 +50,8 @@ _PATIENT = {
             "name": "identifier",
             "type": "token",
             "documentation": "system|value, of an NHS number or of a source's own identifier",
-        }
+        },
+        {"name": "_id", "type": "token", "documentation": "The Patient's id here"},
     ],
     "operation": [
         {

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import stat
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -17,6 +18,11 @@ from schemas.errors import SettingsError
 
 PRIVATE = 0o700
 """Mode of a folder the backbone makes for its data: other users of the machine may not read records of people."""
+
+
+def is_for_everybody(folder: Path) -> bool:
+    """Whether every user of the machine may look into ``folder``, which somebody else made than the backbone."""
+    return folder.exists() and bool(folder.stat().st_mode & stat.S_IRWXO)
 
 
 class AlreadyServingError(SettingsError):

@@ -157,10 +157,14 @@ async def on_backbone_error(request: Request, error: Exception) -> Response:
     return refuse(request, error)
 
 
-_ROUTED: Mapping[int, tuple[type[HttpError], str]] = MappingProxyType(
-    {404: (NoSuchPathError, "not-found"), 405: (NoSuchMethodError, "not-supported"), 413: (HttpError, "too-long")}
+_ROUTED: Mapping[int, tuple[type[HttpError], str, str]] = MappingProxyType(
+    {
+        404: (NoSuchPathError, "not-found", "path"),
+        405: (NoSuchMethodError, "not-supported", "method"),
+        413: (HttpError, "too-long", "body"),
+    }
 )
-"""What the router refuses before any of our code is asked, with its FHIR IssueType."""
+"""What the router refuses before any of our code is asked, with its FHIR IssueType and where it is."""
 
 
 async def on_http_error(request: Request, error: Exception) -> Response:
@@ -168,6 +172,6 @@ async def on_http_error(request: Request, error: Exception) -> Response:
     if not isinstance(error, HTTPException):
         raise error
     status = HTTPStatus(error.status_code)
-    kind, issue_type = _ROUTED.get(status, (HttpError, "invalid"))
+    kind, issue_type, where = _ROUTED.get(status, (HttpError, "invalid", "request"))
     said = "" if kind is not HttpError else status.description or status.phrase
-    return refuse(request, kind(said), Answer(status, issue_type, error.headers or {}))
+    return refuse(request, kind(said, where=where), Answer(status, issue_type, error.headers or {}))

@@ -100,7 +100,7 @@ class Services:
         """The settings of a source that may send through ``door``. Raises `UnknownSource`, `DoorClosed`."""
         found = self.sources.get(source)
         if found is None:
-            raise UnknownSource
+            raise UnknownSource(where="source")
         if door not in found.doors:
-            raise DoorClosed(f"{source} may not send through {door}", where="path, source")
+            raise DoorClosed(f"{source} may not send through {door}", where="source")
         return found

@@ -57,9 +57,7 @@ async def _serve(settings: Settings, roles: frozenset[Role], call: Call) -> None
             print("No source is declared yet: `backbone source add --help`.")
         print(f"Ready in {seconds:.1f} s. Ctrl-C stops.", flush=True)
 
-    files = (settings.log.file, settings.store.file)
-    folders = {file.parent for file in files if file is not None}
-    with hold_roles(folders, roles):
+    with hold_roles(settings.kept_in, roles):
         async with Factory(settings) as make:
             await serve_parts(await parts(make, roles), settings.limits.stop, announce)
 

@@ -14,11 +14,13 @@ from fastapi import APIRouter
 from fastapi.routing import APIRoute
 from starlette.requests import Request
 from starlette.responses import Response
+from starlette.routing import Match
 from starlette.types import Receive, Scope, Send
 
 from gateway.services import Services
 from schemas.errors import InvalidRequest
 
+HEAD = "HEAD"
 Handler = Callable[[Request], Coroutine[Any, Any, Response]]
 
 
@@ -26,6 +28,7 @@ class DirectRoute(APIRoute):
     """A route whose handler takes the request and returns the response.
 
     A query on a path that documents none is refused here: a filter that is not one must not widen an answer in silence.
+    What can be asked by GET can be asked by HEAD (RFC 9110 §9.1), which answers the same but for the content.
     """
 
     def __init__(self, path: str, endpoint: Handler, **described: Any) -> None:
@@ -37,9 +40,27 @@ class DirectRoute(APIRoute):
             if scope["query_string"] and not takes_query:
                 raise InvalidRequest("this path takes no parameters", where="query", cure="Leave out what follows “?”.")
             response = await endpoint(Request(scope, receive, send))
-            await response(scope, receive, send)
+            if scope["method"] == HEAD:
+                await _head_of(response, send)
+            else:
+                await response(scope, receive, send)
 
         self.app = answer
+
+    def matches(self, scope: Scope) -> tuple[Match, Scope]:
+        return super().matches({**scope, "method": "GET"} if scope["method"] == HEAD else scope)
+
+    async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["method"] == HEAD and "GET" in (self.methods or ()):
+            await self.app(scope, receive, send)
+        else:
+            await super().handle(scope, receive, send)
+
+
+async def _head_of(response: Response, send: Send) -> None:
+    """Answer without the content: it is not even made, as that of a live stream has no end."""
+    await send({"type": "http.response.start", "status": response.status_code, "headers": response.raw_headers})
+    await send({"type": "http.response.body", "body": b""})
 
 
 def router(subject: str) -> APIRouter:

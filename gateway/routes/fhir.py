@@ -15,6 +15,7 @@ from starlette.responses import Response
 from gateway.fhir_capability import capability_statement
 from gateway.fhir_facade import entry, person_as_patient, searchset
 from gateway.problems import FHIR_TYPE
+from gateway.routes import values
 from gateway.routes.body import expect, text_of, whole
 from gateway.routes.direct import router, services
 from gateway.routes.documented import READS, Says, answers, body, resource
@@ -26,6 +27,7 @@ from gateway.services import Services
 from schemas.errors import InvalidRequest, NotAcceptable, NotFound, TooLarge, WrongMediaType
 from schemas.identifiers import PersonId
 from schemas.resources.bundle import Resource, write
+from schemas.timeline import LIMIT, LIMIT_MOST
 
 FORM = "application/x-www-form-urlencoded"
 ID = InPath("id", PERSON.pattern, PERSON.says)
@@ -33,8 +35,17 @@ PLAIN = Parameters(FORMAT)
 """Of a path that takes nothing but the format."""
 
 _IDENTIFIER = text(r"[^|]{1,200}\|[^|]{1,200}", "an identifier with its system, as system|value")
-SEARCH = Parameters(Parameter("identifier", _IDENTIFIER, "`system|value`"), FORMAT)
-_FIELDS = {"type": "object", "required": ["identifier"], "properties": {"identifier": dict(_IDENTIFIER.schema)}}
+_FIELDS = (
+    Parameter("identifier", _IDENTIFIER, "`system|value`"),
+    Parameter("_id", text(PERSON.pattern, f"the {PERSON.says}"), f"The {PERSON.says}."),
+    Parameter("_count", values.whole(0, LIMIT_MOST, LIMIT, cut=True), "Patients wanted; 0: only how many there are."),
+)
+SEARCH = Parameters(*_FIELDS, FORMAT)
+_FORM = {
+    "type": "object",
+    "properties": {field.name: dict(field.kind.schema) for field in _FIELDS},
+    "anyOf": [{"required": ["identifier"]}, {"required": ["_id"]}],
+}
 _POST_IT = "Post it to /fhir/Patient/_search, in the body: an identifier never travels in a URL, where logs would keep it."
 _HOST = re.compile(r"[A-Za-z0-9._-]{1,253}(:\d{1,5})?|\[[0-9A-Fa-f:.]{2,45}\](:\d{1,5})?")
 
@@ -75,15 +86,16 @@ async def search_in_url(_request: Request) -> Response:
     responses=answers(
         says("Bundle", "A searchset of one Patient, or of none."), *READS, NotAcceptable, TooLarge, WrongMediaType, fhir=True
     ),
-    openapi_extra=PLAIN.documented() | body("`identifier=system|value`.", {FORM: _FIELDS}),
+    openapi_extra=PLAIN.documented() | body("`identifier=system|value`, `_id`, or both.", {FORM: _FORM}),
 )
 async def search(request: Request) -> Response:
     agree(request, PLAIN.read(request))
     expect(request, FORM)
     asked = SEARCH.parse(text_of(await whole(request, SEARCH_BYTES)))
-    found = [await patient_of(services(request), person) for person in await _people(services(request), asked)]
-    entries = [entry(patient_url(request, patient), patient) for patient in found]
-    return fhir(searchset(entries, f"{base(request)}/Patient/_search", None, len(entries)))
+    found = await _people(services(request), asked)
+    patients = [await patient_of(services(request), person) for person in found[: asked.get("_count")]]
+    entries = [entry(patient_url(request, patient), patient) for patient in patients]
+    return fhir(searchset(entries, f"{base(request)}/Patient/_search", None, len(found)))
 
 
 @routes.get(
@@ -112,13 +124,23 @@ async def patient_of(known: Services, person: PersonId) -> Resource:
 
 async def _people(known: Services, asked: Mapping[str, Any]) -> list[PersonId]:
     """Whom the search finds: one person or nobody."""
-    if "identifier" not in asked:
-        raise InvalidRequest("nothing to search for", where="body, identifier", cure="Write identifier=system|value.")
-    system, _, value = asked["identifier"].partition("|")
+    found: set[PersonId | None] = set()
+    if "_id" in asked:
+        found.add(await known.people.current(PersonId(asked["_id"])))
+    if "identifier" in asked:
+        found.add(await _identified(known, asked["identifier"]))
+    if not found:
+        cure = "Write identifier=system|value, or _id."
+        raise InvalidRequest("nothing to search for", where="body, identifier", cure=cure)
+    return [person for person in found if person is not None and len(found) == 1]
+
+
+async def _identified(known: Services, identifier: str) -> PersonId | None:
+    system, _, value = identifier.partition("|")
     try:
-        return [await find(known, system, value)]
+        return await find(known, system, value)
     except NotFound:
-        return []
+        return None
 
 
 def base(request: Request) -> str:

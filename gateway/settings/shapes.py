@@ -199,3 +199,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     def embedded(self) -> bool:
         """Whether the log and the store are files of this machine."""
         return self.log.embedded and self.store.embedded
+
+    @property
+    def kept_in(self) -> frozenset[Path]:
+        """Where the embedded engines keep their files."""
+        return frozenset(file.parent for file in (self.log.file, self.store.file) if file is not None)

@@ -127,6 +127,20 @@ def test_a_field_without_which_the_item_is_rejected_is_required() -> None:
     assert explained(ROW).required == {"id": "missing-identifier"}
 
 
+class SayingTranslator(PairsTranslator):
+    """Makes a missed contact of a row with a note that says so, and takes every other note for the person's name."""
+
+    def _item(self, pairs: dict[str, str], position: str, arrival: Arrival) -> Item:
+        missed = pairs["note"] in ("", "no answer")
+        return super()._item(pairs | {"kind": "missed" if missed else "visit", "name": pairs["note"]}, position, arrival)
+
+
+def test_a_field_that_decides_which_event_there_is_is_named_where_else_it_is_read() -> None:
+    provenance = explain(SayingTranslator(), orjson.dumps([ROW | {"note": "hot meal"}]), ARRIVAL).provenance
+    assert provenance[Target(0, "type")] == ("id", "note")
+    assert provenance[Target(0, "entry[1].resource.name[0].text")] == ("note",)
+
+
 def test_fields_nobody_reads_are_named() -> None:
     assert explained(ROW).unread == ("note",)
 

@@ -83,8 +83,33 @@ async def test_a_search_for_somebody_unknown_is_an_empty_searchset(rig: Rig) -> 
     assert (found["total"], types(found)) == (0, [])
 
 
+@pytest.mark.asyncio
+async def test_a_search_by_id_with_or_without_an_identifier_finds_the_one_both_are_about(rig: Rig) -> None:
+    person, margaret = await rig.person(), f"{NHS_NUMBER}|{MARGARET}"
+    for form, total, entries in (
+        ({"_id": person}, 1, 1),
+        ({"_id": person, "identifier": margaret}, 1, 1),
+        ({"_id": "0" * 32}, 0, 0),
+        ({"_id": person, "identifier": f"{NHS_NUMBER}|{DOROTHY}"}, 0, 0),
+        ({"identifier": margaret, "_count": "10"}, 1, 1),
+        ({"identifier": margaret, "_count": "0"}, 1, 0),
+    ):
+        found = await fhir(rig, "/fhir/Patient/_search", data=form)
+        assert (found["total"], len(types(found))) == (total, entries), form
+
+
 @pytest.mark.parametrize(
-    "form", ["", "identifier=", f"identifier={MARGARET}", "identifier=|1", "name=Canary", "identifier=a|b&identifier=c|d"]
+    "form",
+    [
+        "",
+        "_count=1",
+        "_id=x",
+        "identifier=",
+        f"identifier={MARGARET}",
+        "identifier=|1",
+        "name=Canary",
+        "identifier=a|b&identifier=c|d",
+    ],
 )
 @pytest.mark.asyncio
 async def test_a_search_that_is_none_is_refused_and_never_repeated(rig: Rig, form: str) -> None:
@@ -203,7 +228,7 @@ async def test_the_capability_statement_is_true(rig: Rig) -> None:
     document = (await rig.client.get("/openapi.json")).json()["paths"]
     served = {path for path in document if path.startswith("/fhir/")}
     assert {one["code"] for one in patient["interaction"]} == {"read", "search-type"}
-    assert [one["name"] for one in patient["searchParam"]] == ["identifier"]
+    assert [one["name"] for one in patient["searchParam"]] == ["identifier", "_id"]
     assert {one["name"] for one in patient["operation"]} == {"everything"}
     assert {one["name"] for one in stated["operation"]} == {"process-message"}
     assert served == {

@@ -167,3 +167,28 @@ async def test_every_answer_is_documented_with_all_its_errors(rig: Rig) -> None:
         assert path.count("{") == len(named)
         error = "application/fhir+json" if path.startswith("/fhir") else "application/problem+json"
         assert all(error in said["content"] for status, said in row["responses"].items() if status[0] == "4")
+
+
+@pytest.mark.asyncio
+async def test_what_can_be_asked_by_get_can_be_asked_by_head_and_answers_all_but_the_content(rig: Rig) -> None:
+    await rig.samples()
+    person = await rig.person()
+    for path in (
+        "/health/live",
+        "/catalogue",
+        "/fhir/metadata",
+        f"/people/{person}/timeline",
+        f"/people/{person}/timeline/live",
+    ):
+        answer = await rig.client.head(path)
+        assert (answer.status_code, answer.content) == (200, b""), path
+    gone = await rig.client.head(f"/people/{'0' * 32}/timeline")
+    assert (gone.status_code, gone.headers["content-type"]) == (404, "application/problem+json")
+    assert (await rig.client.head("/people/search")).status_code == 404
+    assert (await rig.client.head("/events")).status_code == 405
+
+
+@pytest.mark.parametrize(("path", "method", "where"), [("/nowhere", "GET", "path"), ("/events", "GET", "method")])
+@pytest.mark.asyncio
+async def test_what_the_router_refuses_says_where(rig: Rig, path: str, method: str, where: str) -> None:
+    assert (await rig.client.request(method, path)).json()["where"] == where

@@ -57,6 +57,14 @@ def test_a_server_on_loopback_warns_of_nothing(tmp_path: Path) -> None:
         assert warnings(server.stop()) == []
 
 
+def test_a_server_whose_data_folder_was_there_for_everybody_to_look_into_warns_with_the_cure(tmp_path: Path) -> None:
+    data = tmp_path / "backbone-data"
+    data.mkdir(mode=0o755)
+    with Backbone(tmp_path).serving() as server:
+        (said,) = warnings(server.stop())
+    assert said == f"every user of this machine may look into {data}: chmod 700 {data}"
+
+
 NAMES: Mapping[str, int] = {
     "localhost:8080": 200,
     "10.1.2.3:8080": 200,
