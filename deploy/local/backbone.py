@@ -17,7 +17,7 @@ from typing import Any
 
 from deploy.local.ports import free_port
 
-READY_S = 60.0
+READY_S = 180.0
 """Longest wait for a process to be ready; beside three brokers that start on two cores it needs about four seconds."""
 
 
@@ -88,7 +88,7 @@ class BackboneProcess:
         if self.process is None:
             return None
         self.process.send_signal(how)
-        return self.process.wait(20) if how in (signal.SIGKILL, signal.SIGTERM, signal.SIGINT) else None
+        return self.process.wait(40) if how in (signal.SIGKILL, signal.SIGTERM, signal.SIGINT) else None
 
     def stop(self) -> int | None:
         """End it: what is under way is finished; its exit status."""

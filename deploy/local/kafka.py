@@ -21,7 +21,7 @@ from typing import Any
 from deploy.local.jars import class_path
 from deploy.local.ports import free_port
 
-START_S = 120.0
+START_S = 180.0
 """Longest wait for a cluster to answer; three brokers on two quiet cores need about eight seconds."""
 QUICK_JVM = ("-Xmx384m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1")
 """Starts in half the time, at the cost of throughput: for tests."""

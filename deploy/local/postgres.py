@@ -17,7 +17,7 @@ from pathlib import Path
 
 from deploy.local.ports import free_port
 
-START_S = 30.0
+START_S = 120.0
 """Longest wait for an answer; a fresh server needs about two seconds, one that recovers from a kill about three."""
 _SYSTEM_USER = "embedded_postgres"
 

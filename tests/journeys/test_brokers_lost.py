@@ -7,6 +7,7 @@ import signal
 import threading
 import uuid
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import httpx2
@@ -58,13 +59,13 @@ def test_three_sectors_meet_on_one_timeline_while_a_broker_is_killed(production:
     first, *others = hospital_messages()
     assert [b"MSA|AA|" in answer for answer in production.mllp(first)] == [True]
     three_brokers.kill(three_brokers.members[0])
-    assert [b"MSA|AA|" in answer for answer in production.mllp(*others)] == [True] * 3
+    for message in others:  # sent again until it is acknowledged, as every sender does: an election may outlast a deadline
+        eventually(partial(_acknowledged, production, message))
     arriving = production.folder / "inbox" / "riverside" / "services.csv.part"
     arriving.write_bytes((SAMPLES / "riverside-services.csv").read_bytes())
     arriving.rename(arriving.with_suffix(""))
     sheet, kind = (SAMPLES / "willow-contacts.csv").read_bytes(), {"Content-Type": "text/csv"}
-    answer = production.http.post("/intake/willow-contacts", content=sheet, headers=kind, timeout=60)
-    assert answer.status_code == 200, answer.text
+    assert eventually(lambda: _accepted(production, sheet, kind))["rejected"] == 0
     eventually(lambda: _sectors(production) == {"nhs", "council", "voluntary"})
 
 
@@ -85,10 +86,14 @@ def test_with_two_of_three_brokers_gone_nothing_is_acknowledged_and_then_all_is(
     assert int(answer.headers["Retry-After"]) > 0
     assert over_mllp == [[]], "closed without an answer"
     _bring_back(three_brokers)
-    eventually(lambda: [b"MSA|AA|" in answer for answer in production.mllp(two)] == [True])
+    eventually(lambda: _acknowledged(production, two))
     again = eventually(lambda: _accepted(production, sheet, kind))
     assert again["rejected"] == 0
     eventually(lambda: _sectors(production) == {"nhs", "voluntary"})
+
+
+def _acknowledged(backbone: Backbone, message: bytes) -> bool:
+    return [b"MSA|AA|" in answer for answer in backbone.mllp(message)] == [True]
 
 
 def _accepted(backbone: Backbone, sheet: bytes, kind: dict[str, str]) -> dict[str, int] | None:
