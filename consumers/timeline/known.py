@@ -11,6 +11,7 @@ Of the same moment, what tells of a movement comes before what shows the state a
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from functools import lru_cache
 from typing import NamedTuple
 
 import msgspec
@@ -23,7 +24,6 @@ from consumers.timeline.compose import Told, digest
 from consumers.timeline.version import Version
 from schemas.catalogue import Movement
 from schemas.event import Sensitivity
-from schemas.resources.bundle import Resource
 from schemas.sentence import MOVEMENT
 
 Moment = tuple[str, bool, str, int]
@@ -65,6 +65,8 @@ _PASSING_WORDS = frozenset({"planned discharge"})
 _UNKNOWN = {"status": "unknown", "class": "UNK"}
 """FHIR demands these of an Encounter: a source that does not say has them said to be unknown."""
 _GUARD = "classification"
+_RAW = msgspec.json.Decoder(dict[str, msgspec.Raw])
+_NONE = msgspec.Raw(b"[]")
 
 
 def subjects(told: Told) -> tuple[str, ...]:
@@ -146,21 +148,30 @@ def _digests(said: Saying) -> dict[str, str | None]:
         for other in said.content[1:]:
             found[f"+{kind_of(other)} {digest(other).hex()}"] = "present"
     for resource in said.content[:1]:
-        found |= _elements(orjson.loads(resource))
+        found |= _elements(resource)
     return found
 
 
-def _elements(resource: Resource) -> dict[str, str | None]:
-    said = elements(resource)
-    if said.pop(f"extension {MOVEMENT}", None):
-        said.pop("status", None)  # of the movement: it is not known how long it lasts
-    for name, unknown in _UNKNOWN.items():
-        if name in said and unknown in (said[name], _code(said[name])):
-            del said[name]
-    return {
-        name: None if value is None else digest(orjson.dumps(value, option=orjson.OPT_SORT_KEYS)).hex()
+def _elements(resource: bytes) -> dict[str, str | None]:
+    stated = _RAW.decode(resource)
+    found = dict(_stated("extension", bytes(stated.pop("extension", _NONE))))  # first: what is deleted and stated is stated
+    for name, value in stated.items():
+        found.update(_stated(name, bytes(value)))
+    if found.pop(f"extension {MOVEMENT}", None):
+        found.pop("status", None)  # of the movement: it is not known how long it lasts
+    return found
+
+
+@lru_cache(8192)
+def _stated(name: str, value: bytes) -> tuple[tuple[str, str | None], ...]:
+    """The elements within one of a resource's. Most are as they were in the message before."""
+    said = elements({name: orjson.loads(value)})
+    unknown = _UNKNOWN.get(name)
+    return tuple(
+        (name, None if value is None else digest(orjson.dumps(value, option=orjson.OPT_SORT_KEYS)).hex())
         for name, value in said.items()
-    }
+        if unknown is None or unknown not in (value, _code(value))
+    )
 
 
 def _code(value: object) -> object:
