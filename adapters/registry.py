@@ -19,6 +19,8 @@ MAPPING = "mapping"
 HL7V2 = "hl7v2"
 FHIR = "fhir"
 CLOUDEVENTS = "cloudevents"
+JSON = "json"
+"""Whatever the source reads, if that may be written in JSON: HL7 v2 is not."""
 
 FORMATS: Mapping[str, str] = MappingProxyType(
     {
@@ -32,7 +34,7 @@ FORMATS: Mapping[str, str] = MappingProxyType(
         "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet": MAPPING,
         "application/vnd.ms-excel": MAPPING,
         "application/vnd.oasis.opendocument.spreadsheet": MAPPING,
-        "application/json": MAPPING,
+        "application/json": JSON,
         "application/x-ndjson": MAPPING,
         "application/x-www-form-urlencoded": MAPPING,
         "application/fhir+json": FHIR,
@@ -71,8 +73,9 @@ class Registry:
         return found
 
     def _find(self, wanted: str, source: str) -> Translator | None:
-        if wanted == OWN:
-            return self._own.get(source)
+        own = self._own.get(source)
+        if wanted == OWN or (wanted == JSON and own is not self._formats.get(HL7V2)):
+            return own
         if wanted == MAPPING:
             return self._mappings.get(source)
         return self._formats.get(wanted)

@@ -77,6 +77,7 @@ _P, _E, _R, _N, _S = Kind.PERSON, Kind.ENCOUNTER, Kind.REFERRAL, Kind.NOTICE, Ki
 _CRISIS, _SUPPORT, _PLAN, _ADMIN = Character.CRISIS, Character.SUPPORT, Character.PLAN, Character.ADMINISTRATIVE
 _SNAPSHOT, _WITHDRAWS = Movement.SNAPSHOT, Movement.WITHDRAWS
 
+_PLANNED = "[Move planned to {next_place}|{kind} planned|Stay planned][ at {here}, for {begins}| at {here}| for {begins}]"
 _LEAVING = "Discharge planned[ from {place}, for {expected}| from {place}| for {expected}][: {readiness}]"
 _DISCHARGED = "Discharged[ from {place}, to {destination}| from {place}| to {destination}]"
 _CHANGED = "[{movement}, {place}|{movement}|Details of the stay updated at {place}|Details of the stay updated]"
@@ -88,7 +89,7 @@ _ROWS = (
     EventType("person-changed-1", "Patient", _P, _ADMIN, "Personal details updated by {source}", _SNAPSHOT),
     EventType("person-died-1", "Patient", _P, _CRISIS, "Died", in_passing=True),
     EventType("records-merged-1", "Patient", _P, _ADMIN, "Two records joined into one at {source}"),
-    EventType("encounter-planned-1", "Encounter", _E, _PLAN, "[{kind}|Stay] planned[ at {place}]"),
+    EventType("encounter-planned-1", "Encounter", _E, _PLAN, _PLANNED),
     EventType("encounter-admitted-1", "Encounter", _E, _CRISIS, "Admitted[ to {place}| at {source}]"),
     EventType("encounter-transferred-1", "Encounter", _E, _ADMIN, "Moved[ to {place}| within {source}]"),
     EventType("encounter-changed-1", "Encounter", _E, _ADMIN, _CHANGED, _SNAPSHOT),

@@ -81,7 +81,7 @@ class Unsupported(RejectedInput):
     """The content is of a kind that no translator knows."""
 
     code = "unsupported"
-    cure = "It is kept: redrive it once a translator for it is installed."
+    cure = "What a door took in is kept: redrive it once a translator for it is installed."
 
 
 class MissingIdentifier(RejectedInput):

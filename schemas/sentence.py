@@ -175,6 +175,17 @@ def _place(focus: Resource, display: Display) -> str:
     return _joined((ward, display(focus.get("serviceProvider"))))
 
 
+def _is_move(focus: Resource) -> bool:
+    """Whether a planned Encounter is a move within a stay: it says where somebody is, beside where they will be."""
+    return {"planned", "active"} <= {location.get("status") for location in focus.get("location", ())}
+
+
+def _begins(focus: Resource, _: Display) -> str:
+    """The day a planned stay begins; that of a move is not said by the stay's period."""
+    start = focus.get("period", {}).get("start", "")
+    return "" if _is_move(focus) or not start else plain_date(start)
+
+
 def _expected(focus: Resource, _: Display) -> str:
     expected = _extension(focus, EXPECTED_DISCHARGE)
     return plain_date(expected) if expected else ""
@@ -196,6 +207,9 @@ def _full_name(name: Resource) -> str:
 
 _ENCOUNTER: Mapping[str, Word] = {
     "place": _place,
+    "here": lambda focus, display: "" if _is_move(focus) else _place(focus, display),
+    "next_place": lambda focus, display: _place(focus, display) if _is_move(focus) else "",
+    "begins": _begins,
     "provider": _named("serviceProvider"),
     "destination": lambda focus, _: concept(focus.get("hospitalization", {}).get("dischargeDisposition")),
     "kind": _of("type"),

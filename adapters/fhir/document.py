@@ -30,8 +30,11 @@ def read(content: BinaryIO) -> bytes:
 
 def parse(raw: bytes) -> dict[str, Any]:
     """The JSON object in ``raw``, which can be written again; decimals are ``Decimal``. Raises `Unreadable`."""
+    text = raw.removeprefix(MARK)
+    if text.lstrip().startswith(b"<"):
+        raise Unreadable("this is XML, and FHIR is read in JSON", cure="Have the sending system write application/fhir+json.")
     try:
-        document = _DECODER.decode(raw.removeprefix(MARK))
+        document = _DECODER.decode(text)
     except (msgspec.DecodeError, UnicodeDecodeError):
         raise Unreadable("this is not JSON in UTF-8") from None
     except RecursionError:

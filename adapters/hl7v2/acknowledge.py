@@ -20,8 +20,10 @@ from schemas.errors import (
     InvalidValue,
     MissingIdentifier,
     TooLarge,
+    UnknownSender,
     Unreadable,
     Unsupported,
+    WrongCertificate,
 )
 
 ACCEPT = "AA"
@@ -38,9 +40,11 @@ CONDITIONS: Mapping[str, tuple[str, str]] = MappingProxyType(
         InvalidValue.code: ("102", "Data type error"),
         TooLarge.code: ("102", "Data type error"),
         Unsupported.code: ("201", "Unsupported event code"),
+        UnknownSender.code: ("103", "Table value not found"),
+        WrongCertificate.code: ("103", "Table value not found"),
     }
 )
-"""Code of one of our errors to table 0357; any other is an internal one."""
+"""Code of one of our errors to table 0357; any other is an internal one. A sender is a value of table 0361 (MSH-3)."""
 _INTERNAL = ("207", "Application internal error")
 
 _TEXT_MOST = 80

@@ -1,5 +1,8 @@
 """Which characters a message's bytes are: what MSH-18 says if it is true, else what they can be.
 
+Where MSH-18 says one of the ISO 8859 sets, which give every byte a character, it is not true of bytes that are UTF-8: hardly a
+text in one of those sets is, and a name read wrongly (``MÃœLLER``) is a name that nobody finds.
+
 Every reading is one that gives the same bytes back, so that a message is never damaged by being read.
 
 Source: HL7 v2.4 §2.16.9.18 (MSH-18) and table 0211; WHATWG Encoding (what is called ISO 8859-1 is read as Windows-1252).
@@ -60,12 +63,18 @@ def read(raw: bytes) -> Reading:
         raise Unreadable("the message is in UTF-16", cure="Have the sender write UTF-8 (MSH-18 UNICODE UTF-8).", where="MSH-18")
     declared = _declared(raw)
     codecs = CHARSETS.get(declared)
-    for codec in codecs or ():
+    for codec in _possible(codecs or (), raw):
         text = _decoded(raw, codec)
         if text is not None:
             return Reading(text, codec)
     flag = "charset-unknown at MSH-18" if codecs is None else "charset-wrong at MSH-18"
     return next(Reading(text, codec, flag) for codec in _LIKELY if (text := _decoded(raw, codec)) is not None)
+
+
+def _possible(codecs: tuple[str, ...], raw: bytes) -> tuple[str, ...]:
+    """Those of ``codecs`` that the bytes do not belie."""
+    read_anything = codecs and not {"ascii", "utf-8"}.intersection(codecs)
+    return () if read_anything and _decoded(raw, "utf-8") is not None else codecs
 
 
 def _declared(raw: bytes) -> str:

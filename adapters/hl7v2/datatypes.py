@@ -55,16 +55,22 @@ def postal_address(syntax: Syntax, sent: str) -> Resource | None:
     return address((said[0], said[1]), said[2], said[3] or said[8], said[4], said[5], ADDRESS_USES.get(said[6], ""))
 
 
-def telecom(syntax: Syntax, sent: str, use: str) -> Resource | None:
-    """A telephone number or an e-mail address (XTN); ``use`` is what its field is for."""
+def telecoms(syntax: Syntax, sent: str, use: str) -> list[Resource]:
+    """The telephone number and the e-mail address of one XTN; ``use`` is what its field is for.
+
+    Some systems write both into one: ``01632960123^PRN^PH^ada@example.org``.
+    """
     said = components(syntax, sent)
     use = PHONE_USES.get(said[1], use)
-    number = said[3] or said[0] or said[11] or " ".join(filter(None, said[4:7]))
-    if not number:
-        return None
-    if "@" in number:
-        return contact_point("email", number, use)
-    return contact_point(PHONE_SYSTEMS.get(said[2].upper(), "phone"), number, "mobile" if said[2] == MOBILE else use)
+    number = said[0] or said[11] or " ".join(filter(None, said[4:7]))
+    system = PHONE_SYSTEMS.get(said[2].upper(), "phone")
+    beside = "phone" if system == "email" and said[3] else system  # XTN-3 speaks of the address then
+    mobile = "mobile" if said[2] == MOBILE else use
+    return [
+        contact_point("email", value, use) if "@" in value else contact_point(kind, value, mobile)
+        for value, kind in {number: beside, said[3]: system}.items()
+        if value
+    ]
 
 
 @remembered(4096)

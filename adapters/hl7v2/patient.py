@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
 
-from adapters.hl7v2.datatypes import components, general_practice, name, postal_address, telecom
+from adapters.hl7v2.datatypes import components, general_practice, name, postal_address, telecoms
 from adapters.hl7v2.message import Segment
 from adapters.hl7v2.quirks import GENDERS, UNRELIABLE
 from adapters.hl7v2.reading import Reading
@@ -122,7 +122,7 @@ def _add_telecoms(made: Resource, gone: list[str], pid: Segment) -> None:
     """PID-13 is home, PID-14 work. All telecoms are deleted when those that were sent are."""
     syntax = pid.syntax
     lines = [(one, use) for field, use in ((13, "home"), (14, "work")) for one in pid.repetitions(field)]
-    found = _kept([telecom(syntax, one, use) for one, use in lines])
+    found = [made for one, use in lines for made in telecoms(syntax, one, use)]
     if found:
         made["telecom"] = found
     elif pid.deleted(13) or pid.deleted(14):
@@ -188,13 +188,13 @@ def _contact(nk1: Segment) -> Resource | None:
     if called:
         contact["name"] = called[0]
     lines = [(one, use) for field, use in ((5, "home"), (6, "work")) for one in nk1.repetitions(field)]
-    telecoms = _kept(telecom(syntax, one, use) for one, use in lines)
-    if telecoms:
-        contact["telecom"] = telecoms
+    numbers = [made for one, use in lines for made in telecoms(syntax, one, use)]
+    if numbers:
+        contact["telecom"] = numbers
     homes = _kept(postal_address(syntax, one) for one in nk1.repetitions(4))
     if homes:
         contact["address"] = homes[0]
-    return contact if called or telecoms or homes else None
+    return contact if called or numbers or homes else None
 
 
 def _relationship(said: list[str]) -> Resource | None:

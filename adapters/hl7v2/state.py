@@ -19,6 +19,8 @@ from adapters.hl7v2.triggers import MERGED, TRIGGERS, WITHOUT_VISIT, Trigger
 from schemas.errors import Unreadable, Unsupported
 
 MESSAGE = "ADT"
+_NO_PRODUCTION = ("T", "D")
+"""MSH-11 (table 0103) of training and debugging: taken in, because test systems send it to test systems, and flagged."""
 
 
 def statements(reading: Reading) -> list[Statement]:
@@ -44,6 +46,8 @@ def _trigger(reading: Reading) -> Trigger:
     trigger, differs = _named(reading.syntax, message.segment("MSH").fields[9], message.segment("EVN").fields[1])
     if differs:
         reading.flag("trigger-differs", "EVN-1")
+    if message.segment("MSH").text(11).upper() in _NO_PRODUCTION:
+        reading.flag("not-production", "MSH-11")
     return trigger
 
 

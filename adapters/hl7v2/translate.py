@@ -20,7 +20,7 @@ from adapters.hl7v2.state import statements
 from adapters.translator import Arrival, Field, Item, Rejection
 from schemas.errors import RejectedInput
 
-VERSION = "hl7v2-2"
+VERSION = "hl7v2-3"
 """Raised when the same message would make another event: see `adapters.translator.Translator.version`."""
 
 

@@ -291,3 +291,11 @@ def test_what_cannot_be_read_has_no_fields(raw: bytes) -> None:
 def test_a_single_resource_has_its_elements_as_fields() -> None:
     names = [field.name for field in TRANSLATOR.fields(orjson.dumps({"resourceType": "Patient", "identifier": [LOCAL]}))]
     assert names == ["Patient.identifier[0].system", "Patient.identifier[0].value"]
+
+
+@pytest.mark.parametrize("start", [b"<?xml version='1.0'?>", b"\xef\xbb\xbf\n", b""])
+def test_fhir_in_xml_is_called_so(start: bytes) -> None:
+    item = only(start + b'<Patient xmlns="http://hl7.org/fhir"/>')
+    assert item.rejection is not None
+    assert (item.rejection.error.code, item.rejection.whole) == ("unreadable", True)
+    assert "XML" in item.rejection.error.message and "application/fhir+json" in item.rejection.error.cure

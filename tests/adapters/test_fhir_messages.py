@@ -77,15 +77,15 @@ MEANS: list[tuple[str, str, Resource, str, str, str]] = [
     (RESPONSE, "new", TASK, "rejected", "referral-declined-1", "Referral declined by Willow Befriending"),
     (RESPONSE, "new", TASK, "failed", "referral-declined-1", "Referral declined by Willow Befriending"),
     (RESPONSE, "new", TASK, "completed", "referral-completed-1", "Referral completed by Willow Befriending"),
-    (BOOKING, "new", VISIT, "booked", "encounter-planned-1", "Appointment planned"),
-    (BOOKING, "new", VISIT, "proposed", "encounter-planned-1", "Appointment planned"),
-    (BOOKING, "update", VISIT, "booked", "encounter-planned-1", "Appointment planned"),
+    (BOOKING, "new", VISIT, "booked", "encounter-planned-1", "Appointment planned for 1 March 2026"),
+    (BOOKING, "new", VISIT, "proposed", "encounter-planned-1", "Appointment planned for 1 March 2026"),
+    (BOOKING, "update", VISIT, "booked", "encounter-planned-1", "Appointment planned for 1 March 2026"),
     (BOOKING, "update", VISIT, "cancelled", "encounter-cancelled-1", "Appointment cancelled"),
     (BOOKING, "update", VISIT, "entered-in-error", "encounter-cancelled-1", "Appointment cancelled"),
     (BOOKING, "delete", VISIT, "booked", "encounter-cancelled-1", "Appointment cancelled"),
     (BOOKING, "update", VISIT, "noshow", "contact-missed-1", "Missed appointment by Northfield Hospital"),
     (BOOKING, "update", VISIT, "fulfilled", "encounter-attended-1", "Seen by Northfield Hospital"),
-    (BOOKED, "new", VISIT, "booked", "encounter-planned-1", "Appointment planned"),
+    (BOOKED, "new", VISIT, "booked", "encounter-planned-1", "Appointment planned for 1 March 2026"),
     (BOOKED, "new", VISIT, "cancelled", "encounter-cancelled-1", "Appointment cancelled"),
 ]
 
@@ -254,7 +254,7 @@ def test_a_published_booking_is_planned() -> None:
     assert (made.type, made.time) == ("encounter-planned-1", "2021-10-12T12:30:30.000Z")
     told = focus_of(payload(made))
     sentence = title(CATALOGUE[made.type].title, told, SOURCE.name, payload(made)["entry"])
-    assert sentence == "Appointment planned at Healthcare Service Location"
+    assert sentence == "Appointment planned at Healthcare Service Location, for 12 October 2021"
 
 
 @needs_samples

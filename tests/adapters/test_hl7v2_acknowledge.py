@@ -18,6 +18,7 @@ from schemas.errors import (
     LogUnavailable,
     MissingIdentifier,
     RejectedInput,
+    UnknownSender,
     Unreadable,
     Unsupported,
 )
@@ -82,6 +83,7 @@ ERRORS = [
     (Unsupported("nothing", where="MSH-9.2"), "2.3.1", "ERR|MSH^1^9^201&Unsupported event code&HL70357"),
     (Unreadable("nothing", where="PID"), "2.4", "ERR|PID^1^^100&Segment sequence error&HL70357"),
     (InvalidValue("nothing", where="Bundle.entry[0]"), "2.4", "ERR|^^^102&Data type error&HL70357"),
+    (UnknownSender("nothing"), "2.4", "ERR|^^^103&Table value not found&HL70357"),
     (LogUnavailable("nothing"), "2.4", "ERR|^^^207&Application internal error&HL70357"),
     (
         Unsupported("nothing", where="MSH-9.2"),

@@ -58,6 +58,26 @@ PERSON = [
     ("PID-13", "07700900321^PRN^CP", "telecom", [{"system": "phone", "value": "07700900321", "use": "mobile"}]),
     ("PID-13", "^NET^Internet^ada@example.org", "telecom", [{"system": "email", "value": "ada@example.org", "use": "home"}]),
     (
+        "PID-13",
+        "01632960123^PRN^PH^ada@example.org~07700900321^PRN^CP^ada@example.org",
+        "telecom",
+        [
+            {"system": "phone", "value": "01632960123", "use": "home"},
+            {"system": "email", "value": "ada@example.org", "use": "home"},
+            {"system": "phone", "value": "07700900321", "use": "mobile"},
+            {"system": "email", "value": "ada@example.org", "use": "home"},
+        ],
+    ),
+    (
+        "PID-13",
+        "01632960123^NET^Internet^ada@example.org",
+        "telecom",
+        [
+            {"system": "phone", "value": "01632960123", "use": "home"},
+            {"system": "email", "value": "ada@example.org", "use": "home"},
+        ],
+    ),
+    (
         "PID-14",
         "01632960999^WPN^FX",
         "telecom",

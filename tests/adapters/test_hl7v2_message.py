@@ -118,6 +118,8 @@ CHARSETS = [
     ("the first of several", "8859/1~UNICODE UTF-8", "latin-1", ()),
     ("ASCII, which is not true", "ASCII", "utf-8", ("charset-wrong at MSH-18",)),
     ("UTF-8, which is not true", "UNICODE UTF-8", "cp1252", ("charset-wrong at MSH-18",)),
+    ("Latin 1, which is not true", "8859/1", "utf-8", ("charset-wrong at MSH-18",)),
+    ("Latin 9, which is not true", "8859/15", "utf-8", ("charset-wrong at MSH-18",)),
     ("nothing known", "KLINGON", "utf-8", ("charset-unknown at MSH-18",)),
 ]
 

@@ -177,6 +177,12 @@ def test_words_in_a_codes_place_are_words() -> None:
     assert made.flags == ("code-unknown at PV1-37",)
 
 
+@pytest.mark.parametrize("kind", ["T", "D", "T^A"])
+def test_a_message_of_training_or_debugging_is_taken_in_and_flagged(kind: str) -> None:
+    made = item(message("A01", {"MSH-11": kind}))
+    assert (len(made.events), made.flags) == (1, ("not-production at MSH-11",))
+
+
 IDENTITIES = [
     ("MR before PI", "A^^^RX1^PI~B^^^RX1^MR", "B"),
     ("PI before PT", "A^^^RX1^PT~B^^^RX1^PI", "B"),

@@ -231,6 +231,13 @@ def test_a_discharge_reads_as_a_sentence() -> None:
     assert sentence(made) == "Discharged from Kingsmill Ward, Northfield Hospital, to own home"
 
 
+def test_a_plan_says_what_is_planned_and_for_when() -> None:
+    stay = event(message("A14", {"PV2-8": "20260301"}))
+    assert sentence(stay) == "Stay planned at Kingsmill Ward, Northfield Hospital, for 1 March 2026"
+    move = event(message("A15", {"PV1-42": "NR^^^RX1"}))
+    assert sentence(move) == "Move planned to NR, Northfield Hospital"
+
+
 def test_an_attendance_that_was_none_is_not_called_one() -> None:
     outpatient = {"PV1-2": "O", "ZU3-3": "3"}
     assert event(message("A04", outpatient)).type == "contact-missed-1"

@@ -12,9 +12,13 @@ from tests.line_translator import LineTranslator
 HL7V2, FHIR, CLOUDEVENTS = LineTranslator("hl7v2"), LineTranslator("fhir"), LineTranslator("cloudevents")
 MAPPING = LineTranslator("riverside-adult-care.yaml")
 SHARED = {"hl7v2": HL7V2, "fhir": FHIR, "cloudevents": CLOUDEVENTS}
-REGISTRY = Registry({"northfield-pas": HL7V2, "riverside-adult-care": MAPPING}, SHARED)
+REGISTRY = Registry(
+    {"northfield-pas": HL7V2, "riverside-adult-care": MAPPING, "north-ambulance": FHIR, "national": CLOUDEVENTS}, SHARED
+)
 
 HOSPITAL = Source(id="northfield-pas", name="Northfield Hospital", sector=Sector.NHS)
+AMBULANCE = Source(id="north-ambulance", name="North Ambulance", sector=Sector.NHS)
+NATIONAL = Source(id="national", name="National events", sector=Sector.NHS)
 COUNCIL = Source(id="riverside-adult-care", name="Riverside Council", sector=Sector.COUNCIL)
 
 
@@ -33,6 +37,9 @@ COUNCIL = Source(id="riverside-adult-care", name="Riverside Council", sector=Sec
         (COUNCIL, "application/x-www-form-urlencoded", MAPPING),
         (COUNCIL, "application/octet-stream", MAPPING),
         (COUNCIL, "", MAPPING),
+        (COUNCIL, "application/json", MAPPING),
+        (AMBULANCE, "application/json", FHIR),
+        (NATIONAL, "application/json; charset=utf-8", CLOUDEVENTS),
         (COUNCIL, "application/hl7-v2", HL7V2),
         (COUNCIL, "application/cloudevents-batch+json", CLOUDEVENTS),
     ],

@@ -156,6 +156,16 @@ def test_a_dry_run_says_the_sentence_of_each_event_and_that_its_ids_are_not_fina
     assert not (backbone.folder / "backbone-data").exists()
 
 
+def test_a_json_file_is_what_its_source_reads(backbone: Backbone) -> None:
+    backbone.settings('[[source]]\nid = "ambulance"\nname = "North Ambulance"\nsector = "nhs"\nreads = "fhir"\n')
+    identifier = {"system": "urn:care-backbone:source:ambulance", "value": "A-1"}
+    patient = {"resourceType": "Patient", "identifier": [identifier], "birthDate": "1941-03-14"}
+    (backbone.folder / "patient.json").write_text(json.dumps(patient), encoding="utf-8")
+    outcome = backbone("translate", "ambulance", "patient.json")
+    assert outcome.status == 0, outcome.out + outcome.err
+    assert "Personal details updated by North Ambulance" in outcome.out
+
+
 def test_a_command_that_is_told_to_end_says_so_and_returns_143(backbone: Backbone) -> None:
     backbone.settings(SOURCE)
     command = backbone.command("ingest", "willow-contacts", "-")

@@ -109,6 +109,20 @@ SENTENCES: list[tuple[str, dict[str, Any], str]] = [
     ),
     ("encounter-cancelled-1", IMP | {"extension": [movement_extension("discharge")]}, "Discharge cancelled"),
     ("encounter-planned-1", IMP | {"type": [{"text": "appointment"}]}, "Appointment planned"),
+    (
+        "encounter-planned-1",
+        IMP | {"location": [WARD], "period": {"start": "2026-03-01"}},
+        "Stay planned at Kingsmill Ward, for 1 March 2026",
+    ),
+    (
+        "encounter-planned-1",
+        IMP
+        | {
+            "location": [WARD | {"status": "planned"}, {"location": {"display": "Assessment Unit"}, "status": "active"}],
+            "period": {"start": "2026-02-02"},
+        },
+        "Move planned to Kingsmill Ward",
+    ),
     ("contact-made-1", IMP | {"type": [{"text": "Home visit"}]}, "Home visit by Willow Befriending"),
     ("contact-made-1", IMP, "Contact by Willow Befriending"),
     ("contact-missed-1", IMP | {"reasonCode": [{"text": "no answer"}]}, "Missed contact by Willow Befriending: no answer"),
