@@ -53,10 +53,18 @@ class Registry:
     """
 
     def __init__(self, own: Mapping[str, Translator], formats: Mapping[str, Translator] | None = None) -> None:
-        self._own = dict(own)
         self._formats = dict(formats or {})
+        self.renew(own)
+
+    def renew(self, own: Mapping[str, Translator]) -> None:
+        """From now on the sources read what ``own`` says: what is under way is finished by what it began with."""
         shared = [id(translator) for translator in self._formats.values()]
+        self._own = dict(own)
         self._mappings = {source: translator for source, translator in own.items() if id(translator) not in shared}
+
+    def own(self, source: str) -> Translator | None:
+        """What the source of that id reads."""
+        return self._own.get(source)
 
     def translator(self, source: Source, media_type: str) -> Translator:
         """The translator for content of ``media_type`` (parameters ignored) from ``source``.

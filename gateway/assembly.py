@@ -9,25 +9,20 @@ import logging
 import os
 import secrets
 import socket
-from collections.abc import AsyncIterator, Collection
+from collections.abc import AsyncIterator, Callable, Collection
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gateway.factory import Factory, now
 from gateway.listen import listen, resolve
 from gateway.locks import is_for_everybody
 from gateway.serve import Role
-from gateway.settings.shapes import SourceSettings
 from schemas.errors import SettingsError
 
 if TYPE_CHECKING:
-    import ssl
-    from pathlib import Path
-
-    from adapters.intake import Intake
-    from adapters.sources.folder import DropFolder
-    from adapters.sources.mllp import MllpListener
     from consumers.runner import Runner
+    from gateway.doors import Doors
     from gateway.parts.part import Part
     from gateway.settings.shapes import Address, Settings
 
@@ -57,8 +52,10 @@ def health_is_open(settings: Settings) -> bool:
     )
 
 
-async def parts(make: Factory, roles: Collection[Role]) -> list[Part]:
+async def parts(make: Factory, roles: Collection[Role], read: Callable[[], Settings] | None = None) -> list[Part]:
     """The parts of a server that has these roles. Raises `SettingsError` when they have nothing to do.
+
+    ``read`` reads the settings as they stand, so that changed ones are taken up; without it they stay as they are.
 
     Warns at every start of each door that other machines may reach, as there is no access control yet, and of a data folder
     that other users of this one may look into.
@@ -66,8 +63,9 @@ async def parts(make: Factory, roles: Collection[Role]) -> list[Part]:
     made: list[Part] = []
     if Role.GATEWAY in roles:
         made.append(await _http(make))
-    if Role.INTAKE in roles:
-        made += await _doors(make)
+    doors = await _doors(make) if Role.INTAKE in roles else None
+    if doors is not None:
+        made += doors.parts
     if Role.PROJECTIONS in roles:
         made.append(_projections(make))
     if made and make.settings.health is not None:
@@ -75,6 +73,8 @@ async def parts(make: Factory, roles: Collection[Role]) -> list[Part]:
     if not made:
         cure = "Name another role beside it: what delivers to subscribers is not part of this version."
         raise SettingsError("a server of this role has nothing to do", where="--only", cure=cure)
+    if read is not None:
+        made.append(_settings(make, roles, doors, read))
     for door in open_doors(make.settings, roles):
         LOGGER.warning("%s: %s", door, OPEN)
     for folder in sorted(make.settings.kept_in):
@@ -115,6 +115,12 @@ async def _operators(make: Factory, address: Address, roles: Collection[Role]) -
     return HttpPart(app, bound, settings.limits, measured_here, name="health")
 
 
+async def _doors(make: Factory) -> Doors:
+    from gateway.doors import Doors
+
+    return Doors(make, await make.intake())
+
+
 def _projections(make: Factory) -> Part:
     from gateway.parts.projections import ProjectionsPart
 
@@ -130,7 +136,7 @@ async def _runners(make: Factory) -> AsyncIterator[list[Runner]]:
 
     # The embedded log is of any thread, and wakes its followers at once: it is lent.
     lent = await make.log() if make.settings.log.embedded else None
-    async with Factory(make.settings, log=lent, metrics=make.metrics) as there:
+    async with Factory(make.settings, log=lent, metrics=make.metrics, declared=make.declared) as there:
         await migrate(there.database)
         log, owner = await there.log(), _owner()
         await remember(there.database, log.identity)
@@ -146,49 +152,12 @@ def _owner() -> str:
     return f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(4)}"
 
 
-async def _doors(make: Factory) -> list[Part]:
-    from gateway.parts.doors import FoldersPart, MllpPart, Watched
+def _settings(make: Factory, roles: Collection[Role], doors: Doors | None, read: Callable[[], Settings]) -> Part:
+    """What takes up sources that were changed while the server runs."""
+    from gateway.parts.settings import SettingsPart
+    from gateway.renewal import renew
+    from gateway.settings.read import FILE_NAME
 
-    settings, intake = make.settings, await make.intake()
-    doors: list[Part] = [MllpPart(_listener(make, intake))]
-    folders = [(source, source.folder) for source in settings.sources.values() if source.folder is not None]
-    if folders:
-        doors.append(FoldersPart([Watched(s.source.id, path, _drop_folder(make, intake, s, path)) for s, path in folders]))
-    return doors
-
-
-def _listener(make: Factory, intake: Intake) -> MllpListener:
-    from adapters.sources.mllp import MllpListener
-    from adapters.sources.mllp_connection import Limits
-    from adapters.sources.mllp_senders import MllpSource, Senders
-
-    settings = make.settings
-    senders = Senders(
-        MllpSource(s.source, s.match.sending_application, s.match.sending_facility, s.tls_client)
-        for s in settings.sources.values()
-        if s.match is not None
-    )
-    place = resolve("mllp", settings.mllp, beyond_loopback=settings.listen_beyond_loopback)
-    patience = Limits(
-        message_bytes=settings.limits.mllp_frame,
-        connections_per_peer=settings.limits.mllp_connections,
-        first_byte=settings.limits.first_byte,
-        next_byte=settings.limits.next_byte,
-    )
-    return MllpListener(intake, senders, place.name, patience, _mllp_tls(settings), make.metrics)
-
-
-def _mllp_tls(settings: Settings) -> ssl.SSLContext | None:
-    from adapters.sources.mllp_tls import listening
-
-    tls = settings.mllp_tls
-    if tls.certificate is None or tls.key is None:
-        return None
-    return listening(tls.certificate, tls.key, tls.client_authority)
-
-
-def _drop_folder(make: Factory, intake: Intake, source: SourceSettings, folder: Path) -> DropFolder:
-    from adapters.sources.folder import DropFolder
-
-    pace = make.settings.folders
-    return DropFolder(intake, source.source, folder, now, settle=pace.settle, interval=pace.interval, observer=make.metrics)
+    reads = bool({Role.GATEWAY, Role.INTAKE} & set(roles))
+    file = make.settings.file or Path(FILE_NAME).resolve()
+    return SettingsPart(make.settings, file, read, lambda settings: renew(make, settings, doors, reads=reads), make.metrics)

@@ -1,6 +1,7 @@
-"""The composition root: engines, translators, queries and projections, each named here and nowhere else.
+"""The composition root: engines, queries and projections, each named here and nowhere else.
 
-`gateway.assembly` puts a server together from them; these two modules are the only ones that name concrete classes. What is
+`gateway.reading` names translators, `gateway.doors` the doors, and `gateway.assembly` puts a server together from all of them;
+these modules are the only ones that name concrete classes. What is
 heavy is imported by the method that needs it, so that a command pays for what it uses and no more.
 """
 
@@ -8,15 +9,15 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import Mapping
 from contextlib import AsyncExitStack
 from datetime import UTC, datetime
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Self
 
+from gateway.declared import Declared, Known
 from gateway.locks import PRIVATE
 from gateway.names import host_names
-from gateway.settings.mapping import mapping_text
+from gateway.reading import formats, translators
 from gateway.settings.secret import key_secret
 from gateway.settings.shapes import Settings, SourceSettings, Url
 from schemas.errors import NotFound, SettingsError, UnknownSource
@@ -25,7 +26,6 @@ from schemas.pseudonyms import Pseudonyms
 if TYPE_CHECKING:
     from adapters.intake import Intake
     from adapters.registry import Registry
-    from adapters.translator import Translator
     from consumers.people.query import PeopleQuery
     from consumers.projection import Projection
     from consumers.quarantine.query import QuarantineQuery
@@ -49,14 +49,22 @@ class Factory:
 
     Use it as an asynchronous context: what it opened it closes, last first.
 
-    ``writes``: it may make what it needs, the data folder, the key secret and the files of the embedded engines. ``log`` and
-    ``metrics`` are another factory's, lent to this one: it uses them and does not close them.
+    ``writes``: it may make what it needs, the data folder, the key secret and the files of the embedded engines. ``log``,
+    ``metrics`` and ``declared`` are another factory's, lent to this one: it uses them and does not close them.
     """
 
     def __init__(
-        self, settings: Settings, *, writes: bool = True, log: EventLog | None = None, metrics: Metrics | None = None
+        self,
+        settings: Settings,
+        *,
+        writes: bool = True,
+        log: EventLog | None = None,
+        metrics: Metrics | None = None,
+        declared: Declared | None = None,
     ) -> None:
         self.settings = settings
+        self.declared = declared or Declared(settings.sources)
+        """The sources in force: at first those of the settings."""
         self._writes = writes
         self._opened = AsyncExitStack()
         self._log = log
@@ -72,9 +80,9 @@ class Factory:
 
     def source(self, source: str) -> SourceSettings:
         """The declared source of that id. Raises `UnknownSource`."""
-        found = self.settings.sources.get(source)
+        found = self.declared.get(source)
         if found is None:
-            known = ", ".join(self.settings.sources) or "none"
+            known = ", ".join(self.declared) or "none"
             raise UnknownSource(where="SOURCE", cure=f"Declared are: {known}. `backbone source add` declares one.")
         return found
 
@@ -84,7 +92,7 @@ class Factory:
         if self._metrics is not None:
             return self._metrics
         metrics = self._counting()
-        for source in self.settings.sources.values():
+        for source in self.declared.values():
             metrics.declare(source.source.id, source.doors)
         return metrics
 
@@ -122,28 +130,13 @@ class Factory:
 
     @cached_property
     def registry(self) -> Registry:
-        """Which translator reads what. Raises `MappingError` for a mapping file that cannot be used."""
+        """Which translator reads what. Raises an ``ExceptionGroup`` of `MappingError`: mapping files that cannot be used."""
         from adapters.registry import Registry
 
-        return Registry({name: self._translator(source) for name, source in self.settings.sources.items()}, self._formats)
-
-    @cached_property
-    def _formats(self) -> Mapping[str, Translator]:
-        """The translators that serve every source."""
-        from adapters.cloudevents import CloudEventsTranslator
-        from adapters.fhir.translate import FhirTranslator
-        from adapters.hl7v2.translate import Hl7v2Translator
-
-        return {"hl7v2": Hl7v2Translator(), "fhir": FhirTranslator(), "cloudevents": CloudEventsTranslator()}
-
-    def _translator(self, source: SourceSettings) -> Translator:
-        """What ``source`` reads."""
-        if source.mapping is None:
-            return self._formats[source.reads]
-        from adapters.tabular.mapping import load_mapping
-        from adapters.tabular.translate import TabularTranslator
-
-        return TabularTranslator(load_mapping(mapping_text(source.mapping), str(source.mapping)))
+        own, wrong = translators(self.declared)
+        if wrong:
+            raise ExceptionGroup("mappings", wrong)
+        return Registry(own, formats())
 
     async def log(self) -> EventLog:
         """The event log, opened once. Raises `SettingsError`, `LogUnavailable`."""
@@ -220,7 +213,7 @@ class Factory:
         limits = self.settings.limits
         return Services(
             log=await self.log(),
-            sources=self.settings.sources,
+            sources=self.declared,
             people=self.people,
             timeline=self.timeline,
             receipts=self.receipts,
@@ -245,7 +238,7 @@ class Factory:
         """Who is who."""
         from consumers.people.query import PeopleQuery
 
-        return PeopleQuery(self.database, self.pseudonyms, {name: row.source for name, row in self.settings.sources.items()})
+        return PeopleQuery(self.database, self.pseudonyms, Known(self.declared))
 
     @cached_property
     def timeline(self) -> TimelineQuery:
@@ -275,8 +268,8 @@ class Factory:
 
         if self._freshness is None:
             log, database = await self.log(), self.database
-            sources, activity = self.settings.sources, self.receipts.activity
-            self._freshness = Freshness(sources, lambda: behind(log, database), activity, now, self.metrics)
+            activity = self.receipts.activity
+            self._freshness = Freshness(self.declared, lambda: behind(log, database), activity, now, self.metrics)
             self.metrics.watch(database.pools)
         return self._freshness
 
@@ -287,5 +280,5 @@ class Factory:
         from consumers.receipts.project import ReceiptsProjection
         from consumers.timeline.project import TimelineProjection
 
-        sources = {name: declared.source for name, declared in self.settings.sources.items()}
-        return [PeopleProjection(self.pseudonyms), TimelineProjection(sources), ReceiptsProjection(), QuarantineProjection()]
+        timeline = TimelineProjection(Known(self.declared))
+        return [PeopleProjection(self.pseudonyms), timeline, ReceiptsProjection(), QuarantineProjection()]

@@ -86,12 +86,11 @@ class Freshness:
         clock: Callable[[], datetime],
         observer: Observer | None = None,
     ) -> None:
-        self._expected = {row.source.id: row for row in sources.values() if row.expect_every is not None}
+        self._sources = sources
         self._measure_behind = measure_behind
         self._measure_heard = measure_heard
         self._clock = clock
         self._observer = observer
-        self._declared = tuple(row.source.id for row in sources.values())
         self._measured: Measured | None = None
         self.snapshot = Snapshot()
 
@@ -118,9 +117,8 @@ class Freshness:
             return
         for name, lag in measured.behind.items():
             self._observer.behind(name, lag)
-        for source in self._declared:
-            row = self._expected.get(source)
-            self._observer.heard(source, measured.heard.get(source), row.expect_every if row else None)
+        for source, row in self._sources.items():
+            self._observer.heard(source, measured.heard.get(source), row.expect_every)
         self._observer.measured(measured.at)
 
     @property
@@ -145,7 +143,7 @@ class Freshness:
         return shapes.Behind(events=None, seconds=round(lag.seconds + age.total_seconds(), 3))
 
     def _silent(self, measured: Measured) -> Iterator[tuple[str, bytes]]:
-        for source_id, row in self._expected.items():
+        for source_id, row in self._sources.items():
             heard = measured.heard.get(source_id)
             if row.expect_every is not None and (heard is None or self._clock() - heard > row.expect_every):
                 yield source_id, msgspec.json.encode(_missing(row.source, heard, row.expect_every))

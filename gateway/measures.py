@@ -107,6 +107,12 @@ POOL_USED = Measure(
 POOL_LIMIT = Measure(
     "backbone_store_pool_limit_connections", Kind.GAUGE, ("use",), "Connections to the store there may be at most."
 )
+REFUSED = Measure(
+    "backbone_settings_faults",
+    Kind.GAUGE,
+    (),
+    "Things wrong with the settings and mappings as they stand, so that this process goes on with those before.",
+)
 BUILD = Measure("backbone_build_info", Kind.GAUGE, ("version", "python"), "Always 1: what runs here.")
 
 MEASURES = (
@@ -128,6 +134,7 @@ MEASURES = (
     EXPECTED,
     POOL_USED,
     POOL_LIMIT,
+    REFUSED,
     BUILD,
 )
 """In the order of the documentation; beside them stand Prometheus' own ``process_…`` and ``python_info``."""

@@ -82,6 +82,7 @@ class Metrics:
         self._measured = self._gauge(measures.MEASURED)
         self._heard = self._gauge(measures.HEARD)
         self._expected = self._gauge(measures.EXPECTED)
+        self._refused = self._gauge(measures.REFUSED)
         self._gauge(measures.BUILD).labels(version("care-backbone"), platform.python_version()).set(1)
 
     def declare(self, source: str, doors: Iterable[str]) -> None:
@@ -132,8 +133,19 @@ class Metrics:
     def heard(self, source: str, at: datetime | None, expected: timedelta | None) -> None:
         """When a source last sent something, and how often it should."""
         self._heard.labels(source).set(at.timestamp() if at else 0)
-        if expected is not None:
+        if expected is None:
+            self._expected.remove(source)
+        else:
             self._expected.labels(source).set(expected.total_seconds())
+
+    def retire(self, source: str) -> None:
+        """``source`` is declared no more: nobody waits to hear from it."""
+        self._heard.remove(source)
+        self._expected.remove(source)
+
+    def refused(self, faults: int) -> None:
+        """So many things are wrong with the settings and mappings as they stand, so that those before stay in force."""
+        self._refused.set(faults)
 
     def measured(self, at: datetime) -> None:
         """The log and the store were asked for all that is measured."""

@@ -81,7 +81,8 @@ class MllpListener:
         observer: Observer | None = None,
     ) -> None:
         self._intake = intake
-        self._senders = senders
+        self.senders = senders
+        """Whose messages are whose; others may take their place while it listens."""
         self.address = address
         """Where it listens; once it does, with the port it got."""
         self._tls = tls
@@ -186,7 +187,7 @@ class MllpListener:
         if not seen.fields:
             return UNKNOWN, "", Unreadable("it does not begin with an MSH segment", where="MSH")
         application, facility = seen.sending_application, seen.sending_facility
-        source, refusal = self._senders.identify(application, facility, certificate)
+        source, refusal = self.senders.identify(application, facility, certificate)
         control = f"{application}\x1f{facility}\x1f{seen.control_id}" if seen.control_id else ""
         return source, control, refusal
 

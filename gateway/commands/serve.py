@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -33,14 +34,14 @@ def serve(call: Call, http: Http = "", mllp: Mllp = "", only: Only = "") -> None
     from gateway.settings.read import read_settings
 
     options = {name: value for name, value in (("http", http), ("mllp", mllp)) if value}
-    settings = read_settings(call.config, options=options)
-    roles = chosen(only)
+    read = partial(read_settings, call.config, options=options)
+    settings, roles = read(), chosen(only)
     log_lines(settings.logging, settings.logging_form)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(_serve(settings, roles, call))
+        runner.run(_serve(settings, read, roles, call))
 
 
-async def _serve(settings: Settings, roles: frozenset[Role], call: Call) -> None:
+async def _serve(settings: Settings, read: Callable[[], Settings], roles: frozenset[Role], call: Call) -> None:
     from gateway.assembly import parts
     from gateway.factory import Factory
     from gateway.locks import hold_roles
@@ -59,7 +60,7 @@ async def _serve(settings: Settings, roles: frozenset[Role], call: Call) -> None
 
     with hold_roles(settings.kept_in, roles):
         async with Factory(settings) as make:
-            await serve_parts(await parts(make, roles), settings.limits.stop, announce)
+            await serve_parts(await parts(make, roles, read), settings.limits.stop, announce)
 
 
 def chosen(only: str) -> frozenset[Role]:

@@ -73,7 +73,7 @@ def add_source(call: Call, **given: Any) -> None:
     if call.json:
         json_line({"id": given["id"], "file": str(file)})
     else:
-        print(f"{given['id']} is declared in {file}. A server that runs learns of it at its next start.")
+        print(f"{given['id']} is declared in {file}. A server that runs takes it up in a moment.")
 
 
 def _parameter(key: SourceKey) -> inspect.Parameter:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Sequence
+from collections.abc import Iterable
 from datetime import timedelta
 from pathlib import Path
 from typing import NamedTuple
@@ -13,6 +13,7 @@ from adapters.sources.folder import DropFolder
 from adapters.sources.mllp import MllpListener
 from gateway.parts.part import Shown
 from gateway.settings.shapes import Address
+from schemas.source import Source
 
 
 class MllpPart:
@@ -37,9 +38,22 @@ class MllpPart:
 class Watched(NamedTuple):
     """One source's drop folder."""
 
-    source: str
+    source: Source
     path: Path
     folder: DropFolder
+
+    @property
+    def about(self) -> tuple[Source, Path]:
+        """Two that are the same in this are one folder, watched the same way."""
+        return self.source, self.path
+
+
+class _Watching(NamedTuple):
+    """A folder that is looked into."""
+
+    watched: Watched
+    stop: asyncio.Event
+    task: asyncio.Task[None]
 
 
 class FoldersPart:
@@ -47,26 +61,63 @@ class FoldersPart:
 
     name = "folder"
 
-    def __init__(self, watched: Sequence[Watched]) -> None:
-        self._watched = watched
-        self._stop = asyncio.Event()
+    def __init__(self, watched: Iterable[Watched]) -> None:
+        self._watching: dict[str, _Watching] = {}
+        self._stopping = False
+        self._woken = asyncio.Event()
         self._ended = asyncio.Event()
+        self.watch(watched)
+
+    def watch(self, watched: Iterable[Watched]) -> None:
+        """Look into these from now on, and into no others; one that is the same as before is looked into as before."""
+        self._wanted = {one.source.id: one for one in watched}
+        self._woken.set()
 
     async def start(self) -> list[Shown]:
-        for one in self._watched:
-            with contextlib.suppress(OSError):  # the folder itself says why it cannot be read, and again when it can
-                one.path.mkdir(parents=True, exist_ok=True)
-        return [Shown(self.name, f"{one.path} ({one.source})") for one in self._watched]
+        for one in self._wanted.values():
+            _make(one.path)
+        return [Shown(self.name, f"{one.path} ({one.source.id})") for one in self._wanted.values()]
 
     async def run(self) -> None:
         try:
             async with asyncio.TaskGroup() as group:
-                for one in self._watched:
-                    group.create_task(one.folder.run(self._stop))
+                while not self._stopping:
+                    await self._end(each for each in self._watching.values() if not self._is_wanted(each))
+                    for one in self._wanted.values():
+                        self._begin(one, group)
+                    await self._woken.wait()
+                    self._woken.clear()
+                await self._end(self._watching.values())
         finally:
             self._ended.set()
 
     async def stop(self, within: timedelta) -> None:
-        self._stop.set()
+        self._stopping = True
+        self._woken.set()
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(self._ended.wait(), within.total_seconds())
+
+    def _is_wanted(self, each: _Watching) -> bool:
+        wanted = self._wanted.get(each.watched.source.id)
+        return wanted is not None and wanted.about == each.watched.about
+
+    def _begin(self, one: Watched, group: asyncio.TaskGroup) -> None:
+        if one.source.id not in self._watching:
+            _make(one.path)
+            stop = asyncio.Event()
+            self._watching[one.source.id] = _Watching(one, stop, group.create_task(one.folder.run(stop)))
+
+    async def _end(self, watching: Iterable[_Watching]) -> None:
+        """Look into these no more; the files under way are finished, or left where they are."""
+        ending = list(watching)
+        for each in ending:
+            each.stop.set()
+        await asyncio.gather(*(each.task for each in ending))
+        for each in ending:
+            del self._watching[each.watched.source.id]
+
+
+def _make(folder: Path) -> None:
+    """Where it cannot be made, the drop folder itself says why it cannot be read, and again when it can."""
+    with contextlib.suppress(OSError):
+        folder.mkdir(parents=True, exist_ok=True)

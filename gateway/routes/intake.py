@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
 import re
-import time
 
 import msgspec
 from starlette.requests import Request
@@ -17,6 +15,7 @@ from gateway.routes.body import received
 from gateway.routes.direct import router, services
 from gateway.routes.documented import JSON, READS, Says, answers, body, shape
 from gateway.routes.parameters import NONE, InPath
+from gateway.routes.recent import recent
 from gateway.settings.shapes import Door
 from gateway.shapes import ReceiptView, view
 from schemas.errors import DoorClosed, EngineUnavailable, NotFound, TooLarge, TooSlow, UnknownSource, WrongMediaType
@@ -27,9 +26,6 @@ RECEIPT = InPath("receipt", "[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", "id of 
 
 RECEIPTS = "receipts"
 """Name of the projection that receipts are read from."""
-CATCH_UP_S = 2.0
-"""Longest wait for a receipt that may be on its way; the projection is behind by less than 0.1 s when all is well."""
-_LOOK_EVERY_S = 0.02
 
 _TRACEPARENT = re.compile(r"00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
 """W3C Trace Context §3.2, version 00: anything else is not passed on."""
@@ -63,22 +59,11 @@ async def take_in(request: Request) -> Response:
     openapi_extra=NONE.documented(RECEIPT.documented()),
 )
 async def receipt(request: Request) -> Response:
-    content = await _found(request, RECEIPT.read(request))
-    return Response(msgspec.json.encode(view(decode(content))), media_type=JSON)
-
-
-async def _found(request: Request, receipt_id: str) -> bytes:
-    """The receipt, waiting for the projection while it is behind: who was just given a receipt finds it. Raises `NotFound`."""
-    known, deadline = services(request), time.monotonic() + CATCH_UP_S
-    while (content := await known.receipts.receipt(receipt_id)) is None:
-        measured = await known.freshness.measure()
-        if not measured.behind[RECEIPTS].events or time.monotonic() > deadline:
-            content = await known.receipts.receipt(receipt_id)
-            break
-        await asyncio.sleep(_LOOK_EVERY_S)
+    known, receipt_id = services(request), RECEIPT.read(request)
+    content = await recent(known, RECEIPTS, lambda: known.receipts.receipt(receipt_id))
     if content is None:
         raise NotFound("there is no such receipt", where="path, receipt")
-    return content
+    return Response(msgspec.json.encode(view(decode(content))), media_type=JSON)
 
 
 def content_type(request: Request) -> str:

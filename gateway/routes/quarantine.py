@@ -16,6 +16,7 @@ from gateway.routes.direct import router, services
 from gateway.routes.documented import JSON, READS, Says, answers, shape
 from gateway.routes.intake import RECEIPT
 from gateway.routes.parameters import InPath, Parameter, Parameters
+from gateway.routes.recent import recent
 from gateway.routes.values import SOURCE, one_of, text, whole
 from gateway.services import Services
 from gateway.shapes import QuarantineItem, QuarantinePage, QuarantineSummary
@@ -28,6 +29,8 @@ ITEM = InPath("id", RECEIPT.pattern, "id of a quarantine item")
 LIMIT, LIMIT_MOST = 50, 500
 """Items on a page unless asked, and at most."""
 CONTENT = "content"
+QUARANTINE = "quarantine"
+"""Name of the projection that items are read from."""
 
 _AFTER = text(r"[0-9T:.-]{23}Z~" + ITEM.pattern, "the `next` of the page before, unchanged")
 LIST = Parameters(
@@ -99,7 +102,7 @@ def _summary(row: Summary) -> QuarantineSummary:
 
 async def _item(known: Services, item_id: str) -> Item:
     """The item. Raises `NotFound`."""
-    found = await known.quarantine.item(item_id)
+    found = await recent(known, QUARANTINE, lambda: known.quarantine.item(item_id))
     if found is None:
         raise NotFound("there is no such item in quarantine", where="path, id")
     return found

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 from collections.abc import AsyncIterator
 from datetime import timedelta
@@ -52,6 +53,16 @@ async def kept(rig: Rig, content: bytes) -> str:
     await rig.settle()
     (refusal,) = receipt["refusals"]
     return str(refusal["quarantine"])
+
+
+@pytest.mark.asyncio
+async def test_an_item_a_refusal_just_named_is_found_although_its_projection_is_behind(rig: Rig) -> None:
+    (refusal,) = (await rig.client.post("/intake/lines", content=b"bad 1")).json()["refusals"]
+    asking = asyncio.create_task(rig.client.get(f"/quarantine/{refusal['quarantine']}"))
+    await asyncio.sleep(0)
+    assert not asking.done()
+    await rig.settle()
+    assert (await asking).json()["id"] == refusal["quarantine"]
 
 
 @pytest.mark.asyncio

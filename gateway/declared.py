@@ -1,0 +1,44 @@
+"""The sources in force: one mapping that everybody holds who needs them, and that changes as a whole while a server runs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from gateway.settings.shapes import SourceSettings
+from schemas.source import Source
+
+
+class Declared(Mapping[str, SourceSettings]):
+    """By id, in the order of the settings. May be read from any thread, while another one changes it."""
+
+    def __init__(self, sources: Mapping[str, SourceSettings]) -> None:
+        self._sources = sources
+
+    def take(self, sources: Mapping[str, SourceSettings]) -> None:
+        """From now on these are in force, and no others."""
+        self._sources = sources
+
+    def __getitem__(self, source: str) -> SourceSettings:
+        return self._sources[source]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._sources)
+
+    def __len__(self) -> int:
+        return len(self._sources)
+
+
+class Known(Mapping[str, Source]):
+    """The same sources without what the settings say of their doors: what the consumers are told."""
+
+    def __init__(self, declared: Declared) -> None:
+        self._declared = declared
+
+    def __getitem__(self, source: str) -> Source:
+        return self._declared[source].source
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._declared)
+
+    def __len__(self) -> int:
+        return len(self._declared)

@@ -1,0 +1,50 @@
+"""Puts changed sources into force in a running server: at every door at once, and in what is read."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from gateway.parts.settings import Renewed
+from gateway.reading import translators
+from gateway.settings.shapes import Settings, SourceSettings
+
+if TYPE_CHECKING:
+    from adapters.translator import Translator
+    from gateway.doors import Doors
+    from gateway.factory import Factory
+    from schemas.errors import MappingError
+
+
+async def renew(make: Factory, settings: Settings, doors: Doors | None, *, reads: bool) -> Renewed:
+    """Put the sources of ``settings`` into force. ``reads``: this process takes in, so that it needs their mappings.
+
+    A source whose mapping has an error goes on with the mapping before; a new one stays undeclared.
+    """
+    sources, before = settings.sources, dict(make.declared)
+    changed: set[str] = set()
+    wrong: list[MappingError] = []
+    if reads:
+        own, wrong = await asyncio.to_thread(translators, sources)
+        changed = _read_anew(make, own, sources)
+        sources = {name: row for name, row in sources.items() if make.registry.own(name) is not None}
+    # Nothing is awaited from `_read_anew` on: a source is in force at every door, or at none.
+    make.declared.take(sources)
+    if doors is not None:
+        doors.renew()
+    for name in before.keys() - sources.keys():
+        make.metrics.retire(name)
+    for name in sources.keys() - before.keys():
+        make.metrics.declare(name, sources[name].doors)
+    changed |= {name for name in before.keys() | sources.keys() if before.get(name) != sources.get(name)}
+    return Renewed(sorted(changed), wrong)
+
+
+def _read_anew(make: Factory, own: Mapping[str, Translator], sources: Mapping[str, SourceSettings]) -> set[str]:
+    """Let the sources read what ``own`` says, or else what they did before; ids of those whose mapping is another."""
+    registry = make.registry
+    kept = {name: before for name in sources if name not in own and (before := registry.own(name)) is not None}
+    changed = {name for name, reader in own.items() if registry.own(name) is not reader}
+    registry.renew({**own, **kept})
+    return changed
