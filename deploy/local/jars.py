@@ -40,17 +40,17 @@ def _resolve() -> list[Path]:
         warnings.simplefilter("ignore")  # platformdirs warns about a missing XDG_RUNTIME_DIR, which nothing here uses
         import jgo
 
-        with _alone():
+        with alone("lock"):
             environment = jgo.build(f"{KAFKA}+{TOOLS}+{LOGGING}", cache_dir=CACHE)
     # Some jars land in `jars`, those with a module name in `modules`: both are needed on the class path.
     return sorted(Path(environment.path).glob("*/*.jar"))
 
 
 @contextmanager
-def _alone() -> Iterator[None]:
-    """Others that resolve at the same time wait: two that fill one folder spoil it for each other."""
+def alone(name: str) -> Iterator[None]:
+    """Others that do the thing of this name at the same time wait: two that fill one folder spoil it for each other."""
     CACHE.mkdir(parents=True, exist_ok=True)
-    with (CACHE / "lock").open("w") as lock:
+    with (CACHE / name).open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)  # given back when the file is closed
         yield
 

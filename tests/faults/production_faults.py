@@ -5,13 +5,16 @@ from __future__ import annotations
 import random
 import signal
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
 import psycopg
 
 from deploy.local.backbone import BackboneProcess
 from deploy.local.production import Production
+
+LONG_S = 30.0
+"""Of a stall: longer than the session of any broker or member, as long as an append or a statement may take."""
 
 
 class Fault(NamedTuple):
@@ -51,9 +54,17 @@ def _stop_broker_politely(shape: Production, chance: random.Random) -> None:
 
 
 def _freeze_broker(shape: Production, chance: random.Random) -> None:
+    _broker_stands_still(shape, chance, chance.choice((1, 4, 12)))  # below and above the session of a broker (6 s)
+
+
+def _freeze_broker_long(shape: Production, chance: random.Random) -> None:
+    _broker_stands_still(shape, chance, LONG_S)
+
+
+def _broker_stands_still(shape: Production, chance: random.Random, seconds: float) -> None:
     node = chance.choice(shape.kafka.members)
     shape.kafka.kill(node, signal.SIGSTOP)
-    time.sleep(chance.choice((1, 4, 12)))  # below and above the session of a broker (6 s)
+    time.sleep(seconds)
     shape.kafka.kill(node, signal.SIGCONT)
 
 
@@ -64,8 +75,16 @@ def _kill_store(shape: Production, chance: random.Random) -> None:
 
 
 def _freeze_store(shape: Production, chance: random.Random) -> None:
+    _store_stands_still(shape, chance.uniform(0.5, 5))
+
+
+def _freeze_store_long(shape: Production, chance: random.Random) -> None:
+    _store_stands_still(shape, LONG_S)
+
+
+def _store_stands_still(shape: Production, seconds: float) -> None:
     shape.postgres.kill(signal.SIGSTOP)
-    time.sleep(chance.uniform(0.5, 5))
+    time.sleep(seconds)
     shape.postgres.kill(signal.SIGCONT)
 
 
@@ -122,10 +141,17 @@ FAULTS = (
 )
 
 
-def drawn(chance: random.Random, count: int) -> Iterator[Fault]:
-    """So many faults: each kind once as long as they reach, then by weight; in an order of chance."""
-    first = list(FAULTS)[:count]
-    rest = chance.choices(FAULTS, [fault.weight for fault in FAULTS], k=count - len(first))
+LONG = (
+    Fault("a broker frozen for half a minute", 1, _freeze_broker_long),
+    Fault("PostgreSQL frozen for half a minute", 1, _freeze_store_long),
+)
+"""Stalls that take too long for `make test`."""
+
+
+def drawn(chance: random.Random, count: int, kinds: Sequence[Fault]) -> Iterator[Fault]:
+    """So many faults: each of ``kinds`` once as long as they reach, then by weight; in an order of chance."""
+    first = list(kinds)[:count]
+    rest = chance.choices(kinds, [fault.weight for fault in kinds], k=count - len(first))
     order = [*first, *rest]
     chance.shuffle(order)
     yield from order

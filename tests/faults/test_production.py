@@ -10,7 +10,7 @@ import random
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -18,7 +18,7 @@ import pytest
 from deploy.local.production import Production
 from tests.bench.messages import messages
 from tests.faults.account import Account, count
-from tests.faults.production_faults import FAULTS, Fault, drawn
+from tests.faults.production_faults import FAULTS, LONG, Fault, drawn
 from tests.faults.senders import Sender, by_person, from_people
 from tests.patience import pass_time, until
 
@@ -41,6 +41,8 @@ def shape() -> Iterator[Production]:
         made.start()
         yield made
     finally:
+        for process in made.processes:
+            process.kill()  # they would wait for their engines
         made.kafka.drop()
         made.stop()
         made.remove()
@@ -95,9 +97,9 @@ def _projected(shape: Production) -> bool:
     return bool(behind) and all(lag["events"] == 0 for lag in behind.values())
 
 
-async def _course(shape: Production, faults: int, seed: int, pause_s: float) -> None:
+async def _course(shape: Production, kinds: Sequence[Fault], faults: int, seed: int, pause_s: float = 0.1) -> None:
     course = Course(shape, seed, pause_s)
-    await course.run(drawn(random.Random(seed), faults))
+    await course.run(drawn(random.Random(seed), faults, kinds))
     account = await course.account()
     struck = sum(course.struck.values())
     print(f"\nseed {seed}: {struck} faults, {account}, drained in {course.drained_s:.0f} s; {dict(course.struck)}")
@@ -106,10 +108,15 @@ async def _course(shape: Production, faults: int, seed: int, pause_s: float) -> 
 
 
 async def test_one_fault_of_each_kind_under_load_loses_doubles_and_inverts_nothing(shape: Production) -> None:
-    await _course(shape, faults=len(FAULTS), seed=1, pause_s=0.1)
+    await _course(shape, FAULTS, faults=len(FAULTS), seed=1)
 
 
 @pytest.mark.soak
 @pytest.mark.parametrize("seed", [1, 2, 3])
 async def test_a_hundred_faults_under_load_lose_double_and_invert_nothing(shape: Production, seed: int) -> None:
-    await _course(shape, faults=110, seed=seed, pause_s=0.1)
+    await _course(shape, [*FAULTS, *LONG], faults=110, seed=seed)
+
+
+@pytest.mark.soak
+async def test_either_engine_frozen_for_half_a_minute_under_load_loses_doubles_and_inverts_nothing(shape: Production) -> None:
+    await _course(shape, LONG, faults=len(LONG), seed=1)
