@@ -6,6 +6,7 @@ What the client does that its name does not say, and what is done about it here:
   discarded and the records of the calls that met it are sent again by a new one, in the order the calls were made.
 * With idempotence a send waits for ever while brokers are gone (#1101): every call has a deadline of ours. A send that was
   given up may still be written; the caller's resend is then a second copy, known by its event id.
+* It spreads keys over as many partitions as the topic has at the moment: more than we were started for are refused.
 """
 
 from __future__ import annotations
@@ -15,10 +16,11 @@ from collections.abc import Sequence
 
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError, MessageSizeTooLargeError
+from aiokafka.partitioner import DefaultPartitioner
 
 from adapters.eventlog.kafka.client import Client, started, stopped
-from adapters.eventlog.kafka.options import KafkaOptions
-from adapters.eventlog.kafka.shape import ENVELOPE_BYTES
+from adapters.eventlog.kafka.options import METADATA_MS, KafkaOptions
+from adapters.eventlog.kafka.shape import ENVELOPE_BYTES, require_partitions
 from schemas.errors import LogUnavailable, TooLarge
 from schemas.event import CONTENT_TYPE
 from schemas.log import EVENTS, RECORD_BYTES, NewRecord, Position
@@ -27,6 +29,10 @@ _BATCH_BYTES = 256 * 1024
 """Per partition and request. The client's 16 KB costs two thirds of the throughput."""
 _EVENT_HEADERS = [("content-type", CONTENT_TYPE.encode())]
 """Says "structured mode" to a foreign reader. Source: CloudEvents Kafka binding 1.0.2 §3.3."""
+
+
+_BY_KEY = DefaultPartitioner()
+"""As Kafka's own producers do: murmur2 of the key."""
 
 
 class Appender:
@@ -95,11 +101,17 @@ class Appender:
                     max_request_size=RECORD_BYTES + ENVELOPE_BYTES,
                     request_timeout_ms=10_000,
                     retry_backoff_ms=100,
-                    metadata_max_age_ms=60_000,
+                    metadata_max_age_ms=METADATA_MS,
+                    partitioner=self._partition,
                 )
                 await started(producer, self._options)
                 self._producer = producer
             return self._producer
+
+    def _partition(self, key: bytes, partitions: list[int], available: list[int]) -> int:
+        require_partitions("BACKBONE_LOG", len(partitions), self._options.partitions)
+        partition: int = _BY_KEY(key, partitions, available)
+        return partition
 
     def _discard(self, producer: Client) -> None:
         """Have the next call make a new producer, once for all the callers that met the error."""

@@ -17,6 +17,7 @@ from aiokafka.errors import KafkaError
 
 from adapters.eventlog.kafka.options import KafkaOptions
 from adapters.eventlog.kafka.reader import record
+from adapters.eventlog.kafka.shape import require_partitions
 from adapters.eventlog.kafka.watchdog import Watchdog
 from schemas.errors import LogMismatch, LogUnavailable
 from schemas.log import Claim, Record
@@ -36,10 +37,16 @@ def group_options(options: KafkaOptions, group: str) -> dict[str, Any]:
 
 
 class KafkaFollower:
-    """`schemas.log.Follower` on a consumer group with positions of our own. ``names``: the log's topic → ours."""
+    """`schemas.log.Follower` on a consumer group with positions of our own.
 
-    def __init__(self, consumer: AIOKafkaConsumer, names: Mapping[str, str], claim: Claim, watchdog: Watchdog) -> None:
+    ``names``: the log's topic → ours. ``partitions``: how many each has.
+    """
+
+    def __init__(
+        self, consumer: AIOKafkaConsumer, names: Mapping[str, str], partitions: int, claim: Claim, watchdog: Watchdog
+    ) -> None:
         self._consumer, self._names, self._claim, self._watchdog = consumer, names, claim, watchdog
+        self._partitions = partitions
         self._next: dict[TopicPartition, int] = {}
         self._looked_at = time.monotonic()
         self.listener = _Listener(consumer)
@@ -68,6 +75,7 @@ class KafkaFollower:
         """Claim what is held now, before a record of it is given out: the listener has paused it."""
         self.listener.changed = False
         self._next = {}
+        self._require_partitions()
         held = self._consumer.assignment()
         starts, ends = await self._consumer.beginning_offsets(held), await self._consumer.end_offsets(held)
         for name in {place.topic for place in held}:
@@ -81,6 +89,11 @@ class KafkaFollower:
                 self._consumer.seek(place, position)
                 self._next[place] = position
         self._consumer.resume(*held)
+
+    def _require_partitions(self) -> None:
+        for name, topic in self._names.items():
+            found = self._consumer.partitions_for_topic(name)
+            require_partitions(topic, len(found) if found else self._partitions, self._partitions)
 
     def _require_reachable(self, place: TopicPartition, position: int, start: int, end: int) -> None:
         if not start <= position <= end:

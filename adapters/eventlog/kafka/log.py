@@ -67,7 +67,7 @@ class KafkaLog:
         names = {self._options.prefix + topic: topic for topic in topics}
         consumer = AIOKafkaConsumer(**consumer_options(self._options), **group_options(self._options, group))
         watchdog = Watchdog(self._options.stuck_after.total_seconds())
-        follower = KafkaFollower(consumer, names, claim, watchdog)
+        follower = KafkaFollower(consumer, names, self._options.partitions, claim, watchdog)
         consumer.subscribe(list(names), listener=follower.listener)
         await started(consumer, self._options)
         try:

@@ -18,6 +18,10 @@ _SECURITY = {
 """(with TLS, with a user) → the library's name of it."""
 
 
+METADATA_MS = 15_000
+"""How often every client asks what the cluster looks like: as late is a change of the number of partitions noticed."""
+
+
 @dataclass(frozen=True)
 class KafkaOptions:
     """How to reach the cluster and what to ask of it."""

@@ -11,7 +11,8 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError
 
 from adapters.eventlog.kafka.client import started, stopped
-from adapters.eventlog.kafka.options import KafkaOptions
+from adapters.eventlog.kafka.options import METADATA_MS, KafkaOptions
+from adapters.eventlog.kafka.shape import require_partitions
 from schemas.errors import LogUnavailable
 from schemas.log import Record
 
@@ -27,7 +28,7 @@ def consumer_options(options: KafkaOptions) -> dict[str, Any]:
         "fetch_max_bytes": 50 * 1024 * 1024,
         "fetch_max_wait_ms": 100,
         "request_timeout_ms": 40_000,
-        "metadata_max_age_ms": 60_000,
+        "metadata_max_age_ms": METADATA_MS,
         "check_crcs": True,
     }
 
@@ -70,7 +71,10 @@ class Reader:
     async def ends(self, topic: str) -> Mapping[int, int]:
         """As `schemas.log.EventLog.ends`."""
         async with self._trouble(self._few, topic):
-            return _by_partition(await (await self._few.consumer()).end_offsets(self._places(topic)))
+            consumer = await self._few.consumer()
+            ends = _by_partition(await consumer.end_offsets(self._places(topic)))
+            require_partitions(topic, len(consumer.partitions_for_topic(self._options.prefix + topic) or ends), len(ends))
+            return ends
 
     async def starts(self, topic: str) -> Mapping[int, int]:
         """As `schemas.log.EventLog.starts`."""

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import NamedTuple
 
-from schemas.errors import SettingsError
+from schemas.errors import LogMismatch, SettingsError
 from schemas.log import RECORD_BYTES
 
 ENVELOPE_BYTES = 64 * 1024
@@ -88,6 +88,20 @@ def check(topic: str, found: TopicShape, config: Mapping[str, str], wanted: Topi
                 where=topic,
                 cure=f"kafka-configs.sh --alter --topic {topic} --add-config {name}={value}",
             )
+
+
+def require_partitions(topic: str, found: int, wanted: int) -> None:
+    """Refuse to go on with a topic whose number of partitions was changed under a running process.
+
+    A key's new records would go to another partition than its older ones, while other processes still choose by the old
+    number: their order would be anybody's guess. Raises `LogMismatch`.
+    """
+    if found != wanted:
+        raise LogMismatch(
+            f"the topic has {found} partitions now, this process was started for {wanted}",
+            where=topic,
+            cure=f"Stop every backbone process, set BACKBONE_PARTITIONS={found} for all of them, then start them again.",
+        )
 
 
 def _satisfies(name: str, found: str, wanted: str) -> bool:

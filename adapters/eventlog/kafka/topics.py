@@ -12,11 +12,12 @@ import logging
 from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Any
 
+from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
-from aiokafka.errors import KafkaError, for_code
+from aiokafka.errors import KafkaError, NoError, for_code
 
-from adapters.eventlog.kafka.client import START_S, why
+from adapters.eventlog.kafka.client import START_S, started, stopped, why
 from adapters.eventlog.kafka.options import KafkaOptions
 from adapters.eventlog.kafka.shape import TopicShape, check, remarks, settings
 from schemas.errors import LogMismatch, LogUnavailable, NotFound, SettingsError
@@ -33,8 +34,9 @@ _ACCEPTED = frozenset({"NoError", "TopicAlreadyExistsError"})
 async def prepare(options: KafkaOptions, *, create: bool) -> str:
     """See that the topics are there and keep the promises; the cluster's id.
 
-    Raises `LogUnavailable` when the cluster does not answer, `LogMismatch` when it is another one than ``options.cluster``,
-    `SettingsError` when a topic is not as it must be, `NotFound` when one is missing and ``create`` is not said.
+    Raises `LogUnavailable` when the cluster does not answer, `LogMismatch` when it is another one than ``options.cluster`` or
+    has lost a topic of a log that is in use, `SettingsError` when a topic is not as it must be, `NotFound` when one is missing
+    and ``create`` is not said.
     """
     wanted = TopicShape(options.partitions, options.replication)
     names = [options.prefix + topic for topic in TOPICS]
@@ -45,9 +47,10 @@ async def prepare(options: KafkaOptions, *, create: bool) -> str:
             raise LogMismatch(f"this is cluster {cluster}, not {options.cluster}", where="BACKBONE_LOG", cure=cure)
         present = set(await admin.list_topics())
         missing = [name for name in names if name not in present]
-        if missing and not create:
-            raise NotFound("nothing was taken in here yet", where=", ".join(missing), cure="Start with `backbone serve`.")
         if missing:
+            await _require_unused(admin, options, present & set(names), missing)
+            if not create:
+                raise NotFound("nothing was taken in here yet", where=", ".join(missing), cure="Start with `backbone serve`.")
             await _make(admin, missing, wanted)
         for name in names:
             await _check(admin, name, wanted)
@@ -69,6 +72,31 @@ async def _admin(options: KafkaOptions) -> AsyncIterator[AIOKafkaAdminClient]:
             raise LogUnavailable(f"Kafka did not answer about its topics: {type(error).__name__}") from error
     finally:
         await admin.close()
+
+
+async def _require_unused(admin: AIOKafkaAdminClient, options: KafkaOptions, present: set[str], missing: Sequence[str]) -> None:
+    """See that the log's other topics are empty: else the missing ones were deleted.
+
+    Made anew in silence they would be taken for the old ones, and events skipped once they have grown past the positions.
+    """
+    places = [TopicPartition(name, one["partition"]) for name in sorted(present) for one in await _partitions(admin, name)]
+    if places and any((await _ends(options, places)).values()):
+        cure = (
+            "Bring it back from a mirror of the cluster. Where it is lost for good, make it with kafka-topics.sh --create, "
+            "then run `backbone rebuild`."
+        )
+        message = "the topic was deleted: other topics of this log hold records"
+        raise LogMismatch(message, where=", ".join(missing), cure=cure)
+
+
+async def _ends(options: KafkaOptions, places: Sequence[TopicPartition]) -> Mapping[TopicPartition, int]:
+    consumer = AIOKafkaConsumer(**options.client(), enable_auto_commit=False)
+    await started(consumer, options)
+    try:
+        ends: Mapping[TopicPartition, int] = await consumer.end_offsets(places)
+        return ends
+    finally:
+        await stopped(consumer)
 
 
 async def _make(admin: AIOKafkaAdminClient, names: Sequence[str], wanted: TopicShape) -> None:
@@ -95,8 +123,14 @@ async def _check(admin: AIOKafkaAdminClient, name: str, wanted: TopicShape) -> N
 
 
 async def _config(admin: AIOKafkaAdminClient, name: str) -> Mapping[str, str]:
-    [answer] = await admin.describe_configs([ConfigResource(ConfigResourceType.TOPIC, name)])
-    return {entry[0]: entry[1] for resource in answer.resources for entry in resource[4]}
+    """The topic's settings, once the broker that is asked has heard of it: until then it answers with an error and none."""
+    async with asyncio.timeout(_SETTLED_S):
+        while True:
+            [answer] = await admin.describe_configs([ConfigResource(ConfigResourceType.TOPIC, name)])
+            [(code, _message, _kind, _name, entries)] = answer.resources
+            if code == NoError.errno:
+                return {entry[0]: entry[1] for entry in entries}
+            await asyncio.sleep(0.05)
 
 
 async def _partitions(admin: AIOKafkaAdminClient, name: str) -> list[dict[str, Any]]:
