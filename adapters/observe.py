@@ -5,9 +5,36 @@ The gateway makes metrics of it; nothing here knows how.
 
 from __future__ import annotations
 
+import secrets
+from contextvars import ContextVar
 from typing import Protocol
 
 from schemas.errors import place_raised
+
+
+class Correlation:
+    """Names what is at work, in every message that is written meanwhile.
+
+    Made up when the first one is written, so that what nothing is said of costs next to nothing.
+    """
+
+    __slots__ = ("_id",)
+
+    def __init__(self, known: str = "") -> None:
+        self._id = known
+
+    def __str__(self) -> str:
+        if not self._id:
+            self._id = secrets.token_hex(16)
+        return self._id
+
+    def suggest(self, known: str) -> None:
+        """Be called so, unless it has a name already."""
+        self._id = self._id or known
+
+
+CORRELATION: ContextVar[Correlation | None] = ContextVar("correlation", default=None)
+"""Of the request or message that is being answered."""
 
 
 def described(error: BaseException) -> str:

@@ -17,7 +17,8 @@ from typing import Protocol
 from starlette.requests import ClientDisconnect, Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from gateway.log_lines import CORRELATION, kind_and_place
+from adapters.observe import CORRELATION, Correlation
+from gateway.log_lines import kind_and_place
 from gateway.problems import UnexpectedError, refuse
 from schemas.errors import Misdirected
 
@@ -70,7 +71,7 @@ class Envelope:
         correlation = _correlation(headers.get(CORRELATION_HEADER, b""))
         scope.setdefault("state", {})["correlation_id"] = correlation
         answer = _Answer(send, correlation)
-        answering = CORRELATION.set(correlation)
+        answering = CORRELATION.set(Correlation(correlation))
         try:
             await self._answer(headers, scope, receive, answer)
         except ClientDisconnect:

@@ -11,18 +11,15 @@ from __future__ import annotations
 import logging
 import sys
 import traceback
-from contextvars import ContextVar
 from datetime import UTC, datetime
 
 import orjson
 
+from adapters.observe import CORRELATION
 from gateway.settings.shapes import Form
 
 _FRAMES = 8
 """Innermost frames of an exception that are written: enough to find the place."""
-
-CORRELATION: ContextVar[str] = ContextVar("correlation", default="")
-"""Id of the request that is being answered: every message written meanwhile carries it."""
 
 
 def fields(record: logging.LogRecord) -> dict[str, str]:
@@ -34,8 +31,8 @@ def fields(record: logging.LogRecord) -> dict[str, str]:
         "message": record.getMessage(),
     }
     correlation = CORRELATION.get()
-    if correlation:
-        line["correlation"] = correlation
+    if correlation is not None:
+        line["correlation"] = str(correlation)
     if record.exc_info and record.exc_info[1] is not None:
         line["exception"] = kind_and_place(record.exc_info[1])
     return line

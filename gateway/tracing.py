@@ -37,7 +37,7 @@ from opentelemetry.trace import (
 )
 
 from adapters.intake import Delivery, Intake
-from gateway.log_lines import CORRELATION
+from adapters.observe import CORRELATION, Correlation
 from gateway.settings.shapes import Traces
 from gateway.telemetry import Metrics
 from schemas.errors import BackboneError, RejectedInput
@@ -80,7 +80,7 @@ class Tracing:
     def receiving(self, delivery: Delivery) -> Iterator[Span]:
         """The span of one delivery, below the sender's when it named one.
 
-        What is said meanwhile carries the request's correlation id, or, where there is no request, the id of the trace.
+        What is said meanwhile carries the request's correlation id, or, where it has none, the id of the trace.
         """
         about = {"backbone.source": delivery.source.id, "backbone.door": delivery.door}
         with self._tracer.start_as_current_span(
@@ -91,7 +91,9 @@ class Tracing:
             record_exception=False,  # its text may repeat what was sent
             set_status_on_exception=False,
         ) as span:
-            known = CORRELATION.set(CORRELATION.get() or f"{span.get_span_context().trace_id:032x}")
+            correlation = CORRELATION.get() or Correlation()
+            correlation.suggest(f"{span.get_span_context().trace_id:032x}")
+            known = CORRELATION.set(correlation)
             try:
                 yield span
             except BaseException as error:

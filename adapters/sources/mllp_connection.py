@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Protocol, cast
 
-from adapters.observe import described
+from adapters.observe import CORRELATION, Correlation, described
 from adapters.sources.mllp_frame import MESSAGE_MOST_BYTES, Fault, Frame, Framer, Trouble
 from adapters.sources.mllp_senders import names_in
 from schemas.errors import EngineUnavailable
@@ -155,7 +155,7 @@ class Connection(asyncio.Protocol):
 
     def cut(self, code: str) -> None:
         """Close at once, without an answer."""
-        self._doorman.note(code, self.peer)
+        self._note(code)
         self._ending = True
         self._waiting.clear()
         self._transport.abort()
@@ -166,12 +166,18 @@ class Connection(asyncio.Protocol):
             self._work.cancel()
         self._transport.abort()
 
+    def _note(self, code: str) -> None:
+        """Under the name of the message that is being answered, else under one of its own."""
+        known = CORRELATION.set(CORRELATION.get() or Correlation())
+        self._doorman.note(code, self.peer)
+        CORRELATION.reset(known)
+
     def _sort(self, found: Frame | Fault) -> None:
         if isinstance(found, Frame):
             self._unanswered_bytes += len(found.content)
             self._waiting.append(found)
             return
-        self._doorman.note(found.trouble, self.peer)
+        self._note(found.trouble)
         if found.trouble is Trouble.TOO_LARGE:
             self._waiting.append(found)
         if found.trouble in _LAST:
@@ -209,6 +215,7 @@ class Connection(asyncio.Protocol):
             self._go_on()
 
     async def _answer(self, found: Frame | Fault) -> None:
+        CORRELATION.set(Correlation())  # in the context of the task that answers
         answer = await self._doorman.answer(found, self._certificate)
         if isinstance(found, Frame):
             self._unanswered_bytes -= len(found.content)

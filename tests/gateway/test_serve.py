@@ -276,6 +276,22 @@ def test_a_quota_that_is_used_up_is_told(backbone: Backbone) -> None:
     assert "Traceback" not in told
 
 
+@pytest.mark.skipif(not hasattr(resource, "prlimit"), reason="only Linux takes room from a process that runs")
+def test_everything_said_of_one_message_over_mllp_carries_one_id_and_of_the_next_another(backbone: Backbone) -> None:
+    with backbone.serving() as server:
+        resource.prlimit(server.process.pid, resource.RLIMIT_FSIZE, (0, 0))
+        assert [sends(server.mllp, content) for content in messages(2)] == [b"", b""]
+        told = [json.loads(line) for line in server.stop().err.splitlines() if line.startswith("{")]
+    said: dict[str, list[str]] = {}
+    for line in told:
+        if "127.0.0.1" in line["message"]:  # the peer's address
+            said.setdefault(line["correlation"], []).append(line["message"])
+    assert len(said) == 2, told
+    for messages_of_one in said.values():
+        assert messages_of_one[0].startswith("no answer to 127.0.0.1: ")
+        assert messages_of_one[1:] == ["MLLP: log-unavailable from 127.0.0.1"]
+
+
 def test_a_store_of_a_newer_version_brings_it_down_unharmed(backbone: Backbone) -> None:
     import sqlite3
 

@@ -9,9 +9,9 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from adapters.observe import Observer
+from adapters.observe import CORRELATION, Correlation, Observer
 from consumers.lag import Behind, Waiting
-from gateway.log_lines import CORRELATION, JsonLines, TextLines, log_lines
+from gateway.log_lines import JsonLines, TextLines, log_lines
 from gateway.measures import MEASURES, Kind
 from gateway.telemetry import Metrics
 from schemas.log import EVENTS, RECEIPTS, Record
@@ -149,7 +149,7 @@ def test_a_message_is_one_json_object_on_one_line() -> None:
 
 
 def test_a_correlation_id_goes_with_the_message() -> None:
-    asked = CORRELATION.set("0d2b6f1f")
+    asked = CORRELATION.set(Correlation("0d2b6f1f"))
     try:
         assert line_of(record("slow"))["correlation"] == "0d2b6f1f"
         assert TextLines().format(record("slow")).endswith("backbone.gateway: slow  correlation=0d2b6f1f")

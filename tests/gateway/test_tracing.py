@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 
 from adapters.intake import Delivery
-from gateway.log_lines import CORRELATION
+from adapters.observe import CORRELATION, Correlation
 from gateway.settings.shapes import Traces
 from gateway.tracing import Tracing, parent
 from schemas.errors import LogUnavailable
@@ -43,14 +43,20 @@ def test_of_a_failure_only_its_kind_is_told(collector: Collector, error: Excepti
 def test_what_is_said_meanwhile_carries_the_trace_or_the_requests_own_id(collector: Collector) -> None:
     tracing = Tracing(Traces(endpoint=collector.endpoint, share=1))
     with tracing.receiving(delivery()) as span:
-        assert CORRELATION.get() == f"{span.get_span_context().trace_id:032x}"
-    assert CORRELATION.get() == ""
-    asked = CORRELATION.set("0d2b6f1f")
+        assert str(CORRELATION.get()) == f"{span.get_span_context().trace_id:032x}"
+    assert CORRELATION.get() is None
+    asked = CORRELATION.set(Correlation("0d2b6f1f"))
     with tracing.receiving(delivery()):
-        assert CORRELATION.get() == "0d2b6f1f"
+        assert str(CORRELATION.get()) == "0d2b6f1f"
     CORRELATION.reset(asked)
+    over_mllp = Correlation()  # which has no id until something is said
+    asked = CORRELATION.set(over_mllp)
+    with tracing.receiving(delivery()) as span:
+        trace = f"{span.get_span_context().trace_id:032x}"
+    CORRELATION.reset(asked)
+    assert str(over_mllp) == trace
     tracing.close()
-    assert len(collector.spans) == 2
+    assert len(collector.spans) == 3
 
 
 @pytest.mark.parametrize(
