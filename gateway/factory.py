@@ -141,12 +141,18 @@ class Factory:
     async def log(self) -> EventLog:
         """The event log, opened once. Raises `SettingsError`, `LogUnavailable`."""
         from adapters.eventlog.connect import connect
+        from gateway.known_log import open_known
 
         if self._log is None:
             self._prepare(self.settings.log)
             if self._writes:
                 _ = self.pseudonyms  # the secret before the log: a log whose secret is gone is refused
-            self._log = await connect(self.settings.log, partitions=self.settings.partitions, create=self._writes)
+            url, partitions = self.settings.log, self.settings.partitions
+            self._log = await open_known(
+                self.settings.data,
+                lambda create: connect(url, partitions=partitions, create=create),
+                create=self._writes,
+            )
             self._opened.push_async_callback(self._log.close)
         return self._log
 
@@ -192,8 +198,10 @@ class Factory:
     async def intake(self) -> Intake:
         """The one way in, opened once: it knows what arrived of late. Raises `LogUnavailable`."""
         from adapters.intake import Intake
+        from gateway.known_log import remember
 
         if self._intake is None:
+            remember(self.settings.data, (await self.log()).identity)
             needed = (await self.log(), self.registry, self.pseudonyms, now, self.metrics)
             intake = Intake(*needed) if self.tracing is None else self._traced(self.tracing, *needed)
             await intake.open()

@@ -14,6 +14,7 @@
     │   └── TranslatorFailed         a fault of the backbone's own translator
     ├── UnknownSource                no source of that id is declared in the settings
     ├── SettingsError                a setting is missing, unknown or contradictory: file, line, key
+    │   ├── OtherLogError            the log is not the one that was used so far
     │   └── MappingError             a mapping file says what cannot be: file, line, what to write instead
     ├── EngineUnavailable            the log or the store does not answer: try again later
     │   ├── LogUnavailable
@@ -138,6 +139,13 @@ class SettingsError(BackboneError):
 
     code = "settings"
     cure = "Correct it and start again."
+
+
+class OtherLogError(SettingsError):
+    """The log is not the one that was used so far."""
+
+    code = "other-log"
+    cure = "Correct BACKBONE_LOG or BACKBONE_STORE; an empty store is filled from whichever log it is given."
 
 
 class MappingError(SettingsError):

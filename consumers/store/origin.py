@@ -10,15 +10,7 @@ from sqlalchemy import select
 from consumers.store.database import Database
 from consumers.store.statement import insert
 from consumers.store.tables import ORIGIN
-from schemas.errors import SettingsError
-
-
-class OtherLogError(SettingsError):
-    """The store was filled from another log."""
-
-    code = "other-log"
-    cure = "Correct BACKBONE_LOG or BACKBONE_STORE; an empty store is filled from whichever log it is given."
-
+from schemas.errors import OtherLogError
 
 _KNOWN = select(ORIGIN.c.log)
 

@@ -7,8 +7,9 @@ import asyncio
 import pytest
 
 from consumers.store.database import Database
-from consumers.store.origin import OtherLogError, remember, require
+from consumers.store.origin import remember, require
 from consumers.store.tables import ORIGIN
+from schemas.errors import OtherLogError
 from tests.stores import rows
 
 pytestmark = pytest.mark.asyncio

@@ -104,6 +104,7 @@ def _accepted(backbone: Backbone, sheet: bytes, kind: dict[str, str]) -> dict[st
 def test_projections_refuse_a_log_that_the_store_was_not_filled_from(production: Backbone) -> None:
     assert production.end() == 0
     production.environment["BACKBONE_LOG"] += "-another"
+    production.environment["BACKBONE_DATA"] = "elsewhere"  # a machine that has taken nothing in, and knows no log
     refused = production.run("serve", "--only", "projections")
     assert refused.returncode == 2, refused.stderr
     assert "the store was filled from kafka:" in refused.stderr
