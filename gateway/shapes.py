@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 import msgspec
 
-from schemas.quarantine import Tried
+from schemas.quarantine import QuarantineSummary, Tried
 from schemas.receipt import Receipt, Refusal
 from schemas.timeline import Entry, EntrySource
 
@@ -129,30 +129,6 @@ class ReceiptView(msgspec.Struct, kw_only=True):
     """What was taken in but deserves a look."""
 
 
-class QuarantineSummary(msgspec.Struct, kw_only=True):
-    """Something that was not understood, without its content."""
-
-    id: str
-    source: str
-    door: str
-    media_type: str
-    code: str
-    reason: str
-    """A sentence with the cure; names fields and positions, never their content."""
-    position: str
-    """Where in the arrival it stood."""
-    receipt: str
-    received_at: str
-    name: str
-    """Of the file, without its folder."""
-    parts: int
-    """Records of the log that hold its content."""
-    status: Literal["open", "taken-in"]
-    tries: int
-    """How often it was sent through again."""
-    last_try: str | None
-
-
 class QuarantinePage(msgspec.Struct, kw_only=True):
     """A page of the quarantine, oldest first."""
 
@@ -161,7 +137,7 @@ class QuarantinePage(msgspec.Struct, kw_only=True):
     """Cursor of the next page: its `after`."""
 
 
-class QuarantineItem(QuarantineSummary, kw_only=True):
+class QuarantineItem(QuarantineSummary, frozen=True, kw_only=True):
     """One item, with what came of each new try; with ``include=content`` its raw bytes as well."""
 
     trials: list[Tried]

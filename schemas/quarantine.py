@@ -1,6 +1,8 @@
-"""What was rejected, kept whole: the records of the quarantine topic (promise P4)."""
+"""What was rejected, kept whole: the records of the quarantine topic (promise P4), and how they are listed."""
 
 from __future__ import annotations
+
+from typing import Literal
 
 import msgspec
 
@@ -8,8 +10,8 @@ CHUNK_BYTES = 4 * 1024 * 1024
 """Content per log record: a rejected file of any size is kept in numbered parts, each well below the log's record limit."""
 
 
-class Kept(msgspec.Struct, frozen=True, kw_only=True, tag="kept"):
-    """One part of one rejected item. Part 0 comes last, so that its presence vouches for the others."""
+class Described(msgspec.Struct, frozen=True, kw_only=True):
+    """What is said of something that was not understood."""
 
     id: str
     """UUIDv5 of source, content hash and position: the same rejection kept twice is one."""
@@ -18,16 +20,24 @@ class Kept(msgspec.Struct, frozen=True, kw_only=True, tag="kept"):
     media_type: str
     code: str
     reason: str
+    """A sentence with the cure; names fields and positions, never their content."""
     position: str
     """Where in the arrival it stood: ``message``, ``line 12``."""
     receipt: str
     received_at: str
+    """First seen: RFC 3339 in UTC."""
+    name: str = ""
+    """Of the file, without its folder."""
+
+
+class Kept(Described, frozen=True, kw_only=True, tag="kept"):
+    """One part of one rejected item. Part 0 comes last, so that its presence vouches for the others."""
+
     part: int
     """From ``parts - 1`` down to 0."""
     parts: int
     content: bytes
     """The raw bytes (base64 in JSON): alone enough to be translated again; a rejected row carries its header row."""
-    name: str = ""
 
 
 class Tried(msgspec.Struct, frozen=True, kw_only=True, tag="tried"):
@@ -40,6 +50,17 @@ class Tried(msgspec.Struct, frozen=True, kw_only=True, tag="tried"):
     receipt: str
     code: str = ""
     reason: str = ""
+
+
+class QuarantineSummary(Described, frozen=True, kw_only=True):
+    """An item as it is listed: without its content, and how often it was sent through again."""
+
+    parts: int
+    """Records of the log that hold its content."""
+    status: Literal["open", "taken-in"]
+    tries: int
+    last_try: str | None
+    """RFC 3339 in UTC."""
 
 
 QuarantineRecord = Kept | Tried

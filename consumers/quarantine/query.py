@@ -11,35 +11,11 @@ from consumers.quarantine.project import OPEN, TAKEN_IN
 from consumers.store.database import Database
 from consumers.store.statement import Statement
 from consumers.store.tables import QUARANTINE
-from schemas.quarantine import Tried
+from schemas.quarantine import QuarantineSummary, Tried
 
 STATUSES = (OPEN, TAKEN_IN)
 _ITEM, _PART, _TRIAL = QUARANTINE
 _TRIED = msgspec.json.Decoder(Tried)
-
-
-class Summary(NamedTuple):
-    """One item without its content: the columns of ``quarantine_item``."""
-
-    id: str
-    source: str
-    door: str
-    media_type: str
-    code: str
-    reason: str
-    """A sentence with the cure; names fields and positions, never their content."""
-    position: str
-    """Where in the arrival it stood."""
-    receipt: str
-    received_at: str
-    """First seen: RFC 3339 in UTC."""
-    name: str
-    """Of the file, without its folder."""
-    parts: int
-    status: str
-    """``open`` or ``taken-in``."""
-    tries: int
-    last_try: str | None
 
 
 class Part(NamedTuple):
@@ -54,7 +30,7 @@ class Part(NamedTuple):
 class Item(NamedTuple):
     """One item with everything but its content."""
 
-    summary: Summary
+    summary: QuarantineSummary
     parts: list[Part]
     """In the order of the content."""
     trials: list[Tried]
@@ -69,7 +45,7 @@ class QuarantineQuery:
 
     async def items(
         self, status: str = OPEN, source: str | None = None, after: tuple[str, str] | None = None, limit: int = 50
-    ) -> list[Summary]:
+    ) -> list[QuarantineSummary]:
         """Items of one status, oldest first, after the one whose (``received_at``, ``id``) is ``after``.
 
         Raises `StoreUnavailable`.
@@ -78,7 +54,7 @@ class QuarantineQuery:
         asked |= dict(zip(("after_at", "after_id"), after or ("", ""), strict=True))
         statement = _OF_SOURCE if source else _ALL
         async with self._database.reading() as connection:
-            return [Summary(*row) for row in await statement.rows(connection, asked)]
+            return [QuarantineSummary(**row._mapping) for row in await statement.rows(connection, asked)]
 
     async def item(self, item_id: str) -> Item | None:
         """One item; ``None`` if there is none. Raises `StoreUnavailable`."""
@@ -89,7 +65,7 @@ class QuarantineQuery:
                 return None
             parts = [Part(*row) for row in await _PARTS.rows(connection, asked)]
             trials = [_TRIED.decode(row.account) for row in await _TRIALS.rows(connection, asked)]
-        return Item(Summary(*found[0]), parts, trials)
+        return Item(QuarantineSummary(**found[0]._mapping), parts, trials)
 
 
 def _page(*conditions: Any) -> Statement:

@@ -15,7 +15,8 @@ from gateway.factory import Factory
 from schemas.errors import InvalidRequest, NotFound
 
 if TYPE_CHECKING:
-    from consumers.quarantine.query import Item, QuarantineQuery, Summary
+    from consumers.quarantine.query import Item, QuarantineQuery
+    from schemas.quarantine import QuarantineSummary
 
 PAGE = 500
 """Items asked of the store at a time."""
@@ -40,7 +41,7 @@ async def list_items(call: Call, status: Status = "open", source: Source = "", l
         found = await make.quarantine.items(status, source or None, (cursor[0], cursor[2]), limit + 1)
     following = f"{found[limit - 1].received_at}{_BETWEEN}{found[limit - 1].id}" if len(found) > limit else None
     if call.json:
-        json_line({"items": [item._asdict() for item in found[:limit]], "next": following})
+        json_line({"items": msgspec.to_builtins(found[:limit]), "next": following})
         return
     rows = [(item.id, item.source, item.position, item.code, item.received_at, item.tries) for item in found[:limit]]
     table(("Id", "Source", "Position", "Code", "First seen", "Tries"), rows)
@@ -63,7 +64,7 @@ async def show(
                 sys.stdout.buffer.write(chunk)
             return
     if call.json:
-        json_line({**found.summary._asdict(), "trials": msgspec.to_builtins(found.trials)})
+        json_line({**msgspec.to_builtins(found.summary), "trials": msgspec.to_builtins(found.trials)})
     else:
         _print(found)
 
@@ -139,7 +140,7 @@ async def _named(query: QuarantineQuery, items: list[str]) -> AsyncIterator[Item
 async def _open(query: QuarantineQuery, source: str) -> AsyncIterator[Item]:
     """Every open item, oldest first; one that comes while they are redriven is left for the next time."""
     after: tuple[str, str] | None = None
-    found: list[Summary] = []
+    found: list[QuarantineSummary] = []
     while page := await query.items("open", source or None, after, PAGE):
         found += page
         after = (page[-1].received_at, page[-1].id)

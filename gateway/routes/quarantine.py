@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 
 import msgspec
+from msgspec.structs import asdict
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
 from adapters.intake import KeptItem
-from consumers.quarantine.query import STATUSES, Item, Summary
+from consumers.quarantine.query import STATUSES, Item
 from gateway.kept_content import chunks, in_base64
 from gateway.routes import receipts
 from gateway.routes.direct import router, services
@@ -19,7 +20,7 @@ from gateway.routes.parameters import InPath, Parameter, Parameters
 from gateway.routes.recent import recent
 from gateway.routes.values import SOURCE, one_of, text, whole
 from gateway.services import Services
-from gateway.shapes import QuarantineItem, QuarantinePage, QuarantineSummary
+from gateway.shapes import QuarantineItem, QuarantinePage
 from gateway.spool import spooled
 from schemas.errors import NotFound, UnknownSource
 from schemas.log import EventLog
@@ -61,7 +62,7 @@ async def items(request: Request) -> Response:
     status, source = asked.get("status", STATUSES[0]), asked.get("source")
     found = await services(request).quarantine.items(status, source, (after[0], after[2]), limit + 1)
     following = f"{found[limit - 1].received_at}~{found[limit - 1].id}" if len(found) > limit else None
-    page = QuarantinePage(items=[_summary(row) for row in found[:limit]], next=following)
+    page = QuarantinePage(items=found[:limit], next=following)
     return Response(msgspec.json.encode(page), media_type=JSON)
 
 
@@ -74,7 +75,7 @@ async def items(request: Request) -> Response:
 async def show(request: Request) -> Response:
     known, asked = services(request), SHOW.read(request)
     item = await _item(known, ITEM.read(request))
-    shown = msgspec.json.encode(QuarantineItem(**item.summary._asdict(), trials=item.trials))
+    shown = msgspec.json.encode(QuarantineItem(**asdict(item.summary), trials=item.trials))
     if asked.get("include") != CONTENT:
         return Response(shown, media_type=JSON)
     return StreamingResponse(await _begun(_with_content(shown, known.log, item)), media_type=JSON)
@@ -94,10 +95,6 @@ async def redrive(request: Request) -> Response:
         row = item.summary
         kept = KeptItem(row.id, row.source, row.door, row.media_type, row.name, content)
         return receipts.answer(request, await intake.redrive(kept, source))
-
-
-def _summary(row: Summary) -> QuarantineSummary:
-    return QuarantineSummary(**row._asdict())
 
 
 async def _item(known: Services, item_id: str) -> Item:
