@@ -26,8 +26,11 @@ _LOCAL_HEADER = struct.Struct("<4s22xHH")
 _ENCRYPTED = 0x1
 _METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 _XML = (".xml", ".rels", ".vml", ".rdf")
-FAILED_MARKS = (b't="e"', b"t='e'", b'value-type="error"', b"value-type='error'")
-"""How a cell whose formula failed begins, in xlsx and ods."""
+FORMULA_MARKS = (
+    *(b't="e"', b"t='e'", b'value-type="error"', b"value-type='error'"),
+    *(b"<f>", b"<f ", b"<f/", b":f>", b":f ", b":f/", b"table:formula="),
+)
+"""What a cell with a formula, or with one that failed, has in xlsx and ods."""
 
 
 class Archive(NamedTuple):
@@ -36,7 +39,7 @@ class Archive(NamedTuple):
     content: BinaryIO
     parts: dict[str, zipfile.ZipInfo]
     marked: frozenset[str]
-    """Parts that hold one of `FAILED_MARKS`."""
+    """Parts that hold one of `FORMULA_MARKS`."""
 
     def pieces(self, name: str) -> Iterator[bytes]:
         """The part called ``name``, inflated."""
@@ -92,14 +95,14 @@ def _bomb() -> RejectedInput:
 
 
 def _look(content: BinaryIO, part: zipfile.ZipInfo) -> bool:
-    """Inflate ``part``, and parse it when it is XML; whether it holds one of `FAILED_MARKS`."""
+    """Inflate ``part``, and parse it when it is XML; whether it holds one of `FORMULA_MARKS`."""
     parser = xml_parser() if part.filename.lower().endswith(_XML) else None
     marked, before = False, b""
     try:
         for piece in _inflated(content, part):
             if parser:
                 parser.Parse(piece, False)
-                marked = marked or any(mark in before + piece for mark in FAILED_MARKS)
+                marked = marked or any(mark in before + piece for mark in FORMULA_MARKS)
                 before = piece[-20:]
         if parser:
             parser.Parse(b"", True)

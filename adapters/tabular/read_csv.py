@@ -17,6 +17,7 @@ from typing import BinaryIO, NamedTuple
 
 from adapters.tabular.columns import Columns, cells_of, columns, name_of
 from adapters.tabular.encoding import encoded, encoding_of
+from adapters.tabular.failed import refuse_failed
 from adapters.tabular.layout import Layout, Row, Rows
 from adapters.tabular.limits import COLUMNS_MOST, ROW_CHARACTERS_MOST
 from adapters.tabular.text import QUOTE, Reader, Text, lines
@@ -184,6 +185,8 @@ def _rows(content: BinaryIO, table: Table) -> Rows:
             if not fault and len(row) != width:
                 fault, row = _ragged(row, columns, line)
             cells = cells_of(columns, row) if row and not fault else {}
+            if cells and "#" in raw:
+                fault = refuse_failed(cells, f"line {line}")
             blank = not cells and not fault and not any(map(str.strip, row))
             yield Row(f"line {line}", cells, blank, partial(_content, table, raw), fault)
 

@@ -12,7 +12,8 @@ import csv
 import io
 import subprocess  # nosec B404
 import sys
-from collections.abc import Iterator, Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
@@ -21,8 +22,8 @@ import orjson
 
 from adapters.tabular.archive import Archive, check_archive
 from adapters.tabular.columns import Columns, cells_of, columns, refuse_unnamed, unnamed
-from adapters.tabular.failed import Cells, failed_cells
-from adapters.tabular.layout import Layout, Row, Rows, named
+from adapters.tabular.failed import NOT_AVAILABLE, Cells, failed_cells, refuse_failed
+from adapters.tabular.layout import Layout, Row, Rows
 from adapters.tabular.limits import (
     CELL_CHARACTERS_MOST,
     ROW_CHARACTERS_MOST,
@@ -32,7 +33,7 @@ from adapters.tabular.limits import (
     SHEET_ROWS_FULL,
     SHEET_SECONDS_MOST,
 )
-from schemas.errors import InvalidValue, RejectedInput, TooLarge, Unreadable
+from schemas.errors import RejectedInput, TooLarge, Unreadable
 
 ZIP = b"PK\x03\x04"
 """How xlsx and ods begin."""
@@ -141,7 +142,7 @@ def _open(whole: bytes, sheet: str, full: int) -> _Sheet:
 
 
 def _table(sheet: _Sheet, failed: Cells, layout: Layout) -> Rows:
-    rows = _numbered(sheet.lines)
+    rows = ((text.at, text.row) for text in _texts(sheet, failed) if any(map(str.strip, text.row)))
     number, header = next(rows, (0, []))
     found = columns(header, layout, f"row {number}")
     nameless = unnamed(found.names)
@@ -153,44 +154,56 @@ def _table(sheet: _Sheet, failed: Cells, layout: Layout) -> Rows:
                 raise refuse_unnamed(place, f"row {at}")
     if not filled:
         raise Unreadable("the sheet has a header row and nothing under it", cure="Check how it was made, then send it again.")
-    return _rows(sheet, number, header, found, failed, layout)
+    return _rows(_texts(sheet, failed), number, header, found, layout)
 
 
-def _numbered(lines: bytes) -> Iterator[tuple[int, list[str]]]:
-    """The rows that hold anything, with their number as the spreadsheet shows it."""
-    for number, line in enumerate(io.BytesIO(lines), 1):
-        row: list[str] = orjson.loads(line)
-        if any(map(str.strip, row)):
-            yield number, row
+class _Text(NamedTuple):
+    """One row of a sheet, as texts."""
+
+    at: int
+    """Its number as the spreadsheet shows it."""
+    row: list[str]
+    size: int
+    """Bytes of the line it was read from."""
 
 
-def _rows(sheet: _Sheet, header_at: int, header: Sequence[str], found: Columns, failed: Cells, layout: Layout) -> Rows:
-    places = {name: place for place, name in enumerate(found.names) if name in found.picked}
-    failed_rows = {row for row, _ in failed}
+def _texts(sheet: _Sheet, failed: Cells) -> Iterator[_Text]:
+    """Every row; a cell without a result is `NOT_AVAILABLE`, also in rows that hold nothing else."""
+    lacking: defaultdict[int, list[int]] = defaultdict(list)
+    for failed_row, column in failed:
+        lacking[failed_row + 1].append(column - sheet.column)
+    at, width = 0, 0
     for at, line in enumerate(io.BytesIO(sheet.lines), 1):
+        row: list[str] = orjson.loads(line)
+        width = len(row)
+        yield _Text(at, _marked(row, lacking.get(at, ())), len(line))
+    for late in sorted(number for number in lacking if number > at):
+        yield _Text(late, _marked([""] * width, lacking[late]), 0)
+
+
+def _marked(row: list[str], lacking: Iterable[int]) -> list[str]:
+    """A cell beyond the last column that holds anything has no name, and is read by nobody."""
+    for place in lacking:
+        if 0 <= place < len(row):
+            row[place] = NOT_AVAILABLE
+    return row
+
+
+def _rows(texts: Iterator[_Text], header_at: int, header: Sequence[str], found: Columns, layout: Layout) -> Rows:
+    for at, row, size in texts:
         if at <= header_at:
             continue
-        row: list[str] = orjson.loads(line)
         where = f"row {at}"
-        fault = _too_long(line, row, where)
-        if at - 1 in failed_rows and not fault:
-            fault = _failed(places, failed, at - 1, sheet.column, where)
+        fault = _too_long(size, row, where)
         cells = {} if fault else cells_of(found, row)
+        fault = fault or refuse_failed(cells, where)
         blank = not cells and not fault and not any(map(str.strip, row))
         yield Row(where, cells, blank, partial(as_csv, header, row, layout.delimiter), fault)
 
 
-def _failed(places: dict[str, int], failed: Cells, row: int, first: int, where: str) -> RejectedInput | None:
-    """The fault of a row with a failed formula in a column the mapping reads."""
-    columns = [name for name, place in places.items() if (row, place + first) in failed]
-    if not columns:
-        return None
-    return InvalidValue("a formula failed, so that the cell holds no value", where=f"{where}, {named(columns)}")
-
-
-def _too_long(line: bytes, row: Sequence[str], where: str) -> RejectedInput | None:
+def _too_long(size: int, row: Sequence[str], where: str) -> RejectedInput | None:
     """What would be too long in a text file is too long here: a rejected row is kept as one."""
-    if len(line) <= CELL_CHARACTERS_MOST:
+    if size <= CELL_CHARACTERS_MOST:
         return None
     lengths = [len(cell) for cell in row]
     if max(lengths) > CELL_CHARACTERS_MOST or sum(lengths) * 2 > ROW_CHARACTERS_MOST:

@@ -111,6 +111,15 @@ def test_a_row_that_cannot_be_split_is_rejected_alone(row: str, code: str, says:
     assert items[1].position == "line 3"
 
 
+@pytest.mark.parametrize("failure", ["#N/A", "#REF!", '"#DIV/0!"', " #VALUE! "])
+def test_a_formula_that_failed_before_the_sheet_was_saved_as_csv_is_a_fault_of_its_row(failure: str) -> None:
+    row = ROW.replace("Meals", failure)
+    failed, other = items_of(HEADER.strip() + ",Notes\n" + row.strip() + ",x\n" + ROW.strip() + f",{failure}\n")
+    assert failed.rejection is not None and failed.rejection.error.where == 'line 2, column "Service Type"'
+    assert "formula" in str(failed.rejection.error)
+    assert len(other.events) == 1, "in a column that nobody reads it does no harm"
+
+
 def test_blank_cells_too_many_do_no_harm() -> None:
     assert one_event(HEADER + ROW.strip() + ",,,\n").id == one_event(HEADER + ROW).id
     assert one_event(HEADER.strip() + ",,\n" + ROW).id == one_event(HEADER + ROW).id

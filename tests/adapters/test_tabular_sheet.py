@@ -78,6 +78,8 @@ def _ods_cell(cell: Any) -> TableCell:
         return TableCell(valuetype="date", datevalue=cell.isoformat())
     if isinstance(cell, int | float):
         return TableCell(valuetype="float", value=str(cell))
+    if isinstance(cell, str) and cell.startswith("="):
+        return TableCell(formula=f"of:{cell}")
     made = TableCell(valuetype="string") if cell else TableCell()
     if cell:
         made.addElement(P(text=cell))
@@ -135,14 +137,14 @@ def test_a_cell_is_the_text_that_it_shows() -> None:
         "moment": (datetime.datetime(2026, 2, 3, 10, 15, 30), "2026-02-03T10:15:30"),
         "time": (datetime.time(10, 30), "10:30"),
         "hours": (datetime.timedelta(hours=30), "30:00"),
-        "formula": ("=1+1", None),
+        "formula": ("=1+1", "#N/A"),
     }
 
     def prepare(book: openpyxl.Workbook) -> None:
         book.active["A2"].data_type = "s"
 
     (cells,) = _cells_of(xlsx([list(shown), [value for value, _ in shown.values()]], prepare))
-    assert cells == {name: text for name, (_, text) in shown.items() if text is not None}
+    assert cells == {name: text for name, (_, text) in shown.items()}
 
 
 def test_of_a_formula_its_last_result_counts() -> None:
@@ -171,6 +173,28 @@ def test_a_formula_that_failed_is_a_fault_of_its_row_only_where_the_mapping_read
     failed, other = items_of(xlsx([[*NAMES, "Notes"], [*CELLS, "x"], [*CELLS, "y"]], prepare))
     assert failed.rejection is not None and failed.rejection.error.where == 'row 2, column "Event Start Date"'
     assert "formula" in str(failed.rejection.error) and len(other.events) == 1
+
+
+@pytest.mark.parametrize("write", [xlsx, ods], ids=["xlsx", "ods"])
+def test_a_formula_that_was_never_calculated_is_a_fault_of_its_row_too(write: Callable[[Rows], bytes]) -> None:
+    failed, other = items_of(write([NAMES, [*CELLS[:4], "=TODAY()"], CELLS]))
+    assert failed.rejection is not None and failed.rejection.error.where == 'row 2, column "Event Start Date"'
+    assert "formula" in str(failed.rejection.error) and len(other.events) == 1
+    (again,) = items_of(failed.rejection.content)
+    assert again.rejection is not None and "formula" in str(again.rejection.error), "it makes no event without its date"
+
+
+def test_a_formula_may_have_an_empty_result() -> None:
+    content = _with_part(xlsx([NAMES, [*CELLS[:3], "=1", DAY]]), b"<f>1</f><v />", b"<f>1</f><v></v>")
+    content = _with_part(content, b'<c r="D2"', b'<c r="D2" t="str"')
+    assert items_of(content)[0].rejection is None
+
+
+def test_rows_of_nothing_but_formulas_without_results_are_not_passed_over() -> None:
+    formulas = ["=A1", "=B1", "=C1", "=D1", "=E1"]
+    items = items_of(xlsx([NAMES, CELLS, formulas, formulas]))
+    assert [item.position for item in items if item.rejection] == ["row 3", "row 4"]
+    assert [item.position for item in items_of(xlsx([NAMES, formulas])) if item.rejection] == ["row 2"]
 
 
 def test_a_cell_longer_than_text_may_be_is_a_fault_of_its_row() -> None:
