@@ -58,12 +58,21 @@ def _instant(text: str) -> datetime:
     return datetime.fromisoformat(f"{text[:17]}{min(int(seconds), 59):02}.{digits}{zone}")
 
 
+_DAY_OF_DEATH = "deceasedDateTime"
+_MIDNIGHT = re.compile(r"T00:00:00(?:\.0+)?(?:Z|[+-][0-9:]{5})")
+
+
+def _meant(path: str, text: str) -> str:
+    """The Personal Demographics Service writes the day of a death as the midnight it began with."""
+    return text[:10] if path == _DAY_OF_DEATH and _MIDNIGHT.fullmatch(text[10:]) else text
+
+
 def first_moment(resource: Resource, elements: Iterable[str]) -> Moment | None:
     """The first of ``elements`` (paths such as ``period.start``) that the resource has; of lists the first member."""
     for path in elements:
         found = at_path(resource, path)
         if isinstance(found, str):
-            return moment(found)
+            return moment(_meant(path, found))
     return None
 
 

@@ -26,7 +26,7 @@ from schemas.errors import RejectedInput, Unsupported
 from schemas.fhir import Fault, faults_in
 from schemas.resources.bundle import Resource, write
 
-VERSION = "fhir-1"
+VERSION = "fhir-2"
 """Raised when the same document would make another event: see `adapters.translator.Translator.version`."""
 GATHERED = ("collection", "transaction", "batch", "searchset")
 """Types of Bundle whose entries each speak for themselves."""

@@ -42,7 +42,7 @@ def death(trigger: Trigger, told: Told, reading: Reading) -> Iterator[Statement]
         reading.flag("death-contradicted", "PV1-36")
         return
     if "deceasedDateTime" in person or person.get("deceasedBoolean"):
-        died = reading.time(reading.message.segment("PID").fields[29], "PID-29")
+        died = reading.died(reading.message.segment("PID"))
         ended = told.visit.discharged if told.visit else None
         yield told.statement(_DIED, DIED, key, person, died or ended)
     elif "deceased" in deleted_elements(person) or (trigger.corrects_death and _alive(trigger, person)):

@@ -131,7 +131,7 @@ def _add_telecoms(made: Resource, gone: list[str], pid: Segment) -> None:
 
 def _add_death(made: Resource, gone: list[str], pid: Segment, reading: Reading) -> None:
     """PID-29 says when, PID-30 that. Nobody is called dead in doubt: not by half a date, nor by one beside "not dead"."""
-    died = reading.time(pid.fields[29], "PID-29")
+    died = reading.died(pid)
     said = pid.text(30).upper()
     if died and said == "N":
         reading.flag("death-contradicted", "PID-30")

@@ -9,7 +9,7 @@ from functools import lru_cache
 from types import MappingProxyType
 from typing import NamedTuple
 
-from adapters.hl7v2.message import Message
+from adapters.hl7v2.message import Message, Segment
 from adapters.hl7v2.site import Site
 from adapters.hl7v2.syntax import Syntax
 from adapters.hl7v2.times import Moment, moment
@@ -104,6 +104,11 @@ class Reading:
         if rule.future is not Then.FINE and said.said >= self.latest:
             return self._wrong("time-in-future", where, rule.future, said)
         return said
+
+    def died(self, pid: Segment) -> Moment | None:
+        """When the person of ``pid`` died (PID-29); many systems fill up the day with a midnight."""
+        said = self.time(pid.fields[29], "PID-29")
+        return said and said.day_if_midnight()
 
     def _wrong(self, code: str, where: str, then: Then, said: Moment | None) -> Moment | None:
         if then is Then.REJECT:

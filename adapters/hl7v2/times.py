@@ -12,7 +12,7 @@ Source: HL7 v2.4 §2.8.46 (TS); The Summer Time Order 2002.
 from __future__ import annotations
 
 import re
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
 from adapters.hl7v2.memory import remembered
@@ -73,6 +73,11 @@ class Moment:
             text = (self.said - self.ahead).isoformat()
             self._utc = f"{text[:23]}Z" if len(text) > 19 else f"{text}.000Z"
         return self._utc
+
+    def day_if_midnight(self) -> Moment:
+        """The day, where midnight stands for a time that nobody knows."""
+        known = self.precision in _WIDTH or self.said.time() != time.min
+        return self if known else Moment(self.said, self.ahead, Precision.DAY)
 
     @property
     def date(self) -> str:

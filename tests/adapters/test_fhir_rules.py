@@ -185,6 +185,19 @@ def test_a_patient_who_died_is_told_of_as_such(elements: dict[str, Any], dead: b
     assert types == ["person-changed-1", "person-died-1"][: 1 + dead]
 
 
+@pytest.mark.parametrize(
+    ("said", "time", "precision"),
+    [
+        ("2025-06-22T00:00:00+00:00", "2025-06-21T23:00:00.000Z", Precision.DAY),
+        ("2025-06-22T00:00:00.000+01:00", "2025-06-21T23:00:00.000Z", Precision.DAY),
+        ("2025-06-22T00:00:01+00:00", "2025-06-22T00:00:01.000Z", Precision.SECOND),
+    ],
+)
+def test_a_day_of_death_filled_up_with_midnight_is_a_day(said: str, time: str, precision: Precision) -> None:
+    (death,) = [made for made in only(PATIENT | {"deceasedDateTime": said}).events if made.type == "person-died-1"]
+    assert (death.time, death.timeprecision) == (time, precision)
+
+
 def test_a_patient_that_replaces_another_record_is_a_merge() -> None:
     merged = PATIENT | {"link": [{"other": {"identifier": LOCAL | {"value": "N1"}}, "type": "replaces"}]}
     assert [made.type for made in only(merged).events] == ["person-changed-1", "records-merged-1"]

@@ -153,6 +153,7 @@ def test_not_medically_fit_at_admission_withdraws_nothing() -> None:
 DEATHS = [
     ("PID-29 and PID-30", "A31", {"PID-29": "20260209", "PID-30": "Y"}, ("2026-02-09T00:00:00.000Z", "day")),
     ("PID-29 alone", "A08", {"PID-29": "202602091415"}, ("2026-02-09T14:15:00.000Z", "minute")),
+    ("a day filled up with midnight", "A31", {"PID-29": "20260209000000"}, ("2026-02-09T00:00:00.000Z", "day")),
     ("PID-30 alone", "A31", {"PID-30": "Y"}, ("2026-02-10T14:30:00.000Z", "second")),
     ("discharge method", "A03", {"PV1-36": "4", "PV1-45": "20260210142000"}, ("2026-02-10T14:20:00.000Z", "second")),
     ("discharge destination", "A03", {"PV1-37": "79"}, ("2026-02-10T14:30:00.000Z", "second")),
