@@ -155,9 +155,20 @@ async def _store(make: Factory) -> AsyncIterator[Finding]:
         Schema.NEWER: (Level.FAIL, "its tables are of a newer version", "Start the version that made them, or a newer one."),
     }[found]
     yield Finding(level, "store", f"{make.settings.store.shown}: {says}", cure)
+    if make.settings.postgresql.pooler != "none":
+        async for finding in _pooler(make):
+            yield finding
     if found is Schema.CURRENT and not _is_not_there(make.settings.log.file):
         async for finding in _projections(make):
             yield finding
+
+
+async def _pooler(make: Factory) -> AsyncIterator[Finding]:
+    """Whether single reads, which a pooler gives to any session of the server, have a limit of the role's own."""
+    [(limit, role)] = await make.database.fetch("SELECT current_setting('statement_timeout'), current_user", ())
+    if limit == "0":
+        cure = f"ALTER ROLE {role} SET statement_timeout = '30s', then RECONNECT in the pooler's console."
+        yield Finding(Level.WARN, "store", "behind the pooler a single read may take for ever", cure)
 
 
 async def _projections(make: Factory) -> AsyncIterator[Finding]:

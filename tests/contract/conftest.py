@@ -11,8 +11,17 @@ import pytest_asyncio
 from schemas.log import EventLog
 from tests.contract.logs import IMPLEMENTATIONS, Logs
 
-_MARKS = {"kafka": [pytest.mark.engine], "kafka, three brokers": [pytest.mark.engine, pytest.mark.soak]}
-"""On three brokers the contract takes two minutes and finds what the faults on three brokers find too."""
+_THREE = "kafka, three brokers"
+_MARKS = {"kafka": [pytest.mark.engine], _THREE: [pytest.mark.engine]}
+
+
+@pytest.hookimpl(tryfirst=True)  # before the marks are looked at
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """On three brokers leave to the long tests what they can hardly do otherwise than one: the whole takes minutes."""
+    for item in items:
+        on = getattr(item, "callspec", None)
+        if on is not None and on.params.get("logs") == _THREE and not item.get_closest_marker("three_brokers"):
+            item.add_marker(pytest.mark.soak)
 
 
 @pytest_asyncio.fixture(params=[pytest.param(name, marks=_MARKS.get(name, ())) for name in IMPLEMENTATIONS])

@@ -125,6 +125,7 @@ async def test_records_of_one_key_keep_the_order_of_the_calls_among_concurrent_c
     assert by_key(await read_all(log)) == given
 
 
+@pytest.mark.three_brokers
 async def test_two_callers_of_one_key_keep_each_its_own_order(log: EventLog) -> None:
     async def append_in_turn(caller: str) -> None:
         for number in range(30):
@@ -136,6 +137,7 @@ async def test_two_callers_of_one_key_keep_each_its_own_order(log: EventLog) -> 
     assert [value for value in values if value.startswith(b"b")] == [b"b %02d" % number for number in range(30)]
 
 
+@pytest.mark.three_brokers
 async def test_an_append_that_returned_is_there_for_another_connection(log: EventLog, logs: Logs) -> None:
     positions = await log.append(records(["a", "b"]))
     other = await logs.open()
@@ -240,6 +242,7 @@ async def test_the_end_is_the_offset_after_the_last_record(log: EventLog) -> Non
 # --- refusals ----------------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.three_brokers
 async def test_a_record_over_the_limit_is_refused_with_all_of_its_call(log: EventLog) -> None:
     call = [
         NewRecord(EVENTS, "small", b"1"),
@@ -255,6 +258,7 @@ async def test_a_record_over_the_limit_is_refused_with_all_of_its_call(log: Even
     assert len(await read_all(log)) == 1
 
 
+@pytest.mark.three_brokers
 async def test_a_record_as_large_as_the_limit_is_taken_whole(log: EventLog) -> None:
     value = bytes(range(256)) * (RECORD_BYTES // 256)
     (position,) = await log.append([NewRecord(QUARANTINE, "k", value)])
@@ -326,6 +330,7 @@ async def test_a_follower_sees_only_its_topics(log: EventLog) -> None:
         assert {topic for topic, _ in follower.held()} == {QUARANTINE}
 
 
+@pytest.mark.three_brokers
 async def test_each_topic_is_claimed_before_any_of_its_records_is_given(log: EventLog, logs: Logs) -> None:
     await log.append(records(["a", "b", "c"]) + records(["a"], RECEIPTS))
     claims = Claims()
@@ -398,6 +403,7 @@ async def test_no_two_members_of_a_group_hold_one_partition(log: EventLog, logs:
         assert not set(one.held()) & set(two.held())
 
 
+@pytest.mark.three_brokers
 async def test_a_waiting_member_takes_over_when_the_other_leaves(log: EventLog, logs: Logs) -> None:
     other = await logs.open()
     everything = {(EVENTS, partition) for partition in range(logs.partitions)}

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 
+import psycopg
 import pytest
 from sqlalchemy import Column, Integer, MetaData, Table, Text, select, update
 
@@ -14,11 +15,11 @@ from consumers.store.database import Database
 from consumers.store.engines import Settings
 from consumers.store.migrate import Schema, migrate
 from schemas.errors import StoreUnavailable
+from tests.command_line import Backbone
 from tests.contract.pooler import PROGRAM, pooled
 from tests.stores import empty_database
 
 pytestmark = [
-    pytest.mark.asyncio,
     pytest.mark.engine,
     pytest.mark.skipif(PROGRAM is None, reason="needs PgBouncer: Debian's package pgbouncer; no wheel has it"),
 ]
@@ -37,6 +38,7 @@ def pooler_url(postgres_url: str, engine_folder: Path) -> Iterator[str]:
 
 
 @pytest.mark.parametrize("scheme", SCHEMES)
+@pytest.mark.asyncio
 async def test_many_tasks_share_few_connections_and_nothing_is_lost(pooler_url: str, scheme: str) -> None:
     database = Database.connect(pooler_url.replace("postgresql", scheme, 1), Settings(pool=4, pooler=True))
     assert await migrate(database) is Schema.EMPTY
@@ -61,6 +63,7 @@ async def test_many_tasks_share_few_connections_and_nothing_is_lost(pooler_url: 
 
 
 @pytest.mark.parametrize("scheme", SCHEMES)
+@pytest.mark.asyncio
 async def test_a_transaction_has_the_limits_that_a_session_cannot_be_given(pooler_url: str, scheme: str) -> None:
     settings = Settings(pooler=True, statement_timeout=timedelta(seconds=7), idle_timeout=timedelta(seconds=9))
     database = Database.connect(pooler_url.replace("postgresql", scheme, 1), settings)
@@ -72,8 +75,29 @@ async def test_a_transaction_has_the_limits_that_a_session_cannot_be_given(poole
 
 
 @pytest.mark.parametrize("scheme", SCHEMES)
+@pytest.mark.asyncio
 async def test_without_the_setting_the_pooler_refuses_at_the_first_connection(pooler_url: str, scheme: str) -> None:
     database = Database.connect(pooler_url.replace("postgresql", scheme, 1), Settings())
     with pytest.raises(StoreUnavailable, match=r"postgresql\.pooler"):
         await database.fetch("SELECT 1", ())
     await database.close()
+
+
+@pytest.mark.parametrize("limited", [False, True])
+def test_the_doctor_warns_of_a_role_whose_single_reads_have_no_limit(
+    limited: bool, postgres_url: str, engine_folder: Path, tmp_path: Path
+) -> None:
+    server, folder = empty_database(postgres_url), engine_folder / f"pooler-limited-{limited}"
+    folder.mkdir()
+    if limited:
+        with psycopg.connect(server, autocommit=True) as connection:
+            connection.execute(f'ALTER DATABASE "{connection.info.dbname}" SET statement_timeout = 30000')
+    with pooled(server, folder, connections=2) as url:
+        settings = {
+            "BACKBONE_STORE": url,
+            "BACKBONE_POSTGRESQL_POOLER": "transaction",
+            "BACKBONE_KEY_SECRET": "0123456789abcdef" * 2,
+        }
+        told = Backbone(tmp_path, settings)("doctor").out
+    assert "its tables are made at the first start" in told
+    assert ("a single read may take for ever" in told) is not limited
