@@ -10,6 +10,7 @@ from typing import NamedTuple
 from consumers.store.database import Database
 from consumers.store.parked import counts
 from consumers.store.positions import positions
+from schemas.errors import LogMismatch
 from schemas.log import EVENTS, QUARANTINE, RECEIPTS, EventLog
 
 TOPIC_OF: Mapping[str, str] = MappingProxyType(
@@ -39,7 +40,10 @@ class Behind(NamedTuple):
 
 
 async def behind(log: EventLog, database: Database) -> Mapping[str, Behind]:
-    """How far each projection is behind, by its name. Raises `LogUnavailable`, `StoreUnavailable`."""
+    """How far each projection is behind, by its name.
+
+    Raises `LogUnavailable`, `StoreUnavailable`; `LogMismatch` when the log no longer holds what a projection wants next.
+    """
     ends = {topic: await log.ends(topic) for topic in set(TOPIC_OF.values())}
     starts = {topic: await log.starts(topic) for topic in ends}
     found: dict[str, Behind] = {}
@@ -49,6 +53,8 @@ async def behind(log: EventLog, database: Database) -> Mapping[str, Behind]:
         stored = await positions(database, name)
         wanted = {partition: stored.get((topic, partition), start) for partition, start in starts[topic].items()}
         for partition, position in wanted.items():
+            if position < starts[topic][partition]:
+                raise LogMismatch(where=f"{name}, {topic}, partition {partition}, offset {position}")
             place = (topic, partition, position)
             if place not in ages:  # projections that are applied together stand at the same place
                 ages[place] = await _waiting(log, topic, partition, position, ends[topic][partition])

@@ -69,9 +69,14 @@ def log_lines(level: str, form: str = Form.AUTO) -> None:
     handler.setFormatter(TextLines() if as_text else JsonLines())
     logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
     logging.raiseExceptions = False  # a full disk under standard error must not stop the intake
-    for chatty in _CHATTY:
-        logging.getLogger(chatty).setLevel(max(logging.WARNING, logging.root.level))
+    for chatty, least in _CHATTY.items():
+        logging.getLogger(chatty).setLevel(max(least, logging.root.level))
 
 
-_CHATTY = ("uvicorn.error", "aiokafka", "asyncio")
-"""Libraries that tell at ``info`` what our own messages say already."""
+_CHATTY = {
+    "uvicorn.error": logging.WARNING,
+    "aiokafka": logging.WARNING,
+    "aiokafka.cluster": logging.CRITICAL,  # an error ten times a second while a topic is not there
+    "asyncio": logging.WARNING,
+}
+"""Libraries → below which level our own messages say the same."""

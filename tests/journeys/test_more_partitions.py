@@ -110,7 +110,8 @@ def test_processes_whose_partitions_are_raised_under_them_stop_and_say_the_cure(
         eventually(lambda: len(backbone.timeline()) == 1)
         raise_partitions(kafka_bootstrap, _prefix(settings))
         eventually(lambda: all(process.asked("/health/ready") is None for process in backbone.processes))
-        eventually(lambda: backbone.mllp(two) == [])  # closed without an answer, once the intake has noticed as well
+        sent = (two.replace(b"NF00000002", b"NF%08d" % number) for number in range(1000, 100_000))
+        eventually(lambda: backbone.mllp(next(sent)) == [])  # closed without an answer, once the intake has noticed as well
         cure = f"Stop every backbone process, set BACKBONE_PARTITIONS={AFTER}"
         eventually(lambda: all(cure in process.log.read_text() for process in backbone.processes if process.name != "gateway"))
         assert backbone.timeline(), "what is there can still be read"
