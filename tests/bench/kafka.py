@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import shutil
-import statistics
 import subprocess
 import sys
 import tempfile
@@ -16,9 +15,9 @@ import time
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import cached_property, partial
 from pathlib import Path
 
-import psutil
 import psycopg
 import uvloop
 
@@ -27,14 +26,13 @@ from deploy.local.kafka import STEADY_JVM, KafkaCluster
 from deploy.local.ports import free_port
 from deploy.local.postgres import PostgresServer
 from schemas.log import EVENTS, NewRecord
-from tests.bench.__main__ import tell, visible
 from tests.bench.kafka_floor import PARTITIONS
-from tests.bench.load import send_all, send_at
+from tests.bench.load import send_all
+from tests.bench.measure import latency, mllp, tell
 from tests.bench.messages import messages
 from tests.bench.rig import BackboneRig, Rig
 from tests.stores import empty_database
 
-ROUNDS = 3
 SECRET = "a secret that is only used in benches"
 
 
@@ -64,12 +62,22 @@ class FloorRig(Rig):
         yield [*floor, "projection", bootstrap, self.topic, self.url]
 
     def projected(self) -> int:
-        with psycopg.connect(self.url) as store:
-            try:
-                found = store.execute(self._progress).fetchone()
-            except psycopg.errors.UndefinedTable:
-                return 0
-            return int(found[0]) if found else 0
+        try:
+            found = self._store.execute(self._progress).fetchone()
+        except psycopg.errors.UndefinedTable:
+            return 0
+        return int(found[0]) if found else 0
+
+    @cached_property
+    def _store(self) -> psycopg.Connection[tuple[int]]:
+        """Kept open: while it waits for a figure this process asks a thousand times a second."""
+        return psycopg.connect(self.url, autocommit=True)
+
+    def forget(self) -> None:
+        """Have all that is in the log projected anew, into an empty store."""
+        self._store.close()
+        del self._store
+        self.url = empty_database(self.engines.postgres.url())
 
 
 async def _make_topic(engines: Engines, topic: str) -> None:
@@ -127,39 +135,6 @@ def engines(brokers: int) -> Iterator[Engines]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _throughput(kind: type[FloorRig], on: Engines, sent: list[bytes], connections: int) -> tuple[float, list[float]]:
-    """Messages a second from the first sent to the last on the timeline, and each process's microseconds a message."""
-    with running(kind, on) as rig:
-        processes = [psutil.Process(process.pid) for process in rig.processes]
-        before = [sum(process.cpu_times()[:2]) for process in processes]
-        started = time.perf_counter()
-        load = uvloop.run(send_all(rig.port, sent, connections))
-        rig.await_projected(len(sent))
-        seconds = time.perf_counter() - started
-        assert not load.refused, "messages were refused"
-        spent = [sum(process.cpu_times()[:2]) - begun for process, begun in zip(processes, before, strict=True)]
-    return len(sent) / seconds, [one / len(sent) * 1e6 for one in spent]
-
-
-def mllp(on: Engines, count: int, connections: int) -> None:
-    """ACKed → on the timeline, floor and backbone in turn."""
-    ratios, figures = [], []
-    for number in range(ROUNDS):
-        sent = list(messages(count, run=f"R{number}"))
-        floor, least = _throughput(FloorRig, on, sent, connections)
-        ours, spent = _throughput(ProductionRig, on, sent, connections)
-        ratios.append(ours / floor)
-        figures.append((ours, floor, spent, least))
-    ours, floor, spent, least = sorted(figures)[len(figures) // 2]
-    what = f"MLLP, {connections} connections, {len(on.kafka.members)} broker(s), ACKed → on the timeline"
-    each = f"projections {spent[0]:.0f}, gateway {spent[1]:.0f}, intake {spent[2]:.0f} µs a message"
-    tell(
-        what,
-        f"{ours:,.0f}/s; floor {floor:,.0f}/s; ratio {statistics.median(ratios):.2f}; {each}; "
-        f"floor's {least[1]:.0f} and {least[0]:.0f}",
-    )
-
-
 def backlog(on: Engines, count: int) -> None:
     """Projections alone, from an empty store to all events of ``count`` messages; and bare consume + executemany."""
     with running(ProductionRig, on) as rig:
@@ -169,7 +144,7 @@ def backlog(on: Engines, count: int) -> None:
         rig.processes.clear()
         assert isinstance(rig, ProductionRig)
         bare = _bare(rig, count)
-        rig.url = empty_database(on.postgres.url())
+        rig.forget()
         rig.roles = ("projections",)
         rig.start()
         rig.await_projected(1)
@@ -211,39 +186,18 @@ def appending(on: Engines, count: int, callers: int) -> None:
     tell(f"append, {callers} callers, {len(on.kafka.members)} broker(s)", f"{uvloop.run(run()):,.0f}/s")
 
 
-def latency(on: Engines, count: int, a_second: float = 200.0) -> None:
-    """ACK → visible at a steady rate: when the position of the timeline passed the n-th message."""
-    with running(ProductionRig, on) as rig, psycopg.connect(rig.url, autocommit=True) as store:
-        sent = list(messages(count))
-        seen: list[tuple[float, int]] = []
-
-        async def watch_and_send() -> dict[int, float]:
-            sending = asyncio.create_task(send_at(rig.port, sent, a_second))
-            while not sending.done() or not seen or seen[-1][1] < count:
-                found = store.execute(rig._progress).fetchone()
-                known = int(found[0]) if found else 0
-                if not seen or known > seen[-1][1]:
-                    seen.append((time.monotonic(), known))
-                await asyncio.sleep(0.001)
-            return await sending
-
-        acked = sorted(uvloop.run(watch_and_send()).values())
-    delays = sorted(max(0.0, at - ack) for at, ack in zip(visible(seen, count), acked, strict=True))
-    p50, p99 = delays[len(delays) // 2] * 1000, delays[len(delays) * 99 // 100] * 1000
-    tell(f"ACK → visible at {a_second:.0f} messages/s", f"p50 {p50:.1f} ms, p99 {p99:.1f} ms")
-
-
 def main(scale: Callable[[int], int]) -> None:
     """Print the table."""
     print("| measure | figure |\n|---|---|")
     for brokers in (3, 1):
         with engines(brokers) as on:
             appending(on, scale(60_000), 256)
+            floor, backbone = partial(running, FloorRig, on), partial(running, ProductionRig, on)
             for connections in (32, 256):
-                mllp(on, scale(30_000), connections)
+                mllp(f"MLLP, {brokers} broker(s)", floor, backbone, scale(30_000), connections)
+            latency(f"MLLP, {brokers} broker(s)", backbone, scale(4_000))
             if brokers == 1:
                 backlog(on, scale(500_000))
-                latency(on, scale(4_000))
 
 
 if __name__ == "__main__":

@@ -1,0 +1,84 @@
+"""What is measured of any shape of the backbone against its floor: throughput in turn, and delay at a steady rate."""
+
+from __future__ import annotations
+
+import asyncio
+import statistics
+import time
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
+
+import psutil
+import uvloop
+
+from tests.bench.load import send_all, send_at
+from tests.bench.messages import messages
+from tests.bench.rig import Rig
+
+ROUNDS = 3
+
+Running = Callable[[], AbstractContextManager[Rig]]
+"""Starts a rig, and stops it at the end."""
+
+
+def tell(what: str, figure: str) -> None:
+    """Print one row of the table."""
+    print(f"| {what} | {figure} |", flush=True)
+
+
+def mllp(what: str, floor: Running, backbone: Running, count: int, connections: int) -> None:
+    """ACKed → on the timeline, floor and backbone in turn: the median of the ratios, and the round in the middle."""
+    ratios, figures = [], []
+    for number in range(ROUNDS):
+        sent = list(messages(count, run=f"R{number}"))
+        least, least_spent = _throughput(floor, sent, connections)
+        ours, spent = _throughput(backbone, sent, connections)
+        ratios.append(ours / least)
+        figures.append((ours, least, spent, least_spent))
+    ours, least, spent, least_spent = sorted(figures)[len(figures) // 2]
+    each, floors = (" + ".join(f"{one:.0f}" for one in reversed(times)) for times in (spent, least_spent))
+    ratio = f"ratio {statistics.median(ratios):.2f}; {each} µs a message, floor {floors}"
+    tell(f"{what}, {connections} connections, ACKed → on the timeline", f"{ours:,.0f}/s; floor {least:,.0f}/s; {ratio}")
+
+
+def _throughput(running: Running, sent: list[bytes], connections: int) -> tuple[float, list[float]]:
+    """Messages a second from the first sent to the last on the timeline, and each process's microseconds a message."""
+    with running() as rig:
+        processes = [psutil.Process(process.pid) for process in rig.processes]
+        before = [sum(process.cpu_times()[:2]) for process in processes]
+        started = time.perf_counter()
+        load = uvloop.run(send_all(rig.port, sent, connections))
+        rig.await_projected(len(sent))
+        seconds = time.perf_counter() - started
+        assert not load.refused, "messages were refused"
+        spent = [sum(process.cpu_times()[:2]) - begun for process, begun in zip(processes, before, strict=True)]
+    return len(sent) / seconds, [one / len(sent) * 1e6 for one in spent]
+
+
+def latency(what: str, backbone: Running, count: int, a_second: float = 200.0) -> None:
+    """ACK → visible at a steady rate: when the position of the timeline passed the n-th message."""
+    sent = list(messages(count))
+    with backbone() as rig:
+        seen: list[tuple[float, int]] = []
+
+        async def watch_and_send() -> dict[int, float]:
+            sending = asyncio.create_task(send_at(rig.port, sent, a_second))
+            while not sending.done() or not seen or seen[-1][1] < count:
+                known = rig.projected()
+                if not seen or known > seen[-1][1]:
+                    seen.append((time.monotonic(), known))
+                await asyncio.sleep(0.001)
+            return await sending
+
+        acked = sorted(uvloop.run(watch_and_send()).values())
+    delays = sorted(max(0.0, at - ack) for at, ack in zip(_visible(seen, count), acked, strict=True))
+    p50, p99 = delays[len(delays) // 2] * 1000, delays[len(delays) * 99 // 100] * 1000
+    tell(f"{what}, ACK → visible at {a_second:.0f} messages/s", f"p50 {p50:.1f} ms, p99 {p99:.1f} ms")
+
+
+def _visible(seen: list[tuple[float, int]], count: int) -> Iterator[float]:
+    """For each of ``count`` messages in turn, when so many were on the timeline."""
+    known = 0
+    for at, total in seen:
+        yield from [at] * (min(total, count) - known)
+        known = min(total, count)
