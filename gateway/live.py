@@ -1,7 +1,8 @@
 """A person's timeline as it grows: server-sent events, resumable, ended by the server's stop.
 
 Each event's id is a cursor of the store, so that a client that comes back with its last one misses nothing, whichever process
-answers it and whatever happened in between.
+answers it and whatever happened in between. It may be told some entries again: those of a record of which something was
+judged anew meanwhile.
 
 Source: HTML Living Standard §9.2 (server-sent events).
 """

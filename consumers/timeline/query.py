@@ -5,19 +5,21 @@ A page is one statement; its entries are stored as they are served, and nothing 
 
 from __future__ import annotations
 
-from collections.abc import Sequence, Set
+from collections.abc import Callable, Sequence
 from functools import lru_cache
+from itertools import islice
 from typing import Any, NamedTuple
 
 from msgspec.structs import replace
-from sqlalchemy import BindParameter, bindparam, literal_column, select, union
+from sqlalchemy import BindParameter, ColumnElement, Select, bindparam, literal_column, select, union, union_all
 
-from consumers.place import partition_of
 from consumers.store.database import Database
 from consumers.store.statement import Among, Statement, listed
 from consumers.store.tables import PEOPLE, TIMELINE
 from consumers.timeline.ask import among, shape_of, stands, statement, types_of, values_of
 from consumers.timeline.cursor import Here, read_changes, read_page, write_changes, write_page
+from consumers.timeline.follow import Seen, Standing, all_seen, still_true, tell, unseen
+from consumers.timeline.version import State
 from schemas.identifiers import PersonId
 from schemas.timeline import Question
 
@@ -90,20 +92,58 @@ class TimelineQuery:
         sources = await self._fetch(_SOURCES, {"its_person": question.person})
         if sources:
             return Page(b"[]", None, tuple(source for (source,) in sources))
-        moved = await self._fetch(_EARLIER, {"its_person": question.person})
-        if not moved or moved[0][1] == question.person:
-            return Page(b"[]", None, ())
-        return await self.page(replace(question, person=PersonId(moved[0][1])))
+        now = await self._now(question.person)
+        return Page(b"[]", None, ()) if now is None else await self.page(replace(question, person=now))
+
+    async def _elsewhere(self, person: PersonId) -> PersonId | None:
+        """Who has the records of ``person``, if that is an id that was given out once and is nobody's now."""
+        return None if await self._fetch(_SOURCES, {"its_person": person}) else await self._now(person)
+
+    async def _now(self, person: PersonId) -> PersonId | None:
+        moved = await self._fetch(_EARLIER, {"its_person": person})
+        return PersonId(moved[0][1]) if moved and moved[0][1] != person else None
 
     async def changes(self, question: Question, known: frozenset[int] | None = None) -> Changes:
         """What was learned after the cursor ``question.after``; without one nothing, and the cursor of now.
 
-        Who says what is ``known`` from the changes before is given all that stands on the page since, what is judged anew (an
-        old snapshot that turns out to say something) and the entries of a record that became the person's included. The cursor
-        alone knows of what came into the log after it and no more: a reader that was away asks for the page as well.
+        What is judged anew (an old snapshot that turns out to say something) and the entries of a record that became the
+        person's are learned as well. Who says what is ``known`` from the changes before is told each entry once; who was away
+        and has a cursor alone misses none, and is told the entries of a record again of which something was judged anew.
 
         Order and times of ``question`` are not looked at. Raises `InvalidRequest` for what is no cursor, `StoreUnavailable`.
         """
+        seen: Seen | None = read_changes(question.after) if question.after else None
+        if known is not None:
+            places = await self._places(question)
+            if places and places <= known:
+                return Changes((), question.after or "", places)
+        standing = Standing(await self._rows_of(_standing, question))
+        if not standing.shown and (now := await self._elsewhere(question.person)) is not None:
+            return await self.changes(replace(question, person=now), known)
+        if seen is None:
+            return Changes((), write_changes(all_seen(standing)), standing.places)
+        if known is None:
+            seen = still_true(seen, standing)
+            known = standing.places.difference(unseen(seen, standing))
+        known &= standing.places
+        told = list(islice(tell(seen, standing, standing.places - known), CHANGES_MOST))
+        entries = await self._entries([place for place, _ in told], question.resources)
+        cursors = [write_changes(marks) for _, marks in told]
+        after = cursors[-1] if cursors else question.after or ""
+        return Changes(list(zip(cursors, entries, strict=True)), after, known.union(place for place, _ in told))
+
+    async def _entries(self, places: Sequence[int], resources: bool) -> list[bytes]:
+        """The entries at ``places``, in order."""
+        asked = {"places": listed(places, self._database.dialect)}
+        found = await self._fetch(_WITH_RESOURCE if resources else _BARE, asked)
+        return [_entry(entry, resource).encode() for _, entry, resource in found]
+
+    async def _places(self, question: Question) -> frozenset[int]:
+        """Places of the entries that stand and are asked for."""
+        return frozenset(place for _, place, _ in await self._rows_of(_shown, question))
+
+    async def _rows_of(self, statement: Callable[..., Statement], question: Question) -> Sequence[Any]:
+        """The rows of a statement that is made for the filters of ``question``."""
         dialect = self._database.dialect
         values = {
             "its_person": question.person,
@@ -112,25 +152,7 @@ class TimelineQuery:
             "sources": listed(question.sources, dialect),
         }
         wanted = (bool(question.types or question.kinds), bool(question.sectors), bool(question.sources))
-        places = sorted(place for (place,) in await self._fetch(_places(question.withdrawn, *wanted), values))
-        if question.after is None:
-            return Changes((), write_changes({partition_of(place): place for place in places}), frozenset(places))
-        seen = read_changes(question.after)
-        later = [place for place in places if place > seen.get(partition_of(place), -1)]
-        old = set(places).difference(later) if known is None else known.intersection(places)
-        fresh = [place for place in places if place not in old][:CHANGES_MOST]
-        return (
-            await self._learned(fresh, seen, old, question.resources) if fresh else Changes((), question.after, frozenset(old))
-        )
-
-    async def _learned(self, fresh: Sequence[int], seen: dict[int, int], old: Set[int], resources: bool) -> Changes:
-        asked = {"places": listed(fresh, self._database.dialect)}
-        entries = []
-        for place, entry, resource in await self._fetch(_WITH_RESOURCE if resources else _BARE, asked):
-            part = partition_of(place)
-            seen[part] = max(place, seen.get(part, -1))
-            entries.append((write_changes(seen), _entry(entry, resource).encode()))
-        return Changes(entries, write_changes(seen), frozenset(old).union(fresh))
+        return await self._fetch(statement(question.withdrawn, *wanted), values)
 
     async def _fetch(self, asked: Statement, values: dict[str, Any]) -> Sequence[Any]:
         composed = asked.on(self._database.dialect)
@@ -142,12 +164,32 @@ def _entry(entry: str, resource: str | None) -> str:
     return f'{entry[:-1]},"resource":{resource}}}' if resource else entry
 
 
+_HELD = _RECORD.join(_VERSION, _VERSION.c.record == _RECORD.c.key)
+_MINE = _RECORD.c.person == bindparam("its_person")
+
+
 @lru_cache(16)
-def _places(withdrawn: bool, types: bool, sectors: bool, sources: bool) -> Statement:
-    joined = _RECORD.join(_VERSION, _VERSION.c.record == _RECORD.c.key)
-    mine = _RECORD.c.person == bindparam("its_person")
-    conditions = (mine, stands(withdrawn, past=False), *among(types, sectors, sources))
-    return Statement(select(_VERSION.c.place).select_from(joined).where(*conditions))
+def _shown(withdrawn: bool, types: bool, sectors: bool, sources: bool) -> Statement:
+    return Statement(_of_shown(withdrawn, types, sectors, sources))
+
+
+def _of_shown(withdrawn: bool, types: bool, sectors: bool, sources: bool) -> Select[Any]:
+    """Rows: record, place, NULL."""
+    conditions = (_MINE, stands(withdrawn, past=False), *among(types, sectors, sources))
+    return select(_RECORD.c.key, _VERSION.c.place, literal_column("NULL")).select_from(_HELD).where(*conditions)
+
+
+@lru_cache(16)
+def _standing(withdrawn: bool, types: bool, sectors: bool, sources: bool) -> Statement:
+    """The rows of `consumers.timeline.follow.Standing`, of one moment."""
+    of = (_RECORD.c.key, _VERSION.c.place)
+    hidden = select(*of, literal_column("''")).where(_MINE, _VERSION.c.state == literal_column(str(int(State.HIDDEN))))
+    withdrawals: list[ColumnElement[str]] = [
+        literal_column(str(int(state))) for state in (State.WITHDRAWN, State.PAST_WITHDRAWAL)
+    ]
+    withdrawing = select(*of, _VERSION.c.fact).where(_MINE, _VERSION.c.state.in_(withdrawals))
+    quiet = (one.select_from(_HELD) for one in (hidden, withdrawing))
+    return Statement(union_all(_of_shown(withdrawn, types, sectors, sources), *quiet))
 
 
 def _learned(resource: Any) -> Statement:

@@ -18,6 +18,7 @@ from sqlalchemy import event
 from consumers.store.database import Database
 from consumers.store.engines import Settings
 from consumers.store.tables import PARKED, POSITION, RECEIPTS
+from consumers.timeline.cursor import write_changes
 from schemas.identifiers import PersonId
 from schemas.timeline import Question
 from tests.gateway.http_rig import DOROTHY, MARGARET, NHS_NUMBER, Rig
@@ -135,7 +136,11 @@ async def ask_everything(asked: Asked) -> set[str]:
     follow = Question(person=PersonId(one))
     now = await rig.services.timeline.changes(follow)
     for resources in (False, True):
-        await rig.services.timeline.changes(Question(person=one, after=now.after, resources=resources))
+        away = Question(person=one, after=write_changes({}), resources=resources)
+        stayed = await rig.services.timeline.changes(away)
+        assert stayed.entries
+        await rig.services.timeline.changes(Question(person=one, after=stayed.after, resources=resources), stayed.known)
+    await rig.services.timeline.changes(Question(person=PersonId(nobody), after=now.after))
     await asked.get(f"/intake/receipts/{many.receipt}")
     for given in ("", "?source=willow-contacts", "?status=taken-in"):
         await asked.get(f"/quarantine{given}")

@@ -110,22 +110,93 @@ def stay(trigger: str, minute: int, ward: str) -> str:
     )
 
 
-@pytest.mark.asyncio
-async def test_an_old_snapshot_that_turns_out_to_say_something_arrives_when_it_does(rig: Rig) -> None:
-    async def send(*messages: str) -> None:
-        for message in messages:
-            headers = {"content-type": "application/hl7-v2"}
-            answer = await rig.client.post("/intake/northfield-pas", content=message, headers=headers)
-            assert answer.status_code == 200, answer.text
+async def send(rig: Rig, *messages: str) -> None:
+    """The hospital's messages come, one after the other."""
+    for message in messages:
+        headers = {"content-type": "application/hl7-v2"}
+        answer = await rig.client.post("/intake/northfield-pas", content=message, headers=headers)
+        assert answer.status_code == 200, answer.text
         await rig.settle()
 
-    await send(stay("A01", 0, "Ash"), stay("A08", 30, "Ash"))
+
+async def titles(stream: Stream, count: int) -> list[str]:
+    """The beginnings of the next titles."""
+    return [json.loads((await stream.next()).data)["title"].partition(",")[0] for _ in range(count)]
+
+
+@pytest.mark.asyncio
+async def test_an_old_snapshot_that_turns_out_to_say_something_arrives_when_it_does(rig: Rig) -> None:
+    await send(rig, stay("A01", 0, "Ash"), stay("A08", 30, "Ash"))
     async with serving(rig.app) as url, listening(url, rig, "?kind=encounter") as stream:
         await stream.next()
-        await send(stay("A02", 15, "Elm"))
-        titles = {json.loads((await stream.next()).data)["title"].partition(",")[0] for _ in range(2)}
-        assert titles == {"Moved to Elm", "Details of the stay updated at Ash"}
+        await send(rig, stay("A02", 15, "Elm"))
+        assert set(await titles(stream, 2)) == {"Moved to Elm", "Details of the stay updated at Ash"}
         rig.services.stopping.set()
+
+
+@pytest.mark.asyncio
+async def test_a_client_that_was_away_is_told_an_old_snapshot_that_turned_out_to_say_something_meanwhile(rig: Rig) -> None:
+    await send(rig, stay("A01", 0, "Ash"), stay("A08", 30, "Ash"))
+    async with serving(rig.app) as url:
+        async with listening(url, rig, "?type=encounter-changed-1") as stream:
+            last = (await stream.next()).id
+        await send(rig, stay("A02", 15, "Elm"))
+        async with listening(url, rig, "?type=encounter-changed-1", **{"last-event-id": last}) as stream:
+            await stream.next()
+            assert await titles(stream, 1) == ["Details of the stay updated at Ash"]
+            rig.services.stopping.set()
+
+
+def registered(trigger: str, minute: int, number: str) -> str:
+    """A message about a person of the hospital's who was never here before, with an NHS number or none."""
+    at = f"2026011509{minute:02}"
+    identifiers = f"NF900^^^RX1^MR~{number}^^^NHS^NH" if number else "NF900^^^RX1^MR"
+    return (
+        f"MSH|^~\\&|PAS|RX1|B|C|{at}||ADT^{trigger}|{trigger}{minute}|P|2.4\rEVN|{trigger}|{at}||||{at}\r"
+        f"PID|1||{identifiers}\rPV1|1|I|Oak{'|' * 16}NF-V-9\r"
+    )
+
+
+@pytest.mark.parametrize("away", [True, False])
+@pytest.mark.asyncio
+async def test_the_older_entries_of_a_record_that_becomes_the_persons_arrive(rig: Rig, away: bool) -> None:
+    await send(rig, registered("A01", 0, ""))
+    query = "?type=encounter-admitted-1"
+    async with serving(rig.app) as url:
+        async with listening(url, rig, query) as stream:
+            last = (await stream.next()).id
+            if not away:
+                await send(rig, registered("A08", 30, "9990000018"))
+                assert await titles(stream, 1) == ["Admitted to Oak"]
+        if away:
+            await send(rig, registered("A08", 30, "9990000018"))
+            async with listening(url, rig, query, **{"last-event-id": last}) as stream:
+                await stream.next()
+                assert await titles(stream, 1) == ["Admitted to Oak"]
+        rig.services.stopping.set()
+
+
+@pytest.mark.parametrize("away", [True, False])
+@pytest.mark.asyncio
+async def test_a_stream_goes_on_with_the_person_who_has_the_records_now(rig: Rig, away: bool) -> None:
+    """The record's person is another when it states its NHS number: who followed it by its id before follows it still."""
+    await send(rig, registered("A01", 0, ""))
+    system = "urn:care-backbone:source:northfield-pas"
+    before = (await rig.client.post("/people/search", json={"system": system, "value": "NF900"})).json()["person"]
+    async with serving(rig.app) as url, httpx2.AsyncClient(timeout=PATIENCE_S) as client:
+        path, resume = f"{url}/people/{before}/timeline/live?type=encounter-discharged-1", {}
+        if away:
+            async with client.stream("GET", path) as answer:
+                resume = {"last-event-id": (await Stream(answer).next()).id}
+            await send(rig, registered("A08", 30, "9990000018"))
+        async with client.stream("GET", path, headers=resume) as answer:
+            stream = Stream(answer)
+            await stream.next()
+            if not away:
+                await send(rig, registered("A08", 30, "9990000018"))
+            await send(rig, registered("A03", 45, "9990000018"))
+            assert set(await titles(stream, 2)) == {"Discharged from KM", "Discharged from Oak"}
+            rig.services.stopping.set()
 
 
 @pytest.mark.parametrize("resume", ["header", "query"])
