@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -20,7 +20,7 @@ from adapters.eventlog.kafka.reader import consumer_options
 from adapters.eventlog.kafka.watchdog import Watchdog
 from deploy.local.kafka import KafkaCluster
 from schemas.errors import ConsumerStuck, LogMismatch, LogUnavailable, TooLarge
-from schemas.log import EVENTS, RECEIPTS, TOPICS, NewRecord
+from schemas.log import EVENTS, RECEIPTS, TOPICS, Claim, NewRecord, Record
 from tests.adapters.conftest import PARTITIONS
 
 pytestmark = [pytest.mark.asyncio, pytest.mark.engine]
@@ -149,6 +149,60 @@ async def test_a_consumer_that_reads_nothing_although_there_is_something_is_stuc
                     assert list(await follower.poll(10, 0.2)) == []
     finally:
         await consumer.stop()
+
+
+class Shared:
+    """The stored positions of a group, each with its owner: who claimed it last."""
+
+    def __init__(self) -> None:
+        self.next, self._owner = dict.fromkeys(range(PARTITIONS), 0), dict[int, str]()
+
+    def claiming(self, name: str) -> Claim:
+        async def claim(_topic: str, partitions: frozenset[int]) -> Mapping[int, int]:
+            self._owner.update(dict.fromkeys(partitions, name))
+            return {partition: self.next[partition] for partition in partitions}
+
+        return claim
+
+    def store(self, name: str, records: Iterable[Record]) -> int:
+        """How many of them it was for ``name`` to apply, and had not been applied before."""
+        stored = 0
+        for record in records:
+            if (self._owner[record.partition], self.next[record.partition]) == (name, record.offset):
+                self.next[record.partition] += 1
+                stored += 1
+        return stored
+
+
+async def test_a_member_that_handles_for_too_long_loses_its_partitions_and_gets_a_share_again(
+    options: KafkaOptions, log: KafkaLog
+) -> None:
+    shared, everything = Shared(), {(EVENTS, partition) for partition in range(PARTITIONS)}
+    slow = await KafkaLog.open(replace(options, handled_within=timedelta(seconds=2)))
+    async with slow.follow([EVENTS], "reader", shared.claiming("one")) as one:
+        async with asyncio.timeout(60):
+            while set(one.held()) != everything:
+                await one.poll(10, 0.2)
+        await log.append([NewRecord(EVENTS, f"k{number}", b"v") for number in range(20)])
+        busy_with = await one.poll(10, 5)
+        assert busy_with
+        async with log.follow([EVENTS], "reader", shared.claiming("two")) as two:
+            stored = 0
+            async with asyncio.timeout(60):
+                while stored < 20:
+                    stored += shared.store("two", await two.poll(10, 0.2))
+            assert shared.store("one", busy_with) == 0, "it comes too late"
+            async with asyncio.timeout(60):
+                while not (len(list(one.held())) == len(list(two.held())) == 1):
+                    late, more = await asyncio.gather(one.poll(10, 0.1), two.poll(10, 0.1))
+                    assert shared.store("one", late) + shared.store("two", more) == 0, "nothing is applied again"
+            await log.append([NewRecord(EVENTS, f"k{number}", b"v") for number in range(20)])
+            async with asyncio.timeout(60):
+                while stored < 40:
+                    late, more = await asyncio.gather(one.poll(10, 0.1), two.poll(10, 0.1))
+                    stored += shared.store("one", late) + shared.store("two", more)
+    assert shared.next == await log.ends(EVENTS)
+    await slow.close()
 
 
 async def test_a_member_with_a_name_of_its_own_comes_back_to_what_it_had_and_nobody_gets_it_meanwhile(

@@ -31,7 +31,7 @@ def group_options(options: KafkaOptions, group: str) -> dict[str, Any]:
         "group_instance_id": f"{options.member}-{group}" if options.member else None,
         "session_timeout_ms": session,
         "heartbeat_interval_ms": session // 5,
-        "max_poll_interval_ms": 300_000,
+        "max_poll_interval_ms": int(options.handled_within.total_seconds() * 1000),
         "rebalance_timeout_ms": 30_000,  # below request_timeout_ms: else a join times out and begins again, for ever
     }
 

@@ -39,6 +39,8 @@ class KafkaOptions:
     """Longer than the 9–13 s a partition stalls when its leader is killed (Kafka 4.1, default session timeout)."""
     session: timedelta = timedelta(seconds=10)
     """A member that is silent for so long loses its partitions."""
+    handled_within: timedelta = timedelta(minutes=5)
+    """A member that does not ask for more for so long, because what it was given takes it so long, loses its partitions."""
     stuck_after: timedelta = timedelta(seconds=60)
     """A consumer that moves nowhere for so long, with records before it, is stuck. Far above any stall of a broker."""
     member: str = ""
