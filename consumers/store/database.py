@@ -36,8 +36,10 @@ class Pool(NamedTuple):
 class Database:
     """The store. Belongs to the event loop that first uses it: another thread makes its own."""
 
-    def __init__(self, made: Engines) -> None:
+    def __init__(self, made: Engines, settings: Settings) -> None:
         self._reader, self._writer = made
+        self._patience_s = (settings.statement_timeout + settings.connect_timeout).total_seconds()
+        """Longest wait for a read. The server gives up on one sooner by itself, unless it is frozen or cut off."""
         self.dialect: Dialect = made.writer.dialect
         self.is_sqlite = self.dialect.name == "sqlite"
         # SQLite has one writer. Within a loop a second one must wait here: waiting inside SQLite would stop the loop, and with
@@ -53,13 +55,14 @@ class Database:
 
         Opens nothing yet. Raises `SettingsError` when the URL names no engine of these.
         """
-        return Database(engines(url, settings or Settings()))
+        settings = settings or Settings()
+        return Database(engines(url, settings), settings)
 
     @asynccontextmanager
     async def reading(self) -> AsyncIterator[AsyncConnection]:
         """A connection for reads, each statement on its own. Raises `StoreUnavailable`."""
         with answering():
-            async with self._reader.connect() as connection:
+            async with asyncio.timeout(self._patience_s), self._reader.connect() as connection:
                 yield connection
 
     @asynccontextmanager
@@ -82,13 +85,8 @@ class Database:
         with answering():
             if self.is_sqlite:
                 return await self._fetch_inline(statement, parameters)
-            for _ in range(self._reader.pool.size()):  # type: ignore[attr-defined] # of every pool made in `engines`
-                try:
-                    return await self._fetch_pooled(statement, parameters)
-                except DBAPIError as error:
-                    if not error.connection_invalidated:
-                        raise
-            return await self._fetch_pooled(statement, parameters)
+            async with asyncio.timeout(self._patience_s):
+                return await self._fetch_anew(statement, parameters)
 
     async def _fetch_inline(self, statement: str, parameters: Sequence[Any]) -> Sequence[Any]:
         # Statements run to their end where they are called, so all reads of a loop can share one connection.
@@ -97,6 +95,16 @@ class Database:
             self._driver = (await self._kept.get_raw_connection()).driver_connection
         rows: Sequence[Any] = self._driver.execute(statement, parameters).fetchall()
         return rows
+
+    async def _fetch_anew(self, statement: str, parameters: Sequence[Any]) -> Sequence[Any]:
+        """Over as many connections as the pool may hold that are broken, and then over one more."""
+        for _ in range(self._reader.pool.size()):  # type: ignore[attr-defined] # of every pool made in `engines`
+            try:
+                return await self._fetch_pooled(statement, parameters)
+            except DBAPIError as error:
+                if not error.connection_invalidated:
+                    raise
+        return await self._fetch_pooled(statement, parameters)
 
     async def _fetch_pooled(self, statement: str, parameters: Sequence[Any]) -> Sequence[Any]:
         rows: Sequence[Any] = await greenlet_spawn(self._fetch_lent, statement, tuple(parameters))

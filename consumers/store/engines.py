@@ -22,6 +22,9 @@ _AGAIN_S = 0.01
 """Between two tries to switch a new file to write-ahead logging: the switch takes a few milliseconds."""
 CACHE_KIB = 65_536
 """SQLite's own cache, at most: 64 MiB hold the upper levels of every index of some ten million entries."""
+KEEPALIVE_S = 30
+"""A server that says nothing for so long is asked whether it is there, and given up after as long again: one that was cut off
+without a word is else waited for until the system loses patience, a quarter of an hour later. asyncpg cannot be told."""
 APPLICATION = "care-backbone"
 """What PostgreSQL's ``pg_stat_activity`` calls our sessions."""
 CHECKPOINT_PAGES = 4_000
@@ -139,6 +142,10 @@ def _psycopg(target: URL, settings: Settings) -> Engines:
     arguments: dict[str, Any] = {
         "application_name": APPLICATION,
         "connect_timeout": max(1, round(settings.connect_timeout.total_seconds())),
+        "keepalives_idle": KEEPALIVE_S,
+        "keepalives_interval": KEEPALIVE_S // 3,
+        "keepalives_count": 3,
+        "tcp_user_timeout": 2 * KEEPALIVE_S * 1000,
     }
     if settings.pooler:
         arguments["prepare_threshold"] = None

@@ -12,6 +12,7 @@ import subprocess
 import time
 import warnings
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -67,11 +68,21 @@ class PostgresServer:
             time.sleep(0.1)
 
     def kill(self, how: signal.Signals = signal.SIGKILL) -> None:
-        """Send ``how`` to the server and all its children, as a power cut or a stall would meet them all."""
-        if self.process is not None:
-            os.killpg(self.process.pid, how)
-            if how is signal.SIGKILL:
-                self.process.wait()
+        """Send ``how`` to the server and all its children, as a power cut or a stall would meet them all.
+
+        Each child leads a process group of its own, so a signal to the server's group would meet the server alone.
+        """
+        if self.process is None:
+            return
+        import psutil
+
+        with suppress(psutil.NoSuchProcess):
+            server = psutil.Process(self.process.pid)
+            for each in (server, *server.children(recursive=True)):  # the server first: it makes no more of them
+                with suppress(psutil.NoSuchProcess):
+                    each.send_signal(how)
+        if how is signal.SIGKILL:
+            self.process.wait()
 
     def stop(self, how: signal.Signals = signal.SIGINT) -> None:
         """End the server: clients are disconnected, what was committed is on disk.
@@ -79,7 +90,7 @@ class PostgresServer:
         With ``SIGQUIT`` it ends at once and leaves the rest to the recovery at its next start.
         """
         if self.running and self.process is not None:
-            os.killpg(self.process.pid, signal.SIGCONT)
+            self.kill(signal.SIGCONT)  # a stopped process does not hear the next signal
             self.process.send_signal(how)
             self.process.wait(START_S)
 
