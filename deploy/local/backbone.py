@@ -10,7 +10,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -35,6 +35,8 @@ class BackboneProcess:
     mllp: int = field(default_factory=free_port)
     health: int = field(default_factory=free_port)
     """Port where its operators ask, whatever its roles."""
+    within: Sequence[str] = ()
+    """Begins its command line: what it is to run in."""
     process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -59,7 +61,7 @@ class BackboneProcess:
         settings = ["--config", str(self.folder / "backbone.toml")]
         with self.log.open("ab") as out:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "gateway.cli", *settings, "serve", *only, *addresses],
+                [*self.within, sys.executable, "-m", "gateway.cli", *settings, "serve", *only, *addresses],
                 stdout=out,
                 stderr=out,
                 cwd=self.folder,

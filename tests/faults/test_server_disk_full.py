@@ -1,0 +1,148 @@
+"""A whole server whose disk is full: nothing is acknowledged, what is there is still read, and room alone mends it."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import resource
+import subprocess
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Protocol
+
+import pytest
+
+from tests.bench.messages import messages
+from tests.faults.senders import Sender, by_person, from_people
+from tests.faults.small_disks import small_disks
+from tests.journeys.harness import Backbone
+from tests.patience import until
+
+SENDERS = 4
+SOME = 40
+"""Messages acknowledged before the disk is full, and at least as many once there is room."""
+DISK_MIB = 16
+
+
+class Disk(Protocol):
+    """Where the server keeps its data."""
+
+    def fill(self) -> None:
+        """Let the server write no more than stands there already."""
+        ...
+
+    def clear(self) -> None:
+        """Let there be room again."""
+        ...
+
+
+class Quota:
+    """The system lets no file of the server grow, as over a quota: on every machine."""
+
+    def __init__(self, backbone: Backbone) -> None:
+        process = backbone.having("intake").process
+        assert process is not None
+        self._process = process.pid
+        self._data = backbone.folder / "backbone-data"
+
+    def fill(self) -> None:
+        largest = max(file.stat().st_size for file in self._data.iterdir())
+        resource.prlimit(self._process, resource.RLIMIT_FSIZE, (largest, resource.RLIM_INFINITY))
+
+    def clear(self) -> None:
+        resource.prlimit(self._process, resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+
+
+@contextmanager
+def over_quota(folder: Path) -> Iterator[tuple[Backbone, Disk]]:
+    backbone = Backbone(folder).start()
+    try:
+        yield backbone, Quota(backbone)
+    finally:
+        backbone.close()
+
+
+@contextmanager
+def full_disk(folder: Path) -> Iterator[tuple[Backbone, Disk]]:
+    """A file system of its own, filled to the last byte."""
+    data = folder / "backbone-data"
+    with small_disks([data], DISK_MIB) as disks:
+        backbone = Backbone(folder)
+        backbone.having("intake").within = disks.within
+
+        class Ballast:
+            def fill(self) -> None:
+                disks.fill(data)
+
+            def clear(self) -> None:
+                disks.clear(data)
+
+        try:
+            yield backbone.start(), Ballast()
+        finally:
+            backbone.close()
+
+
+@pytest.mark.parametrize("made", [over_quota, full_disk], ids=["quota", "full disk"])
+@pytest.mark.asyncio
+async def test_a_server_outlives_a_full_disk(tmp_path: Path, made: type[Iterator[tuple[Backbone, Disk]]]) -> None:
+    with made(tmp_path) as (backbone, disk):  # type: ignore[attr-defined]
+        people, stop = by_person(messages(40_000)), asyncio.Event()
+        senders = [Sender(backbone.mllp_port, from_people(people), pause_s=0.01) for _ in range(SENDERS)]
+        sending = [asyncio.create_task(sender.run(stop)) for sender in senders]
+        await until(lambda: _count(senders) >= SOME and backbone.timeline() != [])
+        disk.fill()
+        await until(lambda: _is_refused(backbone))
+        assert backbone.http.get("/health/live").status_code == 200
+        assert backbone.timeline() != [], "what was there is not read any more"
+        disk.clear()
+        before = _count(senders)
+        await until(lambda: _count(senders) >= before + SOME)
+        stop.set()
+        await asyncio.gather(*sending)
+        await until(lambda: _is_caught_up(backbone))
+        assert backbone.running
+        assert "PostgreSQL" not in backbone.output, "a cure for another engine"
+        _check(backbone, [message for sender in senders for message in sender.acknowledged])
+        assert backbone.end() == 0
+
+
+def _count(senders: Sequence[Sender]) -> int:
+    return sum(len(sender.acknowledged) for sender in senders)
+
+
+_PROBE = iter(range(10**6))
+
+
+def _is_refused(backbone: Backbone) -> bool:
+    """Whether something that was never sent before is refused, and its sender told to come back."""
+    answer = backbone.http.post("/intake/northfield-pas", content=b"MSH|nothing %d" % next(_PROBE))
+    assert answer.status_code in (422, 503), answer.text
+    return answer.status_code == 503 and int(answer.headers["retry-after"]) > 0
+
+
+def _is_caught_up(backbone: Backbone) -> bool:
+    answer = backbone.http.get("/health/ready")
+    if answer.status_code != 200:
+        return False
+    assert not any(answer.json()["parked"].values())
+    return not any(behind["events"] for behind in answer.json()["behind"].values())
+
+
+def _check(backbone: Backbone, acknowledged: Sequence[bytes]) -> None:
+    """Every message that was acknowledged is on the timeline of its person, once, and the log is sound."""
+    sent: dict[str, set[str]] = {}
+    for message in acknowledged:
+        trigger, number = re.search(rb"ADT\^(A\d\d)", message), re.search(rb"~(\d{10})\^\^\^NHS", message)
+        assert trigger and number
+        sent.setdefault(number[1].decode(), set()).add(trigger[1].decode())
+    for number, triggers in sent.items():
+        kinds = Counter(entry["type"] for entry in backbone.timeline(number))
+        assert kinds["encounter-admitted-1"] == ("A01" in triggers)
+        assert kinds["encounter-discharged-1"] >= ("A03" in triggers)
+        assert all(times == 1 for times in kinds.values()), "doubled"
+    verify = [*backbone.having("intake").within, *backbone.command("log", "verify")]
+    verified = subprocess.run(verify, cwd=backbone.folder, capture_output=True, text=True, check=False)
+    assert verified.returncode == 0, verified.stdout + verified.stderr
