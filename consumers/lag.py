@@ -42,7 +42,7 @@ class Behind(NamedTuple):
 async def behind(log: EventLog, database: Database) -> Mapping[str, Behind]:
     """How far each projection is behind, by its name.
 
-    Raises `LogUnavailable`, `StoreUnavailable`; `LogMismatch` when the log no longer holds what a projection wants next.
+    Raises `LogUnavailable`, `StoreUnavailable`; `LogMismatch` when the log does not go on where a projection left off.
     """
     ends = {topic: await log.ends(topic) for topic in set(TOPIC_OF.values())}
     starts = {topic: await log.starts(topic) for topic in ends}
@@ -53,7 +53,9 @@ async def behind(log: EventLog, database: Database) -> Mapping[str, Behind]:
         stored = await positions(database, name)
         wanted = {partition: stored.get((topic, partition), start) for partition, start in starts[topic].items()}
         for partition, position in wanted.items():
-            if position < starts[topic][partition]:
+            if position > ends[topic][partition]:  # it moved on meanwhile, or the log is another
+                ends[topic] = await log.ends(topic)
+            if not starts[topic][partition] <= position <= ends[topic][partition]:
                 raise LogMismatch(where=f"{name}, {topic}, partition {partition}, offset {position}")
             place = (topic, partition, position)
             if place not in ages:  # projections that are applied together stand at the same place

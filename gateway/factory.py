@@ -201,7 +201,8 @@ class Factory:
         from gateway.known_log import remember
 
         if self._intake is None:
-            remember(self.settings.data, (await self.log()).identity)
+            if not self.settings.log.embedded:  # an embedded one lies in the data folder itself, and the store knows it
+                remember(self.settings.data, (await self.log()).identity)
             needed = (await self.log(), self.registry, self.pseudonyms, now, self.metrics)
             intake = Intake(*needed) if self.tracing is None else self._traced(self.tracing, *needed)
             await intake.open()

@@ -96,11 +96,15 @@ class Freshness:
 
     async def keep(self) -> None:
         """Measure until cancelled. An engine that does not answer is asked again; how long it has not is then said."""
+        said = ""
         while True:
             try:
                 await self.measure()
+                said = ""
             except BackboneError as error:
-                LOGGER.warning("how far the projections are behind is not known: %s", error.code)
+                if said != error.code:
+                    said = error.code
+                    LOGGER.warning("how far the projections are behind is not known: %s", error)
                 self._say()
             await asyncio.sleep(EVERY.total_seconds())
 

@@ -96,7 +96,7 @@ class EventLog(Protocol):
 
     @property
     def identity(self) -> str:
-        """Names this log for ever, so that another one is not taken for it. Empty where it has no name but its address."""
+        """Names this log for ever, so that another one is not taken for it. Empty where it lives no longer than its process."""
         ...
 
     @property

@@ -13,7 +13,7 @@ from types import MappingProxyType
 
 from adapters.eventlog.embedded import EmbeddedLog
 from adapters.eventlog.kafka.address import parse, tls_context
-from schemas.errors import SettingsError
+from schemas.errors import NotFound, SettingsError
 from schemas.log import PARTITIONS, EventLog
 
 _Open = Callable[[str, int, bool], Awaitable[EventLog]]
@@ -21,9 +21,9 @@ _Open = Callable[[str, int, bool], Awaitable[EventLog]]
 
 
 async def connect(url: str, *, partitions: int = PARTITIONS, create: bool = True) -> EventLog:
-    """The log at ``url``, opened; close it when done. With ``create`` the topics of a cluster are made when they are missing.
+    """The log at ``url``, opened; close it when done. With ``create`` a file, or the topics of a cluster, are made if missing.
 
-    Raises `SettingsError` when no log can be there, `LogUnavailable` when it does not answer, `NotFound` when topics are
+    Raises `SettingsError` when no log can be there, `LogUnavailable` when it does not answer, `NotFound` when they are
     missing and may not be made. None repeats the address: it may hold a password.
     """
     scheme, separator, rest = url.partition("://")
@@ -33,13 +33,15 @@ async def connect(url: str, *, partitions: int = PARTITIONS, create: bool = True
     return await _SCHEMES[scheme](rest, partitions, create)
 
 
-async def _sqlite(rest: str, partitions: int, _create: bool) -> EventLog:
+async def _sqlite(rest: str, partitions: int, create: bool) -> EventLog:
     host, slash, path = rest.partition("/")
     if host or not slash or not path:
         cure = (
             "Write sqlite:///log.db for a file in the working folder, sqlite:////var/lib/backbone/log.db for an absolute path."
         )
         raise SettingsError("the address names no file", cure=cure, where="BACKBONE_LOG")
+    if not create and not await asyncio.to_thread(Path(path).exists):
+        raise NotFound("there is no log at this address yet", where=path, cure="The first `backbone serve` makes it.")
     return await asyncio.to_thread(EmbeddedLog, Path(path), partitions)
 
 

@@ -43,8 +43,6 @@ class EmbeddedLog:
     The disk must be a local one: SQLite's write-ahead mode needs memory shared between its users.
     """
 
-    identity = ""
-    """A file's address is its name."""
     atomic = True
 
     def __init__(self, path: Path, partitions: int = PARTITIONS, patience: timedelta = PATIENCE) -> None:
@@ -62,6 +60,7 @@ class EmbeddedLog:
         try:
             self._reader: EmbeddedReader | None = self._open_reader()
             """Opened at once: while it is open, the write-ahead file stays, and a full disk cannot keep readers from it."""
+            self.identity = f"sqlite:{self._reader.identity():016x}"
         except LogUnavailable:
             self._writer.finish()
             raise

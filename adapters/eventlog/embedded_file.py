@@ -52,7 +52,11 @@ CREATE = (
     'CREATE TABLE IF NOT EXISTS places (topic INTEGER, partition INTEGER, "offset" INTEGER, seq INTEGER NOT NULL,'
     ' PRIMARY KEY (topic, partition, "offset")) WITHOUT ROWID',
 )
-_DESCRIBE = "INSERT OR IGNORE INTO about (name, value) VALUES ('format', ?), ('partitions', ?), ('indexed', 0)"
+_DESCRIBE = (
+    "INSERT OR IGNORE INTO about (name, value)"
+    " VALUES ('format', ?), ('partitions', ?), ('indexed', 0), ('identity', abs(random() / 2))"
+)
+"""The identity is that of the file's first start. Halved, because abs() of the lowest integer fails."""
 _ABOUT = "SELECT name, value FROM about"
 _JOURNAL = "PRAGMA journal_mode"
 _TABLES = "SELECT name FROM sqlite_master WHERE type = 'table'"
@@ -64,6 +68,7 @@ _VERSION = "PRAGMA data_version"
 
 _TOPICS = "SELECT name, number FROM topics"
 _INDEXED = "SELECT value FROM about WHERE name = 'indexed'"
+_IDENTITY = "SELECT value FROM about WHERE name = 'identity'"
 _LAST = "SELECT coalesce(max(seq), 0) FROM entries"
 _INDEXED_ENDS = (
     "WITH RECURSIVE held (partition) AS (SELECT 0 UNION ALL SELECT partition + 1 FROM held WHERE partition + 1 < ?)"
@@ -136,6 +141,11 @@ def _check(about: Mapping[str, int], partitions: int) -> None:
             f"the log has {about['partitions']} partitions, the settings say {partitions}",
             cure=f"Set the partitions to {about['partitions']}: with another number a record's events would lose their order.",
         )
+
+
+def identity(connection: Connection) -> int:
+    """What tells the log from every other one, also from a later one under the same name."""
+    return int(connection.execute(_IDENTITY).fetchall()[0][0])
 
 
 def topics(connection: Connection) -> dict[str, int]:

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from adapters.eventlog.embedded_driver import explained, open_to_read
-from adapters.eventlog.embedded_file import BEGIN_READ, COMMIT, checksum, ends, last, topics, version
+from adapters.eventlog.embedded_file import BEGIN_READ, COMMIT, checksum, ends, identity, last, topics, version
 from schemas.errors import CorruptLog, LogUnavailable
 from schemas.log import Record
 
@@ -94,6 +94,10 @@ class EmbeddedReader:
 
     def close(self) -> None:
         self._connection.close()
+
+    def identity(self) -> int:
+        with explained(self._path):
+            return identity(self._connection)
 
     def version(self) -> int:
         """Another number once anybody has appended."""

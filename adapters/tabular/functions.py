@@ -106,12 +106,24 @@ def _yes(value: Any) -> bool | None:
 
 _PUNCTUATION = str.maketrans("", "", " -().\u00a0/\t")
 _TELEPHONE = re.compile(r"(?:\+44|0044)?0?([1-9][0-9]{8,9})", re.ASCII)
+_AMONG_WORDS = re.compile(r"(?<![0-9])[+(]{0,2}[0-9][0-9 ()\u00a0-]{7,24}(?![ ()\u00a0-]{0,3}[0-9])", re.ASCII)
+"""What may be a number; a blank or bracket at its end is no part of it."""
+_PHONE_READ = 200
 _ABROAD = re.compile(r"(?:\+|00)([1-9][0-9]{6,14})", re.ASCII)
 
 
 def _phone(value: Any) -> str | None:
-    """A United Kingdom number as ``01632960114``, whose zero a spreadsheet may have eaten; one abroad as ``+33…``."""
-    digits = text_of(value).translate(_PUNCTUATION)
+    """A United Kingdom number as ``01632960114``, whose zero a spreadsheet may have eaten; one abroad as ``+33…``.
+
+    Of a number with words beside it (``07700 900123 daughter``), or of several, the first one.
+    """
+    said = text_of(value)
+    whole = _number(said)
+    return whole or next(filter(None, (_number(found) for found in _AMONG_WORDS.findall(said[:_PHONE_READ]))), None)
+
+
+def _number(said: str) -> str | None:
+    digits = said.translate(_PUNCTUATION)
     match = _TELEPHONE.fullmatch(digits)
     if match:
         return "0" + match[1]

@@ -24,7 +24,7 @@ from adapters.tabular.leaves import Known, Leaves
 from adapters.tabular.shape import resource
 from adapters.tabular.tokens import names, tokens
 
-ENGINE = "1"
+ENGINE = "2"
 """Raised when the same mapping would make other events of the same row: part of every event's id."""
 
 _KEYS = (

@@ -36,4 +36,4 @@ async def require(database: Database, identity: str) -> None:
 
 def _require(known: str | None, identity: str) -> None:
     if known is not None and known != identity:
-        raise OtherLogError(f"the store was filled from {known}, this log is {identity or 'a file'}", where="store")
+        raise OtherLogError(f"the store was filled from {known}, this log is {identity or 'of no name'}", where="store")

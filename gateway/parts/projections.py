@@ -24,7 +24,7 @@ from schemas.errors import EngineUnavailable
 LOGGER = logging.getLogger("backbone.gateway")
 
 FIRST_WAIT_S, LONGEST_WAIT_S = 0.5, 30.0
-"""Between two tries to reach an engine; doubled each time."""
+"""Between two tries to reach an engine; doubled each time, until the projections ran for longer than the longest."""
 
 
 class Runner(Protocol):
@@ -81,12 +81,14 @@ class ProjectionsPart:
         self._loop, self._stop = asyncio.get_running_loop(), asyncio.Event()
         wait_s = FIRST_WAIT_S
         while not self._stop.is_set():
+            begun = self._loop.time()
             try:
                 async with self._open() as runners:
                     self._tried()
-                    wait_s = FIRST_WAIT_S
                     await self._run_all(runners)
             except* EngineUnavailable as failures:
+                if self._loop.time() - begun > LONGEST_WAIT_S:
+                    wait_s = FIRST_WAIT_S
                 said = sorted({str(failure) for failure in _leaves(failures)})
                 LOGGER.error("the projections wait %.1f s: %s", wait_s, " ".join(said))
                 self._tried()

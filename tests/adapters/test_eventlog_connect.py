@@ -8,7 +8,7 @@ import pytest
 
 from adapters.eventlog.connect import connect
 from adapters.eventlog.embedded import EmbeddedLog
-from schemas.errors import SettingsError
+from schemas.errors import NotFound, SettingsError
 from schemas.log import PARTITIONS, NewRecord
 
 pytestmark = pytest.mark.asyncio
@@ -50,6 +50,12 @@ async def test_an_address_that_names_no_log_is_refused_with_what_to_write(url: s
     assert raised.value.where == "BACKBONE_LOG"
     assert "sqlite://" in raised.value.cure
     assert "secret" not in str(raised.value)
+
+
+async def test_a_file_that_may_not_be_made_is_not(tmp_path: Path) -> None:
+    for _ in range(2):
+        with pytest.raises(NotFound):
+            await connect(f"sqlite:///{tmp_path}/log.db", create=False)
 
 
 async def test_a_file_in_no_folder_is_refused(tmp_path: Path) -> None:

@@ -45,6 +45,30 @@ def numbered(count: int, topic: str = "t", key: str | None = None) -> list[NewRe
     return [NewRecord(topic, key or f"key-{number}", str(number).encode()) for number in range(count)]
 
 
+async def test_a_log_has_a_name_of_its_own_that_a_later_one_in_its_place_has_not(path: Path, log: EmbeddedLog) -> None:
+    beside = EmbeddedLog(path, 4)
+    assert beside.identity == log.identity != ""
+    await beside.close()
+    await log.close()
+    for file in path.parent.glob("log.db*"):
+        file.unlink()
+    later = EmbeddedLog(path, 4)
+    assert later.identity != log.identity
+    await later.close()
+
+
+async def test_a_log_of_an_earlier_version_is_given_a_name_once(path: Path, log: EmbeddedLog) -> None:
+    await log.close()
+    with closing(sqlite3.connect(path)) as file, file:
+        file.execute("DELETE FROM about WHERE name = 'identity'")
+    names = []
+    for _ in range(2):
+        opened = EmbeddedLog(path, 4)
+        names.append(opened.identity)
+        await opened.close()
+    assert names[0] == names[1] != log.identity
+
+
 async def from_the_start(topic: str, partitions: frozenset[int]) -> Mapping[int, int]:
     return dict.fromkeys(partitions, 0)
 

@@ -25,11 +25,11 @@ async def test_the_first_log_is_remembered_and_another_one_refused(store: Databa
             await use(store, "kafka:b/")
 
 
-async def test_a_file_has_no_name_and_is_not_put_on_top_of_a_cluster(store: Database) -> None:
+async def test_a_log_without_a_name_is_not_put_on_top_of_one_that_has_one(store: Database) -> None:
     await remember(store, "")
     await require(store, "kafka:a/")
     await remember(store, "kafka:a/")
-    with pytest.raises(OtherLogError, match="this log is a file"):
+    with pytest.raises(OtherLogError, match="this log is of no name"):
         await remember(store, "")
 
 

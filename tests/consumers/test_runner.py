@@ -274,6 +274,9 @@ async def test_a_log_that_does_not_go_on_where_the_projection_left_off_is_said_l
         await asyncio.wait_for(Runner([projection], log, file_store, "me", clock).run(asyncio.Event()), PATIENCE_S)
     assert raised.value.where == f"timeline, {EVENTS}, partition 0, offset {position}"
     assert (await positions(file_store, "timeline"))[EVENTS, 0] == position
+    with pytest.raises(LogMismatch) as unknown:
+        await behind(log, file_store)
+    assert unknown.value.where == raised.value.where, "nobody is told that it is up to date"
 
 
 async def test_a_stop_is_heeded_while_nothing_comes(file_store: Database) -> None:

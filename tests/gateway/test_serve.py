@@ -7,11 +7,13 @@ import os
 import resource
 import signal
 import socket
+import sqlite3
 import ssl
 import subprocess
 import threading
 import urllib.error
 import urllib.request
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -293,8 +295,6 @@ def test_everything_said_of_one_message_over_mllp_carries_one_id_and_of_the_next
 
 
 def test_a_store_of_a_newer_version_brings_it_down_unharmed(backbone: Backbone) -> None:
-    import sqlite3
-
     with backbone.serving() as server:
         server.stop()
     with sqlite3.connect(backbone.folder / "backbone-data" / "store.db") as store:
@@ -302,6 +302,43 @@ def test_a_store_of_a_newer_version_brings_it_down_unharmed(backbone: Backbone) 
     outcome = backbone("serve", "--http", "127.0.0.1:0", "--mllp", "127.0.0.1:0")
     assert outcome.status == 2
     assert "newer version" in outcome.err
+
+
+def test_a_store_is_not_filled_from_a_log_that_was_begun_anew(backbone: Backbone) -> None:
+    """Its first events would stand where the store has read the old one's, and be passed over without a word."""
+    with backbone.serving() as server:
+        assert b"MSA|AA|" in sends(server.mllp, next(iter(messages(1))))
+        server.stop()
+    for file in (backbone.folder / "backbone-data").glob("log.db*"):
+        file.unlink()
+    outcome = backbone("serve", "--http", "127.0.0.1:0", "--mllp", "127.0.0.1:0")
+    assert outcome.status == 2
+    assert "the store was filled from sqlite:" in outcome.err and "BACKBONE_STORE" in outcome.err
+    assert "the store was filled from sqlite:" in backbone("doctor").out
+
+
+def test_an_older_copy_of_the_log_is_told_by_the_doctor(backbone: Backbone) -> None:
+    data = backbone.folder / "backbone-data"
+    with backbone.serving() as server:
+        server.stop()
+    older = (data / "log.db").read_bytes()
+    with backbone.serving() as server:
+        assert b"MSA|AA|" in sends(server.mllp, next(iter(messages(1))))
+        eventually(lambda: _applied(data / "store.db"))
+        server.stop()
+    for file in data.glob("log.db-*"):
+        file.unlink()
+    (data / "log.db").write_bytes(older)
+    outcome = backbone("doctor", "--json")
+    assert outcome.status == 3
+    (found,) = [finding for finding in outcome.json if finding["level"] == "unreachable"]
+    assert "does not go on where this projection left off" in found["says"] and "backbone rebuild" in found["cure"]
+
+
+def _applied(store: Path) -> int:
+    """Records that the projections have read."""
+    with closing(sqlite3.connect(store)) as connection:
+        return int(connection.execute("SELECT sum(next) FROM position").fetchone()[0])
 
 
 def test_with_the_store_down_senders_are_still_acknowledged(tmp_path: Path) -> None:
