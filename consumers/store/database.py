@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager, nullcontext, suppress
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from sqlalchemy.engine.interfaces import Dialect
@@ -20,6 +21,7 @@ from sqlalchemy.util import greenlet_spawn
 
 from consumers.store.engines import Engines, Settings, engines
 from consumers.store.trouble import answering
+from schemas.errors import StoreUnavailable
 
 CLOSE_S = 2.0
 """How long the good-byes to a server may take: a stop has ten seconds for everything."""
@@ -45,6 +47,7 @@ class Database:
         # SQLite has one writer. Within a loop a second one must wait here: waiting inside SQLite would stop the loop, and with
         # it the first.
         self._turn = asyncio.Lock() if self.is_sqlite else None
+        self._file = OpenFile(made.writer.url.database) if self.is_sqlite else None
         self._kept: AsyncConnection | None = None
         self._driver: Any = None
         """The driver's own connection under the kept one: asking SQLAlchemy for it each time costs 20 µs."""
@@ -61,6 +64,7 @@ class Database:
     @asynccontextmanager
     async def reading(self) -> AsyncIterator[AsyncConnection]:
         """A connection for reads, each statement on its own. Raises `StoreUnavailable`."""
+        await self._let_go_of_another_file()
         with answering():
             async with asyncio.timeout(self._patience_s), self._reader.connect() as connection:
                 yield connection
@@ -72,6 +76,7 @@ class Database:
         Raises `StoreUnavailable`; then the transaction may or may not have been committed.
         """
         async with self._turn or nullcontext():
+            await self._let_go_of_another_file()
             with answering():
                 async with self._writer.begin() as connection:
                     yield connection
@@ -82,11 +87,23 @@ class Database:
         The short way, for what costs a page: nothing is composed and, on SQLite, no connection taken from a pool. A connection
         that broke since the last read is replaced without the caller's notice. Raises `StoreUnavailable`.
         """
-        with answering():
-            if self.is_sqlite:
+        if self._file is not None:
+            await self._let_go_of_another_file()
+            with answering():
                 return await self._fetch_inline(statement, parameters)
+        with answering():
             async with asyncio.timeout(self._patience_s):
                 return await self._fetch_anew(statement, parameters)
+
+    async def _let_go_of_another_file(self) -> None:
+        """Close a file that is no longer the one of that name: what is read there is old, and what is written there is gone.
+
+        Raises `StoreUnavailable`, once: whoever tries again opens the file that is there, which the projections fill anew.
+        """
+        if self._file is not None and not self._file.is_there():
+            await self.close()
+            message = "the store's file was moved or removed while it was in use"
+            raise StoreUnavailable(message, cure="It is made anew from the log.", where=str(self._file.path))
 
     async def _fetch_inline(self, statement: str, parameters: Sequence[Any]) -> Sequence[Any]:
         # Statements run to their end where they are called, so all reads of a loop can share one connection.
@@ -144,6 +161,25 @@ class Database:
             with suppress(TimeoutError):  # asyncpg waits until the server has hung up; what is left open ends with the process
                 async with asyncio.timeout(CLOSE_S):
                     await engine.dispose()
+
+
+class OpenFile:
+    """The file of a store that is in use, as the system knows it: a name may lead to another one any moment."""
+
+    def __init__(self, path: str | None) -> None:
+        self.path = Path(path or "")
+        self._known: tuple[int, int] | None = None
+
+    def is_there(self) -> bool:
+        """Whether the name leads to the file it led to when this was asked first, or first after it did not."""
+        try:
+            found = self.path.stat()
+            now = (found.st_dev, found.st_ino)
+        except FileNotFoundError:
+            now = None
+        same = self._known is None or now == self._known
+        self._known = now if same else None
+        return same
 
 
 def _throw_away(lent: PoolProxiedConnection | None, error: BaseException) -> None:
