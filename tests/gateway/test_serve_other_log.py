@@ -30,8 +30,9 @@ class Taking:
         self._folder, self._bootstrap = folder, bootstrap
         self.prefix = uuid.uuid4().hex
 
-    def on(self, prefix: str) -> Backbone:
+    def on(self, prefix: str, **more: str) -> Backbone:
         environment = {
+            **more,
             "BACKBONE_LOG": self.url(prefix),
             "BACKBONE_STORE": "postgresql://nobody@127.0.0.1:1/none",
             "BACKBONE_KEY_SECRET": SECRET,
@@ -104,3 +105,12 @@ def test_topics_that_were_all_deleted_are_not_made_anew(taking: Taking) -> None:
     eventually(lambda: not taking.topics(taking.prefix))
     assert "there is no log" in taking.refused(taking.prefix).err
     assert taking.topics(taking.prefix) == set()
+
+
+def test_a_data_folder_that_cannot_be_written_keeps_nothing_out_and_is_warned_of(tmp_path: Path, kafka_bootstrap: str) -> None:
+    taking = Taking(tmp_path, kafka_bootstrap)
+    with taking.on(taking.prefix, BACKBONE_DATA="/proc/no-folder").serving("--only", "intake") as server:
+        assert b"MSA|AA|" in sends(server.mllp, next(iter(messages(1))))
+        told = server.stop().err
+    assert "log-identity cannot be written" in told
+    assert "say cluster= in BACKBONE_LOG" in told
