@@ -142,12 +142,13 @@ class GroupWriter:
         try:
             appender = self._appender or self._open(make=False)
             positions = appender.append([entry for job in jobs for entry in job.entries], time.time_ns() // 1000)
-            self._files = self._files or files_of(self._path)
+            found = files_of(self._path)
+            self._files = self._files or found
         except Exception as error:  # the border of the thread: whatever it was, every caller is told
             self._drop()
             _tell([(job, self._fault(error)) for job in jobs])
             return
-        if files_of(self._path) != self._files:  # no drop: once they are back, this connection is still theirs
+        if found is None or found != self._files:  # no drop: once they are back, this connection is still theirs
             _tell([(job, removed(self._path)) for job in jobs])
             return
         start = 0
@@ -163,6 +164,7 @@ class GroupWriter:
         """A new connection's appender."""
         self._connection = open_to_append(self._path, self._partitions, self._patience / 2, make=make)
         self._appender = Appender(self._connection, self._partitions)
+        self._files = files_of(self._path)
         return self._appender
 
     def _drop(self) -> None:

@@ -10,7 +10,7 @@ import sqlite3
 import stat
 import tempfile
 import threading
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from datetime import timedelta
 from pathlib import Path
@@ -457,6 +457,27 @@ async def test_nothing_is_acknowledged_into_a_file_that_was_removed_and_it_goes_
     elsewhere.rename(file)
     await log.append(numbered(1, key="found"))
     assert b"found" in {record.key.encode() for record in await read_whole(log)}
+
+
+def move_everything(path: Path) -> None:
+    for file in path.parent.glob("log.db*"):
+        file.rename(file.with_name(f"away-{file.name}"))
+
+
+def replace_everything(path: Path) -> None:
+    move_everything(path)
+    path.touch()
+
+
+@pytest.mark.parametrize("lose", [move_everything, replace_everything])
+async def test_the_first_append_of_a_process_is_not_acknowledged_into_a_file_that_was_removed_either(
+    path: Path, lose: Callable[[Path], None]
+) -> None:
+    log = EmbeddedLog(path, 4)
+    lose(path)
+    with pytest.raises(LogUnavailable, match="moved or removed"):
+        await log.append(numbered(1))
+    await log.close()
 
 
 def replace_with_an_empty_file(path: Path) -> None:
