@@ -7,7 +7,7 @@ from typing import Any, Literal
 import msgspec
 
 from schemas.quarantine import QuarantineSummary, Tried
-from schemas.receipt import Receipt, Refusal
+from schemas.receipt import Receipt, Refusal, shown
 from schemas.timeline import Entry, EntrySource
 
 
@@ -170,4 +170,4 @@ class Health(msgspec.Struct, kw_only=True):
 
 def view(receipt: Receipt) -> dict[str, Any]:
     """A receipt as it is served: every count, and nothing that is the backbone's own business (control ids, ACK codes)."""
-    return {name: getattr(receipt, name) for name in ReceiptView.__struct_fields__}
+    return {name: value for name, value in shown(receipt).items() if name in ReceiptView.__struct_fields__}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import msgspec
 
 
@@ -62,8 +64,16 @@ _DECODER = msgspec.json.Decoder(Receipt)
 
 
 def encode(receipt: Receipt) -> bytes:
-    """The receipt as it stands in the log and is served."""
+    """The receipt as it stands in the log: what says nothing is left out."""
     return _ENCODER.encode(receipt)
+
+
+_OWN = ("control", "reply", "part")
+
+
+def shown(receipt: Receipt) -> dict[str, Any]:
+    """The receipt as whoever sent it is given it: every count, and nothing that is the backbone's own business."""
+    return {name: getattr(receipt, name) for name in Receipt.__struct_fields__ if name not in _OWN}
 
 
 def decode(content: bytes) -> Receipt:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import msgspec
 
-from schemas.receipt import Receipt, decode, encode
+from schemas.receipt import Receipt, decode, shown
 
 DONE = "done"
 """Folder for what was taken in, wholly or in part: the receipt says what was rejected and kept."""
@@ -37,7 +37,7 @@ def put_away(path: Path, receipt: Receipt) -> Path:
         place = shelf / (path.name if number == 1 else f"{path.stem} ({number}){path.suffix}")
         note = place.with_name(place.name + RECEIPT_SUFFIX)
         if not place.exists() and _free(note, receipt):
-            _write(note, encode(receipt))
+            _write(note, msgspec.json.encode(shown(receipt)))
             path.rename(place)
             return place
     raise AssertionError("numbers do not end")

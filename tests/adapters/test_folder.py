@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import io
+import json
 import logging
 import os
 import tempfile
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -66,6 +68,10 @@ class Place:
     def receipt(self, name: str, shelf: str = "done") -> Receipt:
         return decode((self.folder / shelf / f"{name}.receipt.json").read_bytes())
 
+    def written(self, name: str, shelf: str) -> dict[str, Any]:
+        """The receipt as another program reads it."""
+        return dict(json.loads((self.folder / shelf / f"{name}.receipt.json").read_bytes()))
+
 
 @pytest.fixture
 def place(tmp_path: Path) -> Place:
@@ -105,6 +111,9 @@ async def test_a_file_of_which_nothing_could_be_taken_goes_to_failed(place: Plac
     (place.folder / "services.csv").write_bytes(b"refuse\n")
     await place.look_twice()
     assert place.names("failed") == ["services.csv", "services.csv.receipt.json"]
+    note = place.written("services.csv", "failed")
+    assert (note["accepted"], note["events"], note["flags"]) == (0, [], []), "what is nothing is said as well"
+    assert note["received"] == note["rejected"] > 0
     assert len(place.log.all(QUARANTINE)) == 1
 
 
