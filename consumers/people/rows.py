@@ -11,7 +11,8 @@ from sqlalchemy.sql import ClauseElement
 
 from consumers.people.link import Merge
 from consumers.people.record import COLUMNS, Row
-from consumers.store.statement import Among, Statement, insert, listed
+from consumers.store.insertion import Insertion, insert, keep
+from consumers.store.statement import Among, Statement, listed
 from consumers.store.tables import PeopleTables
 
 _MERGE = ("fact", "old", "new", "order", "place")
@@ -36,16 +37,16 @@ class PeopleRows:
         # SQLite has one writer at a time. Elsewhere rows are locked in the order of their keys, so that processes that work on
         # the same people wait for each other.
         self._records = Statement(lambda sqlite: wanted if sqlite else wanted.order_by(record.c.key).with_for_update())
-        self._insert = Statement(record.insert())
+        self._insert = Insertion(record)
         its_key = record.c.key == bindparam("its_key")
         self._update = Statement(update(record).where(its_key).values({name: bindparam(f"its_{name}") for name in _CHANGING}))
         self._merges = Statement(select(*(merge.c[name] for name in _MERGE)).where(touching))
         self._of_facts = Statement(select(*(merge.c[name] for name in _MERGE)).where(Among(merge.c.fact, "facts")))
         self._note = Statement(note)
-        self._add_former = Statement(lambda sqlite: insert(former, sqlite).on_conflict_do_nothing())
+        self._add_former = Insertion(former, keep)
         same = (former.c.person == bindparam("its_person"), former.c.record == bindparam("its_record"))
         self._drop_former = Statement(delete(former).where(*same))
-        self._add_local_id = Statement(lambda sqlite: insert(local_id, sqlite).on_conflict_do_nothing())
+        self._add_local_id = Insertion(local_id, keep)
 
     async def records(self, keys: Collection[str], connection: AsyncConnection) -> list[Row]:
         """The rows of ``keys``, kept from all other writers until this transaction ends."""
@@ -55,7 +56,7 @@ class PeopleRows:
     async def insert(self, rows: Sequence[Row], connection: AsyncConnection) -> None:
         """Add new records. One that another process adds at the same time makes the transaction fail, to be tried again."""
         ordered = sorted(rows, key=lambda row: row.key)
-        await self._insert.each_of(connection, [msgspec.structs.astuple(row) for row in ordered])
+        await self._insert.put(connection, [msgspec.structs.astuple(row) for row in ordered])
 
     async def update(self, rows: Sequence[Row], connection: AsyncConnection) -> None:
         """Write stored records anew."""
@@ -84,8 +85,8 @@ class PeopleRows:
     ) -> None:
         """Keep, or forget, person ids of records that are not their own ids now: pairs (person, record)."""
         await self._drop_former.each(connection, [{"its_person": one, "its_record": key} for one, key in sorted(drop)])
-        await self._add_former.each_of(connection, sorted(add))
+        await self._add_former.put(connection, sorted(add))
 
     async def local_ids(self, pairs: Iterable[tuple[str, str]], connection: AsyncConnection) -> None:
         """Keep other local identifiers: pairs (key, record)."""
-        await self._add_local_id.each_of(connection, sorted(pairs))
+        await self._add_local_id.put(connection, sorted(pairs))

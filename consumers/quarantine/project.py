@@ -12,7 +12,8 @@ from sqlalchemy import ColumnElement, bindparam, case, func, literal_column, sel
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from consumers.place import place_of
-from consumers.store.statement import Statement, insert
+from consumers.store.insertion import Insertion, keep
+from consumers.store.statement import Statement
 from consumers.store.tables import QUARANTINE as TABLES
 from consumers.store.tables import QuarantineTables
 from schemas.log import QUARANTINE, Record
@@ -31,9 +32,9 @@ class QuarantineProjection:
     def __init__(self, tables: QuarantineTables = TABLES) -> None:
         self.tables = tables
         item, part, trial = tables
-        self._insert_item = Statement(lambda sqlite: insert(item, sqlite).on_conflict_do_nothing())
-        self._insert_part = Statement(lambda sqlite: insert(part, sqlite).on_conflict_do_nothing())
-        self._insert_trial = Statement(lambda sqlite: insert(trial, sqlite).on_conflict_do_nothing())
+        self._insert_item = Insertion(item, keep)
+        self._insert_part = Insertion(part, keep)
+        self._insert_trial = Insertion(trial, keep)
         its_trials = trial.c.id == item.c.id
         succeeded = select(func.max(trial.c.accepted)).where(its_trials).scalar_subquery()
         self._count_trials = Statement(
@@ -56,10 +57,10 @@ class QuarantineProjection:
         kept = [(record, one) for record, one in read if isinstance(one, Kept)]
         tried = [(record, one) for record, one in read if isinstance(one, Tried)]
         parts = [(one.id, one.part, record.partition, record.offset, len(one.content)) for record, one in kept]
-        await self._insert_part.each_of(connection, parts)
-        await self._insert_item.each_of(connection, [_item(one) for _, one in kept if one.part == 0])
+        await self._insert_part.put(connection, parts)
+        await self._insert_item.put(connection, [_item(one) for _, one in kept if one.part == 0])
         trials = [(one.id, place_of(record), one.at, int(one.accepted), _account(one)) for record, one in tried]
-        await self._insert_trial.each_of(connection, trials)
+        await self._insert_trial.put(connection, trials)
         touched = sorted({one.id for _, one in read})
         await self._count_trials.each(connection, [{"its_id": item} for item in touched])
 

@@ -10,7 +10,8 @@ from sqlalchemy import case, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.sql import ClauseElement
 
-from consumers.store.statement import Among, Statement, insert, listed
+from consumers.store.insertion import Insertion, keep
+from consumers.store.statement import Among, Statement, listed
 from consumers.store.tables import RECEIPTS as TABLES
 from consumers.store.tables import ReceiptsTables
 from schemas.log import RECEIPTS, Record
@@ -33,17 +34,16 @@ class ReceiptsProjection:
         self.tables = tables
         receipt, part, activity = tables
         self._known = Statement(select(receipt.c.id).where(Among(receipt.c.id, "ids")))
-        self._insert = Statement(receipt.insert())
-        self._insert_part = Statement(lambda sqlite: insert(part, sqlite).on_conflict_do_nothing())
+        self._insert = Insertion(receipt)
+        self._insert_part = Insertion(part, keep)
 
-        def count(sqlite: bool) -> ClauseElement:
-            fresh = insert(activity, sqlite)
+        def count(fresh: Any) -> ClauseElement:
             later = case((fresh.excluded.last_at > activity.c.last_at, fresh.excluded.last_at), else_=activity.c.last_at)
             sums = {name: activity.c[name] + fresh.excluded[name] for name in _SUMS}
             counted: ClauseElement = fresh.on_conflict_do_update(index_elements=["source"], set_={"last_at": later, **sums})
             return counted
 
-        self._count = Statement(count)
+        self._count = Insertion(activity, count)
 
     def onto(self, tables: ReceiptsTables) -> ReceiptsProjection:
         """See `consumers.projection.Projection.onto`."""
@@ -53,11 +53,11 @@ class ReceiptsProjection:
         """See `consumers.projection.Projection.apply`."""
         read = [(record, decode(record.value)) for record in records]
         parts = [(one.id, one.part, *map(_json, (one.events, one.refusals, one.flags))) for _, one in read if one.part]
-        await self._insert_part.each_of(connection, parts)
+        await self._insert_part.put(connection, parts)
         fresh = await self._fresh([(record, one) for record, one in read if not one.part], connection)
         rows = [(one.id, one.source, one.received_at, record.value.decode()) for record, one in fresh]
-        await self._insert.each_of(connection, rows)
-        await self._count.each_of(connection, _activity(one for _, one in fresh))
+        await self._insert.put(connection, rows)
+        await self._count.put(connection, _activity(one for _, one in fresh))
 
     async def _fresh(self, read: Sequence[tuple[Record, Receipt]], connection: AsyncConnection) -> list[tuple[Record, Receipt]]:
         """Those that are not here yet; of two with one id the first."""

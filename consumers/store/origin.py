@@ -8,7 +8,7 @@ from __future__ import annotations
 from sqlalchemy import select
 
 from consumers.store.database import Database
-from consumers.store.statement import insert
+from consumers.store.insertion import insert
 from consumers.store.tables import ORIGIN
 from schemas.errors import OtherLogError
 

@@ -14,7 +14,7 @@ from sqlalchemy import delete, func, select, tuple_
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from consumers.store.database import Database
-from consumers.store.statement import insert
+from consumers.store.insertion import insert
 from consumers.store.tables import PARKED
 from schemas.event import instant
 from schemas.log import Position, Record

@@ -14,8 +14,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.sql import ClauseElement
 
 from consumers.store.database import Database
+from consumers.store.insertion import insert
 from consumers.store.migrate import hold
-from consumers.store.statement import Statement, given, given_rows, insert
+from consumers.store.statement import Statement, given, given_rows
 from consumers.store.tables import POSITION
 from schemas.errors import PositionLost
 

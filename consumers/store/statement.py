@@ -12,9 +12,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import orjson
-from sqlalchemy import ARRAY, Boolean, ColumnElement, FromClause, Table, bindparam, cast, column, func, select, text
-from sqlalchemy.dialects.postgresql import insert as postgresql_insert
-from sqlalchemy.dialects.sqlite import insert as sqlite_insert
+from sqlalchemy import ARRAY, Boolean, ColumnElement, FromClause, bindparam, cast, column, func, select, text
 from sqlalchemy.engine.interfaces import Dialect
 from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.ext.compiler import compiles
@@ -146,20 +144,3 @@ def given_rows(rows: Sequence[tuple[Any, ...]], names: Sequence[str], dialect: D
     if dialect.name == "sqlite":
         return {"given": orjson.dumps(rows).decode()}
     return {name: [row[place] for row in rows] for place, name in enumerate(names)}
-
-
-def insert(table: Table, sqlite: bool) -> Any:
-    """An INSERT that can say what to do on a conflict, in the words of the engine."""
-    return sqlite_insert(table) if sqlite else postgresql_insert(table)
-
-
-def upsert(table: Table) -> Statement:
-    """Insert a row, or put its other columns in the place of those of the row with its primary key."""
-
-    def compose(sqlite: bool) -> ClauseElement:
-        fresh = insert(table, sqlite)
-        others = {one.name: fresh.excluded[one.name] for one in table.columns if not one.primary_key}
-        changed: ClauseElement = fresh.on_conflict_do_update(index_elements=table.primary_key.columns, set_=others)
-        return changed
-
-    return Statement(compose)

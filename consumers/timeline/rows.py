@@ -9,7 +9,8 @@ from sqlalchemy import BigInteger, Text, and_, bindparam, func, literal_column, 
 from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.sql import ClauseElement
 
-from consumers.store.statement import Among, Statement, given, given_rows, listed, upsert
+from consumers.store.insertion import Insertion, replace
+from consumers.store.statement import Among, Statement, given, given_rows, listed
 from consumers.store.tables import TimelineTables
 from consumers.timeline.known import Known
 from consumers.timeline.version import COLUMNS, WITHDRAWALS, Version
@@ -52,7 +53,7 @@ class TimelineRows:
         self._naming = Statement(select(table.c.record, table.c.correlation).where(stray, Among(table.c.named, "facts")))
         withdraws = table.c.type.in_([literal_column(f"'{name}'") for name in sorted(WITHDRAWALS)])
         self._stated = Statement(select(table.c.fact).distinct().where(facts, ~withdraws))
-        self._insert = Statement(table.insert())
+        self._insert = Insertion(table)
         self._demote = Statement(
             update(table)
             .where(place, table.c.latest == bindparam("seen"))
@@ -62,7 +63,7 @@ class TimelineRows:
         changing = ("known_until", "state", "version", "fact", "latest", "named", "entry")
         self._restate = Statement(update(table).where(place).values({name: bindparam(f"its_{name}") for name in changing}))
         self._known = Statement(select(tables.known).where(Among(tables.known.c.subject, "subjects")))
-        self._note = upsert(tables.known)
+        self._note = Insertion(tables.known, replace)
 
     async def seen(self, versions: Sequence[Version], connection: AsyncConnection) -> set[str]:
         """Those of the events of ``versions`` that are here already."""
@@ -113,11 +114,11 @@ class TimelineRows:
     async def note(self, known: dict[str, Known], connection: AsyncConnection) -> None:
         """Keep what is known."""
         rows = [(subject, msgspec.json.encode(state).decode()) for subject, state in sorted(known.items())]
-        await self._note.each_of(connection, rows)
+        await self._note.put(connection, rows)
 
     async def insert(self, versions: Sequence[Version], connection: AsyncConnection) -> None:
         """Add new versions."""
-        await self._insert.each_of(connection, [msgspec.structs.astuple(version) for version in versions])
+        await self._insert.put(connection, [msgspec.structs.astuple(version) for version in versions])
 
     async def demote(self, changed: Iterable[tuple[Version, str]], connection: AsyncConnection) -> None:
         """Say how versions stand that were the newest, each with its ``latest`` as it was read.

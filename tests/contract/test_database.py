@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import sqlite3
 from datetime import timedelta
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from sqlalchemy.exc import IntegrityError
 
 from consumers.store.database import Database
 from consumers.store.engines import Settings
+from consumers.store.insertion import LOT_BYTES, Insertion, keep, replace
 from consumers.store.statement import Among, Statement, given, given_rows, listed
 from schemas.errors import SettingsError, StoreUnavailable
 
@@ -176,6 +178,46 @@ async def test_rows_can_be_given_and_joined(empty_store: Database) -> None:
         for rows, found in (([], []), ([("a", 1), ("b", 1), ('"', 3), ("c", 3)], ["a", "c"])):
             values = given_rows(rows, names, connection.dialect)
             assert sorted(key for (key,) in await joined.rows(connection, values)) == found
+
+
+PAIR = Table("pair", METADATA, Column("key", Text, primary_key=True), Column("order", Text), Column("number", BigInteger))
+
+
+async def pairs(database: Database) -> list[tuple[object, ...]]:
+    async with database.reading() as connection:
+        return [tuple(row) for row in await connection.execute(select(PAIR).order_by(PAIR.c.key))]
+
+
+async def test_rows_are_put_in_as_they_are(empty_store: Database) -> None:
+    await fill(empty_store)
+    rows = [("a", None, 2**62), ('"\\', "[{}]\n\u2028é🙂", -1), ("c", "", None)]
+    async with empty_store.writing() as connection:
+        await Insertion(PAIR).put(connection, rows)
+        await Insertion(PAIR).put(connection, [])
+    assert await pairs(empty_store) == sorted(rows, key=lambda row: str(row[0]))
+
+
+async def test_a_row_whose_key_is_there_is_refused_kept_or_replaced(empty_store: Database) -> None:
+    await fill(empty_store)
+    async with empty_store.writing() as connection:
+        await Insertion(PAIR).put(connection, [("a", "old", 1)])
+        await Insertion(PAIR, keep).put(connection, [("a", "new", 2), ("b", "new", 2), ("b", "newer", 3)])
+    assert await pairs(empty_store) == [("a", "old", 1), ("b", "new", 2)]
+    async with empty_store.writing() as connection:
+        await Insertion(PAIR, replace).put(connection, [("a", "new", None)])
+    assert await pairs(empty_store) == [("a", "new", None), ("b", "new", 2)]
+    with pytest.raises((IntegrityError, sqlite3.IntegrityError)):
+        async with empty_store.writing() as connection:
+            await Insertion(PAIR).put(connection, [("c", "new", 3), ("b", "newest", 4)])
+    assert await pairs(empty_store) == [("a", "new", None), ("b", "new", 2)]
+
+
+async def test_rows_of_more_than_one_statement_can_hold_all_go_in(empty_store: Database) -> None:
+    await fill(empty_store)
+    long = "x" * (LOT_BYTES // 2 + 1)
+    async with empty_store.writing() as connection:
+        await Insertion(PAIR).put(connection, [(key, long, 1) for key in "abc"])
+    assert [(key, len(str(order))) for key, order, _ in await pairs(empty_store)] == [(key, len(long)) for key in "abc"]
 
 
 @pytest.mark.parametrize("url", ["", "nonsense", "mysql://host/db", "sqlite://", "sqlite:///:memory:"])
