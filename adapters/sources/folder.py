@@ -169,7 +169,9 @@ class DropFolder:
 
     def _is_put_off(self, seen: Seen) -> bool:
         trouble = self._troubles.get(seen.path.name)
-        return trouble is not None and trouble.mark == seen.mark and self._clock() < trouble.until
+        if trouble is None or trouble.mark != seen.mark:
+            return False
+        return timedelta() < trouble.until - self._clock() <= TRY_AGAIN  # more is left only when the clock was set back
 
     def _trouble(self, seen: Seen, code: str, what: str, receipt: Receipt | None = None) -> None:
         """Note why the file stays; said once for each state of the file."""

@@ -237,6 +237,20 @@ async def test_a_folder_that_is_missing_is_said_once_and_taken_up_when_it_appear
 
 
 @pytest.mark.asyncio
+async def test_a_file_that_made_trouble_is_tried_again_also_when_the_clock_was_set_back(place: Place) -> None:
+    (place.folder / "done").write_bytes(b"a file where the folder should be")
+    place.door = place.opened()
+    (place.folder / "a.csv").write_bytes(b"good a\n")
+    await place.look_twice()
+    (place.folder / "done").unlink()
+    await place.look_twice()
+    assert place.names() == ["a.csv"]
+    place.clock.passes(-3600)
+    await place.look_twice()
+    assert place.names("done") == ["a.csv", "a.csv.receipt.json"]
+
+
+@pytest.mark.asyncio
 async def test_where_nothing_can_be_moved_files_are_taken_in_once_and_moved_when_that_is_mended(
     place: Place, caplog: pytest.LogCaptureFixture
 ) -> None:
