@@ -67,6 +67,8 @@ _UNKNOWN = {"status": "unknown", "class": "UNK"}
 _GUARD = "classification"
 _RAW = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _NONE = msgspec.Raw(b"[]")
+_SHORT_BYTES = 1024
+"""Of an element that is remembered: a photograph is not."""
 
 
 def subjects(told: Told) -> tuple[str, ...]:
@@ -156,15 +158,14 @@ def _elements(resource: bytes) -> dict[str, str | None]:
     stated = _RAW.decode(resource)
     found = dict(_stated("extension", bytes(stated.pop("extension", _NONE))))  # first: what is deleted and stated is stated
     for name, value in stated.items():
-        found.update(_stated(name, bytes(value)))
+        found.update((_remembered if len(value) <= _SHORT_BYTES else _stated)(name, bytes(value)))
     if found.pop(f"extension {MOVEMENT}", None):
         found.pop("status", None)  # of the movement: it is not known how long it lasts
     return found
 
 
-@lru_cache(8192)
 def _stated(name: str, value: bytes) -> tuple[tuple[str, str | None], ...]:
-    """The elements within one of a resource's. Most are as they were in the message before."""
+    """The elements within one of a resource's."""
     said = elements({name: orjson.loads(value)})
     unknown = _UNKNOWN.get(name)
     return tuple(
@@ -172,6 +173,10 @@ def _stated(name: str, value: bytes) -> tuple[tuple[str, str | None], ...]:
         for name, value in said.items()
         if unknown is None or unknown not in (value, _code(value))
     )
+
+
+_remembered = lru_cache(8192)(_stated)
+"""Most elements are as they were in the message before."""
 
 
 def _code(value: object) -> object:
