@@ -23,17 +23,13 @@ from adapters.tabular.kept import Kept
 from adapters.tabular.layout import FLAT, Row, named
 from adapters.tabular.leaf import Part, Scope
 from adapters.tabular.mapping import Mapping
+from adapters.tabular.person import People, Person, local_id
 from adapters.tabular.read import read
 from adapters.translator import Arrival, Field, Item, Rejection
-from schemas.errors import InvalidValue, MissingIdentifier, RejectedInput
+from schemas.errors import InvalidValue, RejectedInput
 from schemas.event import Event, Precision, Sensitivity
-from schemas.identifiers import LocalId, NhsNumber, RecordKey, nhs_number
 from schemas.proven import Proven, proven
-from schemas.resources.bundle import Resource, patient_reference
-from schemas.resources.person import local_identifier, nhs_number_identifier, unchecked_number_identifier
-
-_BETWEEN = "|"
-"""Between the parts of a record identifier made of several columns; doubled within one, so that no two people share one."""
+from schemas.resources.bundle import Resource
 
 
 class TabularTranslator:
@@ -69,19 +65,6 @@ class TabularTranslator:
             yield from fields_of(first, self._mapping.layout)
 
 
-class _Person:
-    """Whose a row is."""
-
-    __slots__ = ("flags", "key", "known", "patient", "reference")
-
-    def __init__(self, key: RecordKey, patient: Resource, flags: tuple[str, ...] = ()) -> None:
-        self.key = key
-        self.reference = patient_reference(key)
-        self.patient = patient
-        self.flags = flags
-        self.known = proven(patient)
-
-
 class _Stated:
     """What the mapping says about the focus of rows with the same cells there."""
 
@@ -115,13 +98,10 @@ class _Speaker:
         self._arrival = arrival
         self._latest = arrival.received_at + AHEAD
         flat = self._sorted = mapping.layout.kind in FLAT
-        own = mapping.person.columns
-        whose = None if own is None else {*own, *mapping.record, mapping.nhs_number} - {""}
-        self._people = Kept[_Person](whose if flat else None)
+        self._people = People(mapping, arrival)
         self._kinds = Kept[tuple[_Spoken, ...]](mapping.conditions.columns if flat else None)
         foci = [(entry, entry.focus.columns if flat and entry.focus else None) for entry in mapping.each]
         self._each = [_Spoken(entry, Kept[_Stated](columns)) for entry, columns in foci]
-        self._today = arrival.received_at.astimezone(dates.LONDON).date().isoformat()
 
     def item(self, row: Row) -> Item:
         """What becomes of ``row``."""
@@ -139,7 +119,7 @@ class _Speaker:
         wanted = self._kinds.of(row.cells, lambda: self._wanted(row))
         if not wanted:
             return (), ()
-        person = self._people.of(row.cells, lambda: self._person(row))
+        person = self._people.of(row)
         digest = content_hash(orjson.dumps(row.cells, option=None if self._sorted else orjson.OPT_SORT_KEYS))
         origin = Origin(self._arrival, digest, self._mapping.version)
         events, flags = [], list(person.flags)
@@ -162,52 +142,14 @@ class _Speaker:
             raise InvalidValue("the row is of no kind that the mapping knows", where=f"{row.position}, {named(columns)}")
         return wanted
 
-    def _person(self, row: Row) -> _Person:
-        local = _joined(row, self._mapping.record)
-        number, identifiers, flags = self._number(row)
-        source, pseudonyms = self._arrival.source, self._arrival.pseudonyms
-        if local:
-            identifiers.insert(0, local_identifier(source, local))
-            key = pseudonyms.record(source.id, local)
-        elif number:
-            key = pseudonyms.record_by_number(source.id, number)
-        else:
-            columns = [*self._mapping.record, *([self._mapping.nhs_number] if self._mapping.nhs_number else [])]
-            raise MissingIdentifier("nothing says whose record the row is", where=f"{row.position}, {named(columns)}")
-        return _Person(key, self._patient(row, identifiers), flags)
-
-    def _number(self, row: Row) -> tuple[NhsNumber | None, list[Resource], tuple[str, ...]]:
-        """A number that cannot be one is kept as it was sent, flagged, and never linked on."""
-        column = self._mapping.nhs_number
-        text = _text(row, column) if column else ""
-        if not text:
-            return None, [], ()
-        number = nhs_number(text)
-        if number is None:
-            return None, [unchecked_number_identifier(text)], (f'nhs-number-invalid at column "{column}"',)
-        return number, [nhs_number_identifier(number, "", self._arrival.source)], ()
-
-    def _patient(self, row: Row, identifiers: list[Resource]) -> Resource:
-        mapping = self._mapping
-        try:
-            patient = mapping.patient(mapping.person.scope(row.cells))
-        except (InvalidValue, ImpossibleError) as error:
-            raise mapping.person.blame(row.cells, error, row.position) from None
-        patient["identifier"] = [*identifiers, *patient.get("identifier", ())]
-        for leaf in mapping.birth:
-            said = patient.get(leaf.target.removeprefix("patient."))
-            if isinstance(said, str) and said[:10] > self._today:
-                raise leaf.fault("is a date in the future", row.position)
-        return patient
-
-    def _statement(self, spoken: _Spoken, row: Row, person: _Person, flags: list[str]) -> Statement | None:
+    def _statement(self, spoken: _Spoken, row: Row, person: Person, flags: list[str]) -> Statement | None:
         """What the entry says; ``None`` when it says nothing of this row, or nothing yet, which is flagged."""
         entry = spoken.entry
         if entry.record:
-            local = _joined(row, entry.record)
+            local = local_id(row, entry.record)
             if not local:
                 return None
-            person = self._other(local)
+            person = self._people.called(local)
         part = entry.part
         try:
             scope = part.scope(row.cells)
@@ -218,13 +160,7 @@ class _Speaker:
         except (InvalidValue, ImpossibleError) as error:
             raise _placed(error, part, row) from None
 
-    def _other(self, local: LocalId) -> _Person:
-        """Another person that the row names by the source's identifier and says nothing else of."""
-        source = self._arrival.source
-        key = self._arrival.pseudonyms.record(source.id, local)
-        return _Person(key, {"resourceType": "Patient", "identifier": [local_identifier(source, local)]})
-
-    def _said(self, spoken: _Spoken, scope: Scope, row: Row, person: _Person) -> Statement:
+    def _said(self, spoken: _Spoken, scope: Scope, row: Row, person: Person) -> Statement:
         entry = spoken.entry
         said, precision = self._occurred(entry, scope, row)
         focus, known = person.patient, person.known
@@ -278,7 +214,7 @@ class _Speaker:
 
 
 def _focus(
-    focus: Focus, kept: Kept[_Stated], scope: Scope, row: Row, said: str, person: _Person
+    focus: Focus, kept: Kept[_Stated], scope: Scope, row: Row, said: str, person: Person
 ) -> tuple[Resource, Proven | None]:
     """The focus, and what is known of it."""
     stated = kept.of(row.cells, lambda: _Stated(focus.build(scope)))
@@ -289,22 +225,6 @@ def _focus(
 def _placed(error: InvalidValue | ImpossibleError, part: Part, row: Row) -> InvalidValue:
     """``error`` with its place: one that has a place already knows better."""
     return error if isinstance(error, InvalidValue) and error.where else part.blame(row.cells, error, row.position)
-
-
-def _text(row: Row, column: str) -> str:
-    """A cell that identifies, as text."""
-    try:
-        return text_of(row.cells.get(column))
-    except ImpossibleError as impossible:
-        raise InvalidValue(f"the value {impossible}", where=f'{row.position}, column "{column}"') from None
-
-
-def _joined(row: Row, columns: tuple[str, ...]) -> LocalId | None:
-    """The identifier made of these columns; ``None`` unless every one of them says something."""
-    texts = [_text(row, column) for column in columns]
-    if len(texts) > 1:
-        texts = [text.replace(_BETWEEN, _BETWEEN * 2) for text in texts]
-    return LocalId(_BETWEEN.join(texts)) if texts and all(texts) else None
 
 
 def _natural_key(entry: Entry, scope: Scope, row: Row) -> list[str]:

@@ -21,7 +21,7 @@ from gateway.settings.keys import FILE, KEYS, PREFIX, Key
 from gateway.settings.lines import KeyPath, key_lines
 from gateway.settings.mapping import UTF8
 from gateway.settings.parse import nearest, sqlite_url
-from gateway.settings.shapes import Folders, Limits, MllpTls, PostgreSql, Secret, Settings, Traces, Url
+from gateway.settings.shapes import Folders, Limits, MllpTls, PostgreSql, Secret, Settings, SourceSettings, Traces, Url
 from gateway.settings.sources import read_sources
 from schemas.errors import SettingsError
 
@@ -75,8 +75,18 @@ def read_settings(
     values = _values(given, base, faults)
     sources = read_sources(table.get("source", []), base, SHIPPED_MAPPINGS, faults)
     faults.stop()
+    settings = _settings(values, sources, file, secret_files)
+    for fault in contradictions(settings):
+        faults.add(*fault)
+    faults.stop()
+    return settings
+
+
+def _settings(
+    values: Mapping[str, Any], sources: Mapping[str, SourceSettings], file: Path | None, secret_files: tuple[Path, ...]
+) -> Settings:
     data = values["data"]
-    settings = Settings(
+    return Settings(
         log=values["log"] or sqlite_url(data / "log.db"),
         store=values["store"] or sqlite_url(data / "store.db"),
         data=data,
@@ -98,10 +108,6 @@ def read_settings(
         file=file,
         secret_files=secret_files,
     )
-    for fault in contradictions(settings):
-        faults.add(*fault)
-    faults.stop()
-    return settings
 
 
 def _read_file(file: Path | None, text: str | None) -> tuple[dict[str, Any], Faults]:

@@ -1,0 +1,108 @@
+"""Whose a row is: the record it belongs to, and what it shows of the person."""
+
+from __future__ import annotations
+
+from adapters.tabular import dates
+from adapters.tabular.dates import ImpossibleError
+from adapters.tabular.functions import text_of
+from adapters.tabular.kept import Kept
+from adapters.tabular.layout import FLAT, Row, named
+from adapters.tabular.mapping import Mapping
+from adapters.translator import Arrival
+from schemas.errors import InvalidValue, MissingIdentifier
+from schemas.identifiers import LocalId, NhsNumber, RecordKey, nhs_number
+from schemas.proven import proven
+from schemas.resources.bundle import Resource, patient_reference
+from schemas.resources.person import local_identifier, nhs_number_identifier, unchecked_number_identifier
+
+_BETWEEN = "|"
+"""Between the parts of a record identifier made of several columns; doubled within one, so that no two people share one."""
+
+
+class Person:
+    """Whose a row is."""
+
+    __slots__ = ("flags", "key", "known", "patient", "reference")
+
+    def __init__(self, key: RecordKey, patient: Resource, flags: tuple[str, ...] = ()) -> None:
+        self.key = key
+        self.reference = patient_reference(key)
+        self.patient = patient
+        self.flags = flags
+        self.known = proven(patient)
+
+
+class People:
+    """The people of one arrival's rows. Rows with the same cells about the person have the same `Person`."""
+
+    def __init__(self, mapping: Mapping, arrival: Arrival) -> None:
+        self._mapping = mapping
+        self._arrival = arrival
+        self._today = arrival.received_at.astimezone(dates.LONDON).date().isoformat()
+        own = mapping.person.columns
+        whose = None if own is None else {*own, *mapping.record, mapping.nhs_number} - {""}
+        self._kept = Kept[Person](whose if mapping.layout.kind in FLAT else None)
+
+    def of(self, row: Row) -> Person:
+        """Whose ``row`` is. Raises `InvalidValue`, `MissingIdentifier`."""
+        return self._kept.of(row.cells, lambda: self._read(row))
+
+    def called(self, local: LocalId) -> Person:
+        """Another person that the row names by the source's identifier and says nothing else of."""
+        source = self._arrival.source
+        key = self._arrival.pseudonyms.record(source.id, local)
+        return Person(key, {"resourceType": "Patient", "identifier": [local_identifier(source, local)]})
+
+    def _read(self, row: Row) -> Person:
+        local = local_id(row, self._mapping.record)
+        number, identifiers, flags = self._number(row)
+        source, pseudonyms = self._arrival.source, self._arrival.pseudonyms
+        if local:
+            identifiers.insert(0, local_identifier(source, local))
+            key = pseudonyms.record(source.id, local)
+        elif number:
+            key = pseudonyms.record_by_number(source.id, number)
+        else:
+            columns = [*self._mapping.record, *([self._mapping.nhs_number] if self._mapping.nhs_number else [])]
+            raise MissingIdentifier("nothing says whose record the row is", where=f"{row.position}, {named(columns)}")
+        return Person(key, self._patient(row, identifiers), flags)
+
+    def _number(self, row: Row) -> tuple[NhsNumber | None, list[Resource], tuple[str, ...]]:
+        """A number that cannot be one is kept as it was sent, flagged, and never linked on."""
+        column = self._mapping.nhs_number
+        text = _text(row, column) if column else ""
+        if not text:
+            return None, [], ()
+        number = nhs_number(text)
+        if number is None:
+            return None, [unchecked_number_identifier(text)], (f'nhs-number-invalid at column "{column}"',)
+        return number, [nhs_number_identifier(number, "", self._arrival.source)], ()
+
+    def _patient(self, row: Row, identifiers: list[Resource]) -> Resource:
+        mapping = self._mapping
+        try:
+            patient = mapping.patient(mapping.person.scope(row.cells))
+        except (InvalidValue, ImpossibleError) as error:
+            raise mapping.person.blame(row.cells, error, row.position) from None
+        patient["identifier"] = [*identifiers, *patient.get("identifier", ())]
+        for leaf in mapping.birth:
+            said = patient.get(leaf.target.removeprefix("patient."))
+            if isinstance(said, str) and said[:10] > self._today:
+                raise leaf.fault("is a date in the future", row.position)
+        return patient
+
+
+def local_id(row: Row, columns: tuple[str, ...]) -> LocalId | None:
+    """The identifier made of these columns; ``None`` unless every one of them says something."""
+    texts = [_text(row, column) for column in columns]
+    if len(texts) > 1:
+        texts = [text.replace(_BETWEEN, _BETWEEN * 2) for text in texts]
+    return LocalId(_BETWEEN.join(texts)) if texts and all(texts) else None
+
+
+def _text(row: Row, column: str) -> str:
+    """A cell that identifies, as text."""
+    try:
+        return text_of(row.cells.get(column))
+    except ImpossibleError as impossible:
+        raise InvalidValue(f"the value {impossible}", where=f'{row.position}, column "{column}"') from None
