@@ -23,6 +23,7 @@ from schemas.event import encode
 from schemas.log import EVENTS, NewRecord
 from tests.adapters.conftest import PARTITIONS
 from tests.consumers.build import HOSPITAL, record_key, said
+from tests.patience import PATIENCE_S
 
 pytestmark = [pytest.mark.asyncio, pytest.mark.engine]
 
@@ -41,7 +42,7 @@ async def test_it_works_over_tls_as_a_user(kafka_cluster: KafkaCluster, engine_f
     [position] = await log.append([NewRecord(EVENTS, "k", b"v")])
     assert [record.value for record in await log.read(*position, 1)] == [b"v"]
     async with log.follow([EVENTS], "reader", from_the_start) as follower:
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(PATIENCE_S):
             while not (found := await follower.poll(10, 0.2)):
                 pass
     assert [record.value for record in found] == [b"v"]

@@ -22,6 +22,7 @@ from deploy.local.kafka import KafkaCluster
 from schemas.errors import ConsumerStuck, LogMismatch, LogUnavailable, TooLarge
 from schemas.log import EVENTS, RECEIPTS, TOPICS, Claim, NewRecord, Record
 from tests.adapters.conftest import PARTITIONS
+from tests.patience import PATIENCE_S
 
 pytestmark = [pytest.mark.asyncio, pytest.mark.engine]
 
@@ -52,7 +53,7 @@ async def test_a_topic_deleted_under_a_follower_is_said_and_nothing_is_confirmed
             pass
         await admin.delete_topics([options.prefix + EVENTS])
         with pytest.raises(LogMismatch, match="not there any more"):
-            async with asyncio.timeout(60):
+            async with asyncio.timeout(PATIENCE_S):
                 while True:
                     await follower.poll(10, 0.2)
     with pytest.raises(LogUnavailable):
@@ -68,7 +69,7 @@ async def test_a_deleted_topic_is_not_made_anew_in_silence(
     await admin.delete_topics([options.prefix + EVENTS])
     for create in (True, False):
         with pytest.raises(LogMismatch, match=EVENTS) as refused:
-            async with asyncio.timeout(60):
+            async with asyncio.timeout(PATIENCE_S):
                 while True:  # the broker that is asked may not have heard of it yet
                     await (await KafkaLog.open(options, create=create)).close()
     assert "serve" not in refused.value.cure
@@ -91,7 +92,7 @@ async def test_more_partitions_than_a_process_was_started_for_stop_it_and_the_cu
     ]
     for use in uses:
         with pytest.raises(LogMismatch, match="7 partitions now, this process was started for 2") as refused:
-            async with asyncio.timeout(90):
+            async with asyncio.timeout(PATIENCE_S):
                 while True:  # until the client has asked anew what the cluster looks like
                     await use()
         assert "BACKBONE_PARTITIONS=7" in refused.value.cure
@@ -106,7 +107,7 @@ async def test_records_removed_before_they_were_read_are_never_skipped(
     await admin.delete_records({place: RecordsToDelete(before_offset=7)})
     async with log.follow([EVENTS], "late", from_the_start) as follower:
         with pytest.raises(LogMismatch, match="offset 0"):
-            async with asyncio.timeout(30):
+            async with asyncio.timeout(PATIENCE_S):
                 while True:
                     await follower.poll(10, 0.2)
 
@@ -123,7 +124,7 @@ async def test_records_removed_ahead_of_a_follower_are_never_skipped(
         await admin.delete_records({TopicPartition(options.prefix + EVENTS, first.partition): RecordsToDelete(20)})
         given = []
         with contextlib.suppress(LogMismatch):
-            async with asyncio.timeout(30):
+            async with asyncio.timeout(PATIENCE_S):
                 while len(given) < len(places):
                     given += await follower.poll(10, 0.2)
             assert [record.offset for record in given] == list(range(1, 20)), "what it had fetched already"
@@ -138,13 +139,13 @@ async def test_a_consumer_that_reads_nothing_although_there_is_something_is_stuc
     consumer.subscribe([options.prefix + EVENTS], listener=follower.listener)
     await consumer.start()
     try:
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(PATIENCE_S):
             while not list(follower.held()):
                 await follower.poll(10, 0.2)
         consumer.pause(*consumer.assignment())  # alive, a member of the group, and reading nothing
         await log.append([NewRecord(EVENTS, "k", b"v")])
         with pytest.raises(ConsumerStuck):
-            async with asyncio.timeout(30):
+            async with asyncio.timeout(PATIENCE_S):
                 while True:
                     assert list(await follower.poll(10, 0.2)) == []
     finally:
@@ -180,24 +181,25 @@ async def test_a_member_that_handles_for_too_long_loses_its_partitions_and_gets_
     shared, everything = Shared(), {(EVENTS, partition) for partition in range(PARTITIONS)}
     slow = await KafkaLog.open(replace(options, handled_within=timedelta(seconds=2)))
     async with slow.follow([EVENTS], "reader", shared.claiming("one")) as one:
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(PATIENCE_S):
             while set(one.held()) != everything:
                 await one.poll(10, 0.2)
         await log.append([NewRecord(EVENTS, f"k{number}", b"v") for number in range(20)])
-        busy_with = await one.poll(10, 5)
-        assert busy_with
+        async with asyncio.timeout(PATIENCE_S):
+            while not (busy_with := await one.poll(10, 0.2)):
+                pass
         async with log.follow([EVENTS], "reader", shared.claiming("two")) as two:
             stored = 0
-            async with asyncio.timeout(60):
+            async with asyncio.timeout(PATIENCE_S):
                 while stored < 20:
                     stored += shared.store("two", await two.poll(10, 0.2))
             assert shared.store("one", busy_with) == 0, "it comes too late"
-            async with asyncio.timeout(60):
+            async with asyncio.timeout(PATIENCE_S):
                 while not (len(list(one.held())) == len(list(two.held())) == 1):
                     late, more = await asyncio.gather(one.poll(10, 0.1), two.poll(10, 0.1))
                     assert shared.store("one", late) + shared.store("two", more) == 0, "nothing is applied again"
             await log.append([NewRecord(EVENTS, f"k{number}", b"v") for number in range(20)])
-            async with asyncio.timeout(60):
+            async with asyncio.timeout(PATIENCE_S):
                 while stored < 40:
                     late, more = await asyncio.gather(one.poll(10, 0.1), two.poll(10, 0.1))
                     stored += shared.store("one", late) + shared.store("two", more)
@@ -220,12 +222,12 @@ async def test_a_member_with_a_name_of_its_own_comes_back_to_what_it_had_and_nob
     logs = {name: await KafkaLog.open(replace(options, member=name)) for name in claims}
     async with logs["one"].follow([EVENTS], "reader", claiming("one")) as one:
         async with logs["two"].follow([EVENTS], "reader", claiming("two")) as two:
-            async with asyncio.timeout(60):
+            async with asyncio.timeout(PATIENCE_S):
                 while not (len(list(one.held())) == len(list(two.held())) == 1):
                     await asyncio.gather(one.poll(1, 0.1), two.poll(1, 0.1))
         before, held = len(claims["one"]), list(two.held())
         async with logs["two"].follow([EVENTS], "reader", claiming("two")) as two:
-            async with asyncio.timeout(60):
+            async with asyncio.timeout(PATIENCE_S):
                 while not list(two.held()):
                     await asyncio.gather(one.poll(1, 0.1), two.poll(1, 0.1))
             assert list(two.held()) == held
