@@ -16,6 +16,16 @@ from typing import Any, NamedTuple
 BACKBONE = Path(sys.executable).with_name("backbone")
 DEADLINE_S = 120
 """For one command, or for a server to be ready or gone. Far more than it takes: a slow machine is no failure."""
+HOSPITAL = """
+[[source]]
+id = "northfield-pas"
+name = "Northfield Hospital"
+sector = "nhs"
+reads = "hl7v2"
+doors = ["mllp", "http"]
+match = { sending_application = "PAS" }
+"""
+"""A source as settings declare it: a hospital over MLLP and HTTP."""
 
 
 class Outcome(NamedTuple):

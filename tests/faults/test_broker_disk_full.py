@@ -15,14 +15,11 @@ from tests.bench.messages import messages
 from tests.faults.account import count
 from tests.faults.senders import Sender, by_person, from_people
 from tests.faults.small_disks import SmallDisks, small_disks
-from tests.journeys.conftest import PARTITIONS
-from tests.journeys.harness import SAMPLES, Backbone
+from tests.journeys.harness import PARTITIONS, SAMPLES, SECRET, Backbone, split
 from tests.patience import until
-from tests.stores import empty_database
 
 pytestmark = [pytest.mark.engine, pytest.mark.asyncio]
 
-SECRET = "0123456789abcdef0123456789abcdef"
 DISK_MIB = 64
 """A broker with what the test sends needs a quarter of it."""
 
@@ -51,13 +48,7 @@ def cluster(folder: Path, disks: SmallDisks) -> Iterator[KafkaCluster]:
 
 @pytest.fixture
 def backbone(cluster: KafkaCluster, postgres_url: str, tmp_path: Path) -> Iterator[Backbone]:
-    settings = {
-        "BACKBONE_LOG": f"kafka://{cluster.bootstrap}/{uuid.uuid4().hex}",
-        "BACKBONE_STORE": empty_database(postgres_url),
-        "BACKBONE_KEY_SECRET": SECRET,
-        "BACKBONE_PARTITIONS": str(PARTITIONS),
-    }
-    made = Backbone(tmp_path, settings, ("gateway", "intake", "projections"))
+    made = split(tmp_path, f"kafka://{cluster.bootstrap}/{uuid.uuid4().hex}", postgres_url)
     try:
         yield made.start()
     finally:

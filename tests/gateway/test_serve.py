@@ -21,18 +21,9 @@ import pytest
 
 from tests.bench.messages import messages
 from tests.certificates import Authority
-from tests.command_line import DEADLINE_S, Backbone, Server
+from tests.command_line import DEADLINE_S, HOSPITAL, Backbone, Server
 from tests.patience import eventually
 
-HOSPITAL = """
-[[source]]
-id = "northfield-pas"
-name = "Northfield Hospital"
-sector = "nhs"
-reads = "hl7v2"
-doors = ["mllp", "http"]
-match = { sending_application = "PAS" }
-"""
 SECRET = "0123456789abcdef0123456789abcdef"
 
 

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from tests.bench.messages import messages
-from tests.command_line import DEADLINE_S, Backbone, Server
+from tests.command_line import DEADLINE_S, HOSPITAL, Backbone, Server
 from tests.patience import eventually
 
 WILLOW = (files("adapters") / "tabular" / "mappings" / "willow-contacts.yaml").read_text()
@@ -24,15 +24,6 @@ id = "willow-contacts"
 name = "Willow Befriending"
 sector = "voluntary"
 reads = "willow-contacts.yaml"
-"""
-HOSPITAL = """
-[[source]]
-id = "northfield-pas"
-name = "Northfield Hospital"
-sector = "nhs"
-reads = "hl7v2"
-doors = ["mllp", "http"]
-match = { sending_application = "PAS" }
 """
 BY_FOLDER = CHARITY.replace("willow-contacts", "hearthside", 1).replace("Willow", "Hearthside") + (
     'doors = ["http", "folder"]\nfolder = "inbox/hearthside"\n'

@@ -8,14 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.journeys.harness import Backbone
-from tests.stores import empty_database
+from tests.journeys.harness import PARTITIONS, Backbone, split
 
 EMBEDDED, SPLIT = "embedded", "Kafka and PostgreSQL, a process a role"
 SHAPES = [EMBEDDED, pytest.param(SPLIT, marks=pytest.mark.engine)]
-
-PARTITIONS = 6
-"""Enough for records to spread; each costs a round trip at the start."""
 
 Make = Callable[[Path], Backbone]
 """Makes a backbone of the shape in a folder; it is not started."""
@@ -24,19 +20,12 @@ Make = Callable[[Path], Backbone]
 @pytest.fixture(params=SHAPES)
 def make(request: pytest.FixtureRequest) -> Make:
     """The shapes that every journey is made on. Those made by one test have one key secret, and nothing else in common."""
-    settings = {"BACKBONE_KEY_SECRET": uuid.uuid4().hex, "BACKBONE_PARTITIONS": str(PARTITIONS)}
+    secret = uuid.uuid4().hex
     if request.param == EMBEDDED:
+        settings = {"BACKBONE_KEY_SECRET": secret, "BACKBONE_PARTITIONS": str(PARTITIONS)}
         return lambda folder: Backbone(folder, settings)
     kafka, postgres = request.getfixturevalue("kafka_bootstrap"), request.getfixturevalue("postgres_url")
-
-    def split(folder: Path) -> Backbone:
-        engines = {
-            "BACKBONE_LOG": f"kafka://{kafka}/{uuid.uuid4().hex}?replication=1",
-            "BACKBONE_STORE": empty_database(postgres),
-        }
-        return Backbone(folder, {**settings, **engines}, ("gateway", "intake", "projections"))
-
-    return split
+    return lambda folder: split(folder, f"kafka://{kafka}/{uuid.uuid4().hex}?replication=1", postgres, secret)
 
 
 @pytest.fixture

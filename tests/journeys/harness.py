@@ -17,6 +17,7 @@ import httpx2
 
 from deploy.local.backbone import BackboneProcess
 from tests.patience import PATIENCE_S
+from tests.stores import empty_database
 
 SAMPLES = files("gateway") / "samples"
 NHS_NUMBER = "https://fhir.nhs.uk/Id/nhs-number"
@@ -28,6 +29,11 @@ def hospital_messages() -> list[bytes]:
     """The four messages of the sample hospital stay, as they go over the wire."""
     text = (SAMPLES / "northfield-pas.hl7").read_text()
     return [("MSH|" + one).replace("\n", "\r").encode() for one in text.split("MSH|")[1:]]
+
+
+PARTITIONS = 6
+"""Enough for records to spread; each costs a round trip at the start."""
+SECRET = "0123456789abcdef0123456789abcdef"
 
 
 class Backbone:
@@ -124,3 +130,14 @@ class Backbone:
         assert answer.status_code == 200, answer.text
         entries: list[dict[str, Any]] = json.loads(answer.content)["entries"]
         return entries
+
+
+def split(folder: Path, log: str, postgres: str, secret: str = SECRET, partitions: int = PARTITIONS) -> Backbone:
+    """A process a role on the ``log`` at that address and on an empty database of the server ``postgres``; not started."""
+    settings = {
+        "BACKBONE_LOG": log,
+        "BACKBONE_STORE": empty_database(postgres),
+        "BACKBONE_KEY_SECRET": secret,
+        "BACKBONE_PARTITIONS": str(partitions),
+    }
+    return Backbone(folder, settings, ("gateway", "intake", "projections"))

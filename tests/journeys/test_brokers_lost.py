@@ -17,26 +17,16 @@ from deploy.local.kafka import KafkaCluster
 from tests.bench.messages import messages
 from tests.faults.account import count
 from tests.faults.senders import Sender, by_person, from_people
-from tests.journeys.conftest import PARTITIONS
-from tests.journeys.harness import SAMPLES, Backbone, hospital_messages
+from tests.journeys.harness import PARTITIONS, SAMPLES, SECRET, Backbone, hospital_messages, split
 from tests.patience import eventually, until
-from tests.stores import empty_database
 
 pytestmark = pytest.mark.engine
-
-SECRET = "0123456789abcdef0123456789abcdef"
 
 
 @pytest.fixture
 def production(three_brokers: KafkaCluster, postgres_url: str, tmp_path: Path) -> Iterator[Backbone]:
     """A backbone with two gateways, an intake and projections, ready; the brokers all run again at the end."""
-    settings = {
-        "BACKBONE_LOG": f"kafka://{three_brokers.bootstrap}/{uuid.uuid4().hex}",
-        "BACKBONE_STORE": empty_database(postgres_url),
-        "BACKBONE_KEY_SECRET": SECRET,
-        "BACKBONE_PARTITIONS": str(PARTITIONS),
-    }
-    made = Backbone(tmp_path, settings, ("gateway", "intake", "projections"))
+    made = split(tmp_path, f"kafka://{three_brokers.bootstrap}/{uuid.uuid4().hex}", postgres_url)
     try:
         yield made.start()
     finally:

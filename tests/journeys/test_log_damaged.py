@@ -13,9 +13,8 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, RecordsToDelete
 
 from schemas.log import EVENTS
-from tests.journeys.harness import Backbone, hospital_messages
+from tests.journeys.harness import Backbone, hospital_messages, split
 from tests.patience import eventually
-from tests.stores import empty_database
 
 pytestmark = pytest.mark.engine
 
@@ -67,13 +66,7 @@ def damage(kafka_bootstrap: str, prefix: str) -> Damage:
 @pytest.fixture
 def backbone(prefix: str, kafka_bootstrap: str, postgres_url: str, tmp_path: Path) -> Iterator[Backbone]:
     """Running, with one message on the timeline."""
-    settings = {
-        "BACKBONE_LOG": f"kafka://{kafka_bootstrap}/{prefix}?replication=1",
-        "BACKBONE_STORE": empty_database(postgres_url),
-        "BACKBONE_KEY_SECRET": uuid.uuid4().hex,
-        "BACKBONE_PARTITIONS": str(PARTITIONS),
-    }
-    made = Backbone(tmp_path, settings, ("gateway", "intake", "projections"))
+    made = split(tmp_path, f"kafka://{kafka_bootstrap}/{prefix}?replication=1", postgres_url, partitions=PARTITIONS)
     try:
         made.start()
         assert b"MSA|AA|" in made.mllp(hospital_messages()[0])[0]

@@ -8,8 +8,7 @@ import pytest
 
 from adapters.eventlog.connect import connect
 from schemas.log import TOPICS
-from tests.journeys.conftest import PARTITIONS
-from tests.journeys.harness import SAMPLES, Backbone, hospital_messages
+from tests.journeys.harness import PARTITIONS, SAMPLES, Backbone, hospital_messages
 from tests.patience import eventually
 
 CANARIES = (b"Ellis-Whitmore", b"9990000018", b"NF4 2QZ", b"NF204417", b"19410309", b"1941-03-09")

@@ -15,8 +15,7 @@ from consumers.store.tables import PEOPLE, QUARANTINE, RECEIPTS, TIMELINE
 from deploy.local.backbone import BackboneProcess
 from tests.bench.messages import messages
 from tests.faults.senders import Sender, by_person, from_people
-from tests.journeys.conftest import PARTITIONS
-from tests.journeys.harness import SAMPLES, Backbone, hospital_messages
+from tests.journeys.harness import SAMPLES, Backbone, hospital_messages, split
 from tests.patience import until
 from tests.stores import empty_database, rows
 
@@ -28,13 +27,7 @@ TABLES = (*PEOPLE, *TIMELINE, *RECEIPTS, *QUARANTINE)
 
 @pytest.fixture
 def backbone(kafka_bootstrap: str, postgres_url: str, tmp_path: Path) -> Iterator[Backbone]:
-    settings = {
-        "BACKBONE_LOG": f"kafka://{kafka_bootstrap}/{uuid.uuid4().hex}?replication=1",
-        "BACKBONE_STORE": empty_database(postgres_url),
-        "BACKBONE_KEY_SECRET": uuid.uuid4().hex,
-        "BACKBONE_PARTITIONS": str(PARTITIONS),
-    }
-    made = Backbone(tmp_path, settings, ("gateway", "intake", "projections"))
+    made = split(tmp_path, f"kafka://{kafka_bootstrap}/{uuid.uuid4().hex}?replication=1", postgres_url)
     made.beside("projections-2", "projections")
     try:
         yield made.start()
