@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
+from typing import Any
 
 import msgspec
-from sqlalchemy import BigInteger, Text, and_, bindparam, func, literal_column, select, update
+from sqlalchemy import BigInteger, ColumnElement, Table, Text, and_, bindparam, func, literal_column, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.sql import ClauseElement
 
@@ -17,58 +18,40 @@ from consumers.timeline.version import COLUMNS, WITHDRAWALS, Version
 from schemas.errors import StoreUnavailable
 
 _KNOWN = msgspec.json.Decoder(Known)
-_NAMES = ("record", "occurred_at", "tie")
+_IDENTITY = ("record", "occurred_at", "tie")
+"""The columns that tell one event from every other, all in one index: the event's own id is in none."""
+_CHANGING = ("known_until", "state", "version", "fact", "latest", "named", "entry")
+"""The columns that a judgement may change; the others are the event's own."""
 
 
 class TimelineRows:
     """Reads and writes ``tables``; knows no rule."""
 
     def __init__(self, tables: TimelineTables) -> None:
-        table = tables.version
-        light = [literal_column("''").label(name) if name in ("entry", "resource") else table.c[name] for name in COLUMNS]
-        told = [literal_column("''").label(name) if name == "resource" else table.c[name] for name in COLUMNS]
-        place = table.c.place == bindparam("its_place")
-
-        def seen(sqlite: bool) -> ClauseElement:
-            asked = given(sqlite, record=Text(), occurred_at=BigInteger(), tie=BigInteger())
-            same = and_(*(table.c[name] == asked.c[name] for name in _NAMES))
-            return select(table.c.event).select_from(asked.join(table, same))
-
-        def newest(sqlite: bool) -> ClauseElement:
-            asked, other = given(sqlite, fact=Text()), table.alias()
-            number = select(func.max(other.c.version)).where(other.c.fact == asked.c.fact).scalar_subquery()
-            joined = asked.join(table, (table.c.fact == asked.c.fact) & (table.c.version == number))
-            return select(*light).select_from(joined)
-
+        table, known = tables.version, tables.known
         facts, records = Among(table.c.fact, "facts"), Among(table.c.record, "records")
         stays = Among(table.c.correlation, "stays")
-        stray = table.c.named.is_not(None)
-        self._seen = Statement(seen)
-        self._newest = Statement(newest)
+        stray, stay = table.c.named.is_not(None), (table.c.record, table.c.correlation)
+        self._seen = Statement(lambda sqlite: _seen(table, sqlite))
+        self._newest = Statement(lambda sqlite: _newest(table, sqlite))
         self._lock = Statement(select(table.c.place).where(facts).order_by(table.c.place).with_for_update())
-        self._versions = Statement(select(*told).where(facts))
+        self._versions = Statement(select(*_without(table, "resource")).where(facts))
         self._of_records = Statement(select(table).where(records))
         self._of_stays = Statement(select(table).where(records, stays))
-        self._strays = Statement(select(table.c.record, table.c.correlation).where(stray, records, stays))
-        self._naming = Statement(select(table.c.record, table.c.correlation).where(stray, Among(table.c.named, "facts")))
-        withdraws = table.c.type.in_([literal_column(f"'{name}'") for name in sorted(WITHDRAWALS)])
-        self._stated = Statement(select(table.c.fact).distinct().where(facts, ~withdraws))
+        self._strays = Statement(select(*stay).where(stray, records, stays))
+        self._naming = Statement(select(*stay).where(stray, Among(table.c.named, "facts")))
+        self._stated = Statement(select(table.c.fact).distinct().where(facts, ~_withdraws(table)))
         self._insert = Insertion(table)
-        self._demote = Statement(
-            update(table)
-            .where(place, table.c.latest == bindparam("seen"))
-            .values(known_until=bindparam("until"), state=bindparam("stands"), latest=bindparam("becomes"))
-        )
-        self._unnumber = Statement(update(table).where(place).values(version=None))
-        changing = ("known_until", "state", "version", "fact", "latest", "named", "entry")
-        self._restate = Statement(update(table).where(place).values({name: bindparam(f"its_{name}") for name in changing}))
-        self._known = Statement(select(tables.known).where(Among(tables.known.c.subject, "subjects")))
-        self._note = Insertion(tables.known, replace)
+        self._demote = Statement(_demote(table))
+        self._unnumber = Statement(update(table).where(_is_the_place(table)).values(version=None))
+        self._restate = Statement(_restate(table))
+        self._known = Statement(select(known).where(Among(known.c.subject, "subjects")))
+        self._note = Insertion(known, replace)
 
     async def seen(self, versions: Sequence[Version], connection: AsyncConnection) -> set[str]:
         """Those of the events of ``versions`` that are here already."""
         rows = [(version.record, version.occurred_at, version.tie) for version in versions]
-        found = await self._seen.tuples(connection, given_rows(rows, _NAMES, connection.dialect))
+        found = await self._seen.tuples(connection, given_rows(rows, _IDENTITY, connection.dialect))
         return {event for (event,) in found}
 
     async def newest(self, facts: Collection[str], connection: AsyncConnection) -> dict[str, Version]:
@@ -141,3 +124,42 @@ class TimelineRows:
         await self._unnumber.each(connection, [{"its_place": version.place} for version in versions])
         rows = [{f"its_{name}": value for name, value in msgspec.structs.asdict(version).items()} for version in versions]
         await self._restate.each(connection, rows)
+
+
+def _without(table: Table, *unread: str) -> list[ColumnElement[Any]]:
+    """Every column, with ``""`` in place of the ``unread`` ones: what is long is not fetched where nobody looks at it."""
+    return [literal_column("''").label(name) if name in unread else table.c[name] for name in COLUMNS]
+
+
+def _seen(table: Table, sqlite: bool) -> ClauseElement:
+    """The ids of those of the given events that are in the table."""
+    asked = given(sqlite, record=Text(), occurred_at=BigInteger(), tie=BigInteger())
+    same = and_(*(table.c[name] == asked.c[name] for name in _IDENTITY))
+    return select(table.c.event).select_from(asked.join(table, same))
+
+
+def _newest(table: Table, sqlite: bool) -> ClauseElement:
+    """The version with the greatest number of each of the given facts."""
+    asked, other = given(sqlite, fact=Text()), table.alias()
+    number = select(func.max(other.c.version)).where(other.c.fact == asked.c.fact).scalar_subquery()
+    joined = asked.join(table, (table.c.fact == asked.c.fact) & (table.c.version == number))
+    return select(*_without(table, "entry", "resource")).select_from(joined)
+
+
+def _withdraws(table: Table) -> ColumnElement[bool]:
+    return table.c.type.in_([literal_column(f"'{name}'") for name in sorted(WITHDRAWALS)])
+
+
+def _is_the_place(table: Table) -> ColumnElement[bool]:
+    return table.c.place == bindparam("its_place")
+
+
+def _demote(table: Table) -> ClauseElement:
+    """Changes the version only as long as its ``latest`` is what was read."""
+    unchanged = table.c.latest == bindparam("seen")
+    values = update(table).where(_is_the_place(table), unchanged).values
+    return values(known_until=bindparam("until"), state=bindparam("stands"), latest=bindparam("becomes"))
+
+
+def _restate(table: Table) -> ClauseElement:
+    return update(table).where(_is_the_place(table)).values({name: bindparam(f"its_{name}") for name in _CHANGING})
