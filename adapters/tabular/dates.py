@@ -103,7 +103,7 @@ def _written(year: int, month: int, day_of_month: int | None = None) -> str:
     if day_of_month is None:
         return f"{year:04}-{month:02}"
     if not 1 <= day_of_month <= 31 or (day_of_month > 28 and day_of_month > _length(year, month)):
-        raise ImpossibleError("is a date that is in no calendar")
+        raise ImpossibleError("is a date that does not exist")
     return f"{year:04}-{month:02}-{day_of_month:02}"
 
 

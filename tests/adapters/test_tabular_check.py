@@ -73,7 +73,7 @@ def test_a_rejection_nobody_expected_is_shown_with_its_reason() -> None:
     (difference,) = differences(
         "makes: []", mapping=SERVICES.replace("Event Start Date: 03/02/2026", "Event Start Date: 31/02/2026")
     )
-    assert difference.startswith("is rejected: the value is a date that is in no calendar")
+    assert difference.startswith("is rejected: the value is a date that does not exist")
     assert 'column "Event Start Date"' in difference
 
 

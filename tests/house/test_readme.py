@@ -30,7 +30,7 @@ def test_a_newcomer_who_types_what_the_readme_says_wires_the_charity(tmp_path: P
     mapping = tmp_path / "hearthside.yaml"
     drafted = mapping.read_text()
     before, after = drafted.partition("each:\n")[0], drafted.partition("# Run by `backbone source check`")[2]
-    mapping.write_text(before + "each:\n" + textwrap.indent(_block("contact-missed-1\n"), "  ") + "# " + after)
+    mapping.write_text(before + _block("each:\n") + "# " + after)
     check, translate = _commands("source check")
     assert backbone(*check).status == 0
     outcome = backbone(*translate)
