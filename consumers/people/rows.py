@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
+from typing import Any
 
 import msgspec
-from sqlalchemy import bindparam, delete, or_, select, tuple_, update
+from sqlalchemy import Text, delete, or_, select, tuple_
 from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.sql import ClauseElement
 
 from consumers.people.link import Merge
 from consumers.people.record import COLUMNS, Row
-from consumers.store.insertion import Insertion, insert, keep
-from consumers.store.statement import Among, Statement, listed
+from consumers.store.insertion import Insertion, keep
+from consumers.store.revision import Revision
+from consumers.store.statement import Among, Statement, given, given_rows, listed
 from consumers.store.tables import PeopleTables
 
 _MERGE = ("fact", "old", "new", "order", "place")
@@ -27,25 +29,26 @@ class PeopleRows:
         wanted = select(record).where(Among(record.c.key, "keys"))
         touching = or_(Among(merge.c.old, "keys"), Among(merge.c.new, "keys"), Among(merge.c.fact, "facts"))
 
-        def note(sqlite: bool) -> ClauseElement:
-            fresh = insert(merge, sqlite)
+        def newest(fresh: Any) -> ClauseElement:
             newer = tuple_(fresh.excluded.order, fresh.excluded.place) > tuple_(merge.c.order, merge.c.place)
             changed = {name: fresh.excluded[name] for name in ("new", "order", "place")}
             noted: ClauseElement = fresh.on_conflict_do_update(index_elements=["fact", "old"], set_=changed, where=newer)
             return noted
 
+        def drop(sqlite: bool) -> ClauseElement:
+            asked = given(sqlite, person=Text(), record=Text())
+            return delete(former).where(tuple_(former.c.person, former.c.record).in_(select(asked.c.person, asked.c.record)))
+
         # SQLite has one writer at a time. Elsewhere rows are locked in the order of their keys, so that processes that work on
         # the same people wait for each other.
         self._records = Statement(lambda sqlite: wanted if sqlite else wanted.order_by(record.c.key).with_for_update())
         self._insert = Insertion(record)
-        its_key = record.c.key == bindparam("its_key")
-        self._update = Statement(update(record).where(its_key).values({name: bindparam(f"its_{name}") for name in _CHANGING}))
+        self._update = Revision(record, _CHANGING, ["key"])
         self._merges = Statement(select(*(merge.c[name] for name in _MERGE)).where(touching))
         self._of_facts = Statement(select(*(merge.c[name] for name in _MERGE)).where(Among(merge.c.fact, "facts")))
-        self._note = Statement(note)
+        self._note = Insertion(merge, newest)
         self._add_former = Insertion(former, keep)
-        same = (former.c.person == bindparam("its_person"), former.c.record == bindparam("its_record"))
-        self._drop_former = Statement(delete(former).where(*same))
+        self._drop_former = Statement(drop)
         self._add_local_id = Insertion(local_id, keep)
 
     async def records(self, keys: Collection[str], connection: AsyncConnection) -> list[Row]:
@@ -60,8 +63,7 @@ class PeopleRows:
 
     async def update(self, rows: Sequence[Row], connection: AsyncConnection) -> None:
         """Write stored records anew."""
-        values = [{f"its_{name}": value for name, value in msgspec.structs.asdict(row).items()} for row in rows]
-        await self._update.each(connection, values)
+        await self._update.make(connection, [(*(getattr(row, name) for name in _CHANGING), row.key) for row in rows])
 
     async def merges(self, keys: Collection[str], connection: AsyncConnection) -> list[Merge]:
         """Every statement of a fact that merges one of ``keys``, with the withdrawals of those facts."""
@@ -77,14 +79,15 @@ class PeopleRows:
 
     async def note(self, merges: Iterable[Merge], connection: AsyncConnection) -> None:
         """Keep what is stated of merges: of one fact and record the newest."""
-        rows = [merge._asdict() for merge in sorted(merges)]
-        await self._note.each(connection, rows)
+        await self._note.put(connection, [tuple(merge) for merge in sorted(merges)])
 
     async def former(
         self, add: Iterable[tuple[str, str]], drop: Iterable[tuple[str, str]], connection: AsyncConnection
     ) -> None:
         """Keep, or forget, person ids of records that are not their own ids now: pairs (person, record)."""
-        await self._drop_former.each(connection, [{"its_person": one, "its_record": key} for one, key in sorted(drop)])
+        dropped = sorted(drop)
+        if dropped:
+            await self._drop_former.changed(connection, given_rows(dropped, ("person", "record"), connection.dialect))
         await self._add_former.put(connection, sorted(add))
 
     async def local_ids(self, pairs: Iterable[tuple[str, str]], connection: AsyncConnection) -> None:

@@ -8,12 +8,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import msgspec
-from sqlalchemy import ColumnElement, bindparam, case, func, literal_column, select, update
+from sqlalchemy import ColumnElement, case, func, literal_column, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from consumers.place import place_of
 from consumers.store.insertion import Insertion, keep
-from consumers.store.statement import Statement
+from consumers.store.statement import Among, Statement, listed
 from consumers.store.tables import QUARANTINE as TABLES
 from consumers.store.tables import QuarantineTables
 from schemas.log import QUARANTINE, Record
@@ -39,7 +39,7 @@ class QuarantineProjection:
         succeeded = select(func.max(trial.c.accepted)).where(its_trials).scalar_subquery()
         self._count_trials = Statement(
             update(item)
-            .where(item.c.id == bindparam("its_id"))
+            .where(Among(item.c.id, "ids"))
             .values(
                 tries=select(func.count()).select_from(trial).where(its_trials).scalar_subquery(),
                 last_try=select(func.max(trial.c.at)).where(its_trials).scalar_subquery(),
@@ -62,7 +62,7 @@ class QuarantineProjection:
         trials = [(one.id, place_of(record), one.at, int(one.accepted), _account(one)) for record, one in tried]
         await self._insert_trial.put(connection, trials)
         touched = sorted({one.id for _, one in read})
-        await self._count_trials.each(connection, [{"its_id": item} for item in touched])
+        await self._count_trials.changed(connection, {"ids": listed(touched, connection.dialect)})
 
 
 def _item(kept: Kept) -> tuple[str | int | None, ...]:

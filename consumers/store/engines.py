@@ -135,6 +135,9 @@ def _session(settings: Settings) -> dict[str, str]:
     limits = {"statement_timeout": settings.statement_timeout, "idle_in_transaction_session_timeout": settings.idle_timeout}
     session = {name: str(int(limit / timedelta(milliseconds=1))) for name, limit in limits.items()}
     session["synchronous_commit"] = "on" if settings.durable else "off"
+    # Every statement has its index. The plans of a prepared one are kept: made while a table was empty, or had not been looked
+    # at by ANALYZE, they would look through all of it for minutes, however much came in meanwhile.
+    session["enable_seqscan"] = "off"
     return session
 
 

@@ -17,7 +17,6 @@ from typing import Any
 from sqlalchemy.dialects import registry
 from sqlalchemy.dialects.sqlite.pysqlite import SQLiteDialect_pysqlite
 from sqlalchemy.engine.url import URL
-from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.pool import AsyncAdaptedQueuePool, Pool
 from sqlalchemy.util.concurrency import await_
 
@@ -87,17 +86,6 @@ class InlineSQLite(SQLiteDialect_pysqlite):
     def do_executemany(self, cursor: Any, statement: str, parameters: Any, context: Any = None) -> None:
         cursor.executemany(statement, parameters)
         await_(_done())
-
-
-def inline_driver(connection: AsyncConnection) -> sqlite3.Connection | None:
-    """The driver's own connection under ``connection``, in the same transaction; ``None`` on any other engine.
-
-    Its errors are the driver's, not SQLAlchemy's.
-    """
-    if connection.dialect.driver != InlineSQLite.driver or connection.sync_connection is None:
-        return None
-    driver: sqlite3.Connection | None = connection.sync_connection.connection.driver_connection
-    return driver
 
 
 def register() -> None:

@@ -1,25 +1,17 @@
-"""Rows put into a table, many at a time, in the way that costs each engine least.
-
-SQLite is handed them one after the other, within the process. To PostgreSQL they go as one statement with one parameter, a JSON
-array: each by itself would cost the driver as much as it takes to make the row.
-"""
+"""Rows put into a table, many at a time."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
-import orjson
-from sqlalchemy import JSON, Table, Text, bindparam, cast, column, func, select
+from sqlalchemy import Table, select
 from sqlalchemy.dialects.postgresql import insert as postgresql_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.sql import ClauseElement
 
-from consumers.store.statement import Statement
-
-LOT_BYTES = 64 * 1024 * 1024
-"""Of rows in one statement, unless one alone is larger: PostgreSQL takes no parameter of a gigabyte."""
+from consumers.store.bulk import Rows, given_objects
 
 Conflict = Callable[[Any], ClauseElement]
 """Adds to an INSERT what to do with a row whose key is there."""
@@ -54,36 +46,14 @@ class Insertion:
     """Puts rows into ``table``. A ``conflict`` that changes what is there may meet a key once at a time."""
 
     def __init__(self, table: Table, conflict: Conflict = refuse) -> None:
-        self._names = [str(one.name) for one in table.columns]  # a plain text: that of a reserved word is a class of its own
-        types = [column(one.name, one.type) for one in table.columns]
+        columns = {one.name: one.type for one in table.columns}
 
         def compose(sqlite: bool) -> ClauseElement:
             fresh = insert(table, sqlite)
-            if sqlite:
-                return conflict(fresh)
-            given = func.json_to_recordset(cast(bindparam("rows", type_=Text()), JSON)).table_valued(*types)
-            return conflict(fresh.from_select(self._names, select(given.render_derived(name="given", with_types=True))))
+            return conflict(fresh if sqlite else fresh.from_select(list(columns), select(given_objects(columns))))
 
-        self._statement = Statement(compose)
+        self._rows = Rows(columns, compose)
 
     async def put(self, connection: AsyncConnection, rows: Sequence[tuple[Any, ...]]) -> None:
         """Put ``rows`` in, in their order; each has the values of the table's columns in theirs."""
-        if not rows:
-            return
-        if connection.dialect.name == "sqlite":
-            await self._statement.each_of(connection, rows)
-        else:
-            for lot in _lots(orjson.dumps(dict(zip(self._names, row, strict=True))) for row in rows):
-                await self._statement.changed(connection, {"rows": f"[{b','.join(lot).decode()}]"})
-
-
-def _lots(objects: Iterable[bytes]) -> Iterator[Sequence[bytes]]:
-    """``objects`` in lots that are no larger than they must be."""
-    lot, size = list[bytes](), 0
-    for one in objects:
-        if lot and size + len(one) > LOT_BYTES:
-            yield lot
-            lot, size = [], 0
-        lot.append(one)
-        size += len(one)
-    yield lot
+        await self._rows.write(connection, rows)

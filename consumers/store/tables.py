@@ -14,6 +14,8 @@ from typing import Any, NamedTuple
 from sqlalchemy import BigInteger, Column, Index, Integer, MetaData, SmallInteger, Table, Text, text
 from sqlalchemy.dialects.postgresql import TEXT
 
+from consumers.store.compression import compressing
+
 METADATA = MetaData(
     naming_convention={
         "pk": "pk_%(table_name)s",
@@ -246,3 +248,5 @@ QUARANTINE = QuarantineTables(
         _text("account"),
     ),
 )
+
+compressing(METADATA)

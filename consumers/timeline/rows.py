@@ -6,11 +6,12 @@ from collections.abc import Collection, Iterable, Sequence
 from typing import Any
 
 import msgspec
-from sqlalchemy import BigInteger, ColumnElement, Table, Text, and_, bindparam, func, literal_column, select, update
+from sqlalchemy import BigInteger, ColumnElement, Table, Text, and_, func, literal_column, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.sql import ClauseElement
 
 from consumers.store.insertion import Insertion, replace
+from consumers.store.revision import Revision
 from consumers.store.statement import Among, Statement, given, given_rows, listed
 from consumers.store.tables import TimelineTables
 from consumers.timeline.known import Known
@@ -42,9 +43,9 @@ class TimelineRows:
         self._naming = Statement(select(*stay).where(stray, Among(table.c.named, "facts")))
         self._stated = Statement(select(table.c.fact).distinct().where(facts, ~_withdraws(table)))
         self._insert = Insertion(table)
-        self._demote = Statement(_demote(table))
-        self._unnumber = Statement(update(table).where(_is_the_place(table)).values(version=None))
-        self._restate = Statement(_restate(table))
+        self._demote = Revision(table, ["known_until", "state", "latest"], ["place", "latest"])
+        self._unnumber = Statement(update(table).where(Among(table.c.place, "places", "BIGINT")).values(version=None))
+        self._restate = Revision(table, _CHANGING, ["place"])
         self._known = Statement(select(known).where(Among(known.c.subject, "subjects")))
         self._note = Insertion(known, replace)
 
@@ -64,7 +65,7 @@ class TimelineRows:
         """Every version of ``facts``, kept from all other writers until this transaction ends."""
         asked = {"facts": listed(facts, connection.dialect)}
         if connection.dialect.name != "sqlite":
-            await self._lock.rows(connection, asked)
+            await self._lock.tuples(connection, asked)
         return [Version(*row) for row in await self._versions.tuples(connection, asked)]
 
     async def history(self, records: Collection[str], stays: Collection[str], connection: AsyncConnection) -> list[Version]:
@@ -108,22 +109,17 @@ class TimelineRows:
 
         Raises `StoreUnavailable` when another process changed one in between: the transaction is to be tried again.
         """
-        for version, seen in changed:
-            values = {
-                "its_place": version.place,
-                "seen": seen,
-                "until": version.known_until,
-                "stands": version.state,
-                "becomes": version.latest,
-            }
-            if await self._demote.changed(connection, values) != 1:
-                raise StoreUnavailable("another process wrote to the same fact at the same time")
+        rows = [(one.known_until, one.state, one.latest, one.place, seen) for one, seen in changed]
+        if await self._demote.make(connection, rows) != len(rows):
+            raise StoreUnavailable("another process wrote to the same fact at the same time")
 
     async def restate(self, versions: Sequence[Version], connection: AsyncConnection) -> None:
         """Write stored versions anew. Their numbers are taken from all first, as no two versions of a fact may share one."""
-        await self._unnumber.each(connection, [{"its_place": version.place} for version in versions])
-        rows = [{f"its_{name}": value for name, value in msgspec.structs.asdict(version).items()} for version in versions]
-        await self._restate.each(connection, rows)
+        if versions:
+            places = listed((version.place for version in versions), connection.dialect)
+            await self._unnumber.changed(connection, {"places": places})
+        rows = [(*(getattr(version, name) for name in _CHANGING), version.place) for version in versions]
+        await self._restate.make(connection, rows)
 
 
 def _without(table: Table, *unread: str) -> list[ColumnElement[Any]]:
@@ -148,18 +144,3 @@ def _newest(table: Table, sqlite: bool) -> ClauseElement:
 
 def _withdraws(table: Table) -> ColumnElement[bool]:
     return table.c.type.in_([literal_column(f"'{name}'") for name in sorted(WITHDRAWALS)])
-
-
-def _is_the_place(table: Table) -> ColumnElement[bool]:
-    return table.c.place == bindparam("its_place")
-
-
-def _demote(table: Table) -> ClauseElement:
-    """Changes the version only as long as its ``latest`` is what was read."""
-    unchanged = table.c.latest == bindparam("seen")
-    values = update(table).where(_is_the_place(table), unchanged).values
-    return values(known_until=bindparam("until"), state=bindparam("stands"), latest=bindparam("becomes"))
-
-
-def _restate(table: Table) -> ClauseElement:
-    return update(table).where(_is_the_place(table)).values({name: bindparam(f"its_{name}") for name in _CHANGING})

@@ -26,7 +26,7 @@ from schemas.log import EVENTS, NewRecord
 from tests.consumers.build import SOURCES, START, said, stay
 from tests.memory_log import MemoryLog
 from tests.patience import until
-from tests.stores import rows
+from tests.stores import empty_database, rows
 
 pytestmark = pytest.mark.asyncio
 
@@ -70,6 +70,34 @@ async def test_the_migrations_make_exactly_the_tables_and_can_be_undone(empty_st
         assert await connection.run_sync(described) == {}
         await connection.run_sync(METADATA.create_all)
         assert await connection.run_sync(described) == migrated
+
+
+@pytest.mark.engine
+async def test_long_values_are_compressed_by_lz4_where_the_engine_can(postgres_url: str) -> None:
+    database = Database.connect(empty_database(postgres_url))
+    async with database.writing() as connection:
+        await connection.run_sync(alembic, "upgrade", "head")
+    assert await _compressions(database) == await _offered(database)
+    async with database.writing() as connection:
+        await connection.run_sync(alembic, "downgrade", "0003")
+    assert await _compressions(database) == {""}
+    async with database.writing() as connection:
+        await connection.run_sync(alembic, "downgrade", "base")
+        await connection.run_sync(METADATA.create_all)
+    assert await _compressions(database) == await _offered(database)
+    await database.close()
+
+
+async def _compressions(database: Database) -> set[str]:
+    """Of the texts of all tables, as PostgreSQL calls them; an empty one is left to the engine."""
+    of_texts = "SELECT DISTINCT attcompression FROM pg_attribute JOIN pg_class ON attrelid = pg_class.oid "
+    ours = "WHERE relnamespace = 'public'::regnamespace AND relkind = 'r' AND atttypid = 'text'::regtype"
+    return {way.strip("\0") for (way,) in await database.fetch(of_texts + ours, ())}
+
+
+async def _offered(database: Database) -> set[str]:
+    [[ways]] = await database.fetch("SELECT enumvals FROM pg_settings WHERE name = 'default_toast_compression'", ())
+    return {"l" if "lz4" in ways else ""}
 
 
 async def test_a_new_store_is_made_and_known_again(empty_store: Database) -> None:

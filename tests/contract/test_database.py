@@ -12,9 +12,11 @@ import pytest
 from sqlalchemy import BigInteger, Column, MetaData, Table, Text, bindparam, func, select, update
 from sqlalchemy.exc import IntegrityError
 
+from consumers.store.bulk import LOT_BYTES
 from consumers.store.database import Database
 from consumers.store.engines import Settings
-from consumers.store.insertion import LOT_BYTES, Insertion, keep, replace
+from consumers.store.insertion import Insertion, keep, replace
+from consumers.store.revision import Revision
 from consumers.store.statement import Among, Statement, given, given_rows, listed
 from schemas.errors import SettingsError, StoreUnavailable
 
@@ -218,6 +220,35 @@ async def test_rows_of_more_than_one_statement_can_hold_all_go_in(empty_store: D
     async with empty_store.writing() as connection:
         await Insertion(PAIR).put(connection, [(key, long, 1) for key in "abc"])
     assert [(key, len(str(order))) for key, order, _ in await pairs(empty_store)] == [(key, len(long)) for key in "abc"]
+
+
+async def test_rows_that_are_found_get_new_values_and_are_counted(empty_store: Database) -> None:
+    await fill(empty_store)
+    renumbering = Revision(PAIR, ["number", "order"], ["key", "order"])
+    async with empty_store.writing() as connection:
+        await Insertion(PAIR).put(connection, [("a", "first", 1), ('"\\', "first", 1), ("c", "second", 1)])
+        changes = [(2, None, "a", "first"), (3, "é", '"\\', "first"), (4, "no", "c", "first"), (5, "no", "d", "first")]
+        assert await renumbering.make(connection, changes) == 2
+        assert await renumbering.make(connection, []) == 0
+    assert await pairs(empty_store) == [('"\\', "é", 3), ("a", None, 2), ("c", "second", 1)]
+
+
+@pytest.mark.engine
+@pytest.mark.parametrize("scheme", ["postgresql", "postgresql+asyncpg"])
+async def test_a_connection_that_breaks_within_a_transaction_is_replaced(postgres_url: str, scheme: str) -> None:
+    database = Database.connect(postgres_url.replace("postgresql", scheme, 1), Settings(pool=1))
+    process, end = Statement(select(func.pg_backend_pid())), Statement(select(func.pg_terminate_backend(bindparam("process"))))
+    other = Database.connect(postgres_url)
+    with pytest.raises(StoreUnavailable):
+        async with database.writing() as connection:
+            [[broken]] = await process.tuples(connection, {})
+            async with other.writing() as another:
+                await end.tuples(another, {"process": broken})
+            await process.tuples(connection, {})
+    async with database.writing() as connection:
+        assert await process.tuples(connection, {}) != [(broken,)]
+    await other.close()
+    await database.close()
 
 
 @pytest.mark.parametrize("url", ["", "nonsense", "mysql://host/db", "sqlite://", "sqlite:///:memory:"])

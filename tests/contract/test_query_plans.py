@@ -17,6 +17,7 @@ from sqlalchemy import event
 
 from consumers.store.database import Database
 from consumers.store.engines import Settings
+from consumers.store.migrate import migrate
 from consumers.store.tables import PARKED, POSITION, RECEIPTS
 from consumers.timeline.cursor import write_changes
 from schemas.identifiers import PersonId
@@ -55,8 +56,8 @@ NOT_THE_STORE = frozenset(
 class Asked:
     """A rig over the store, and every statement that went to the engine."""
 
-    def __init__(self, database: Database, many: Many, folder: Path) -> None:
-        self.database, self.many = database, many
+    def __init__(self, database: Database, folder: Path) -> None:
+        self.database = database
         self.rig = Rig(folder, database=database)
         self.statements: dict[str, Any] = {}
         """Statement → parameters of one time it was run; of SQLite they stand in it."""
@@ -94,11 +95,19 @@ class Asked:
         return answer.json()
 
 
-async def _filled(url: str, folder: Path) -> AsyncIterator[Asked]:
+class AskedAmongMany(Asked):
+    """The same over a store with many entries."""
+
+    def __init__(self, database: Database, many: Many, folder: Path) -> None:
+        super().__init__(database, folder)
+        self.many = many
+
+
+async def _filled(url: str, folder: Path) -> AsyncIterator[AskedAmongMany]:
     database = Database.connect(url, Settings())
     many = await fill(database, ENTRIES[database.dialect.name], texts=False)
     await database.close()  # whoever listens hears of connections that are made from now on
-    asked = Asked(database, many, folder)
+    asked = AskedAmongMany(database, many, folder)
     yield asked
     await asked.rig.client.aclose()
     await database.close()
@@ -107,7 +116,7 @@ async def _filled(url: str, folder: Path) -> AsyncIterator[Asked]:
 @pytest_asyncio.fixture(
     scope="module", loop_scope="module", params=["sqlite", pytest.param("postgresql", marks=pytest.mark.engine)]
 )
-async def asked(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Asked]:
+async def asked(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[AskedAmongMany]:
     folder = tmp_path_factory.mktemp("plans")
     url = f"sqlite:///{folder / 'store.db'}"
     if request.param != "sqlite":
@@ -116,7 +125,7 @@ async def asked(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPat
         yield one
 
 
-async def ask_everything(asked: Asked) -> set[str]:
+async def ask_everything(asked: AskedAmongMany) -> set[str]:
     """Ask all that the gateway can be asked, each in every form; the paths that were asked."""
     rig, many = asked.rig, asked.many
     one, nobody = many.person(7), "0" * 32
@@ -182,7 +191,7 @@ def _is_small(line: str) -> bool:
     return name in SMALL | made or "VIRTUAL TABLE" in line or name.startswith("(")
 
 
-async def test_every_query_of_the_gateway_finds_its_rows_by_an_index(asked: Asked) -> None:
+async def test_every_query_of_the_gateway_finds_its_rows_by_an_index(asked: AskedAmongMany) -> None:
     covered = await ask_everything(asked)
     assert covered | NOT_THE_STORE == set(json.loads(asked.rig.app.state.openapi())["paths"])
     queries = list(asked.queries())
@@ -198,3 +207,15 @@ async def test_every_query_of_the_projections_finds_its_rows_by_an_index(asked: 
     assert len(queries) >= 8
     wrong = [f"{found}: {words}" for words, parameters in queries if (found := await plan_of(asked, words, parameters))]
     assert not wrong, "\n".join(wrong)
+
+
+@pytest.mark.engine
+async def test_a_plan_that_was_made_while_a_table_was_empty_goes_by_an_index_too(postgres_url: str, tmp_path: Path) -> None:
+    database = Database.connect(empty_database(postgres_url))
+    await migrate(database)
+    asked = Asked(database, tmp_path)
+    await asked.rig.samples()
+    wrong = [f"{found}: {words}" for words, parameters in asked.queries() if (found := await plan_of(asked, words, parameters))]
+    assert not wrong, "\n".join(wrong)
+    await asked.rig.client.aclose()
+    await database.close()
