@@ -1,4 +1,4 @@
-"""The port of every read model: log records in, rows out, in the transaction that also moves the position."""
+"""The port of every read model: log records in, rows out, in the same transaction that moves the position."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from schemas.log import Record
 
 
 class Projection(Protocol):
-    """One read model, written from the log and from nothing else.
+    """One read model, made from the log and from nothing else.
 
     ``apply`` keeps three rules, held by ``tests/contract/test_projections.py``:
 
     * a record applied twice changes nothing the second time;
-    * any interleaving of partitions, and any order of one fact's versions, ends in the same rows;
-    * it does no I/O but through the connection given, and never commits.
+    * any interleaving of partitions, and any order of a fact's versions, ends in the same rows;
+    * it does no I/O except through the given connection, and never commits.
     """
 
     @property
@@ -33,15 +33,15 @@ class Projection(Protocol):
 
     @property
     def tables(self) -> tuple[Table, ...]:
-        """The tables it writes, a named tuple: nobody else writes them."""
+        """The tables it writes, as a named tuple. Nobody else writes them."""
         ...
 
     def onto(self, tables: Any) -> Self:
-        """The same projection, writing to other tables: copies of its own, in the same named tuple."""
+        """The same projection writing to ``tables``, which are copies of its own in the same named tuple."""
         ...
 
     async def apply(self, records: Sequence[Record], connection: AsyncConnection) -> None:
-        """Write what ``records`` say. Records of one partition come in offset order.
+        """Write what ``records`` state. Records of one partition come in offset order.
 
         Raises on a record it cannot apply: the runner rolls back, finds the one at fault and parks it.
         """

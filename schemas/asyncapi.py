@@ -1,6 +1,7 @@
-"""The words for machines: a JSON Schema for each event type, and the AsyncAPI document of the topics they travel on.
+"""The vocabulary in machine-readable form: a JSON Schema for each event type, and an AsyncAPI document of the topics they
+travel on.
 
-Both are made from the tables — catalogue, envelope, FHIR schema — so that they cannot say anything else.
+Both are generated from the tables (catalogue, envelope, FHIR schema), so they cannot drift from them.
 
 Source: AsyncAPI 3.0.0, https://www.asyncapi.com/docs/reference/specification/v3.0.0; JSON Schema 2020-12; CloudEvents 1.0.2 §3,
 Kafka binding §3.3 (structured mode).
@@ -45,11 +46,11 @@ _ATTRIBUTES: Mapping[str, Schema] = {
     "correlationid": _OPAQUE | {"description": "What belongs together at the source: a visit, a referral thread."},
     "traceparent": {"description": "W3C Trace Context."},
 }
-"""What the types of `schemas.event.Event` do not say of its attributes."""
+"""What the types in `schemas.event.Event` leave unsaid about its attributes."""
 
 
 def event_schema(type_name: str) -> Schema:
-    """The JSON Schema of the events of one type, with all it refers to.
+    """The JSON Schema of one type of event, with every definition it refers to.
 
     Raises `NotFound` when the catalogue has no such type.
     """
@@ -67,7 +68,7 @@ def event_schema(type_name: str) -> Schema:
 
 
 def _envelope(row: EventType) -> Schema:
-    """From the struct itself: names, required ones, enumerations. Further extension attributes may come."""
+    """Names, required attributes and enumerations come from the struct itself. Further extension attributes are allowed."""
     drawn = msgspec.json.schema(Event)["$defs"]
     struct: Schema = drawn["Event"]
     fixed = {"type": {"const": row.name}, "dataschema": {"const": SCHEMA_URN + row.name}, "data": {"$ref": "#/$defs/Payload"}}
@@ -81,14 +82,14 @@ def _envelope(row: EventType) -> Schema:
 
 
 def _resolved(schema: Schema, drawn: Mapping[str, Schema]) -> Schema:
-    """An enumeration in its place: the names of our own classes mean nothing outside."""
+    """``schema`` with enumerations written in place: the names of our own classes mean nothing outside."""
     if "$ref" in schema:
         return {name: value for name, value in drawn[schema["$ref"].rsplit("/", 1)[1]].items() if name == "enum"}
     return {name: value for name, value in schema.items() if name != "default"}
 
 
 def _payload(row: EventType) -> Schema:
-    """The focus first, and the Patient in it."""
+    """A Bundle whose first entry is the focus and which contains the Patient."""
     focus = {} if row.focus == "Resource" else {"resourceType": {"const": row.focus}}
     first = {"required": ["fullUrl", "resource"], "properties": {"resource": {"properties": focus}}}
     patient = {"required": ["resource"], "properties": {"resource": {"properties": {"resourceType": {"const": "Patient"}}}}}
@@ -100,12 +101,12 @@ def _payload(row: EventType) -> Schema:
 
 
 def _sentence(row: EventType) -> str:
-    """What the type says of a person when nothing more is known."""
+    """The type's sentence when nothing more is known than that some source stated it."""
     return render(row.title, {"source": "the source"})
 
 
 def asyncapi() -> Schema:
-    """The AsyncAPI 3.0 document: the topics, what travels on them, and that the backbone is who sends it."""
+    """The AsyncAPI 3.0 document: the topics, the messages on each, and that the backbone is their sender."""
     events = {name: _event_message(row) for name, row in CATALOGUE.items()}
     accounts = {name: _account_message(name, title) for name, (_, title) in _ACCOUNTS.items()}
     return {

@@ -1,7 +1,7 @@
 """The table of event types: the only place where a type is added.
 
-A type's name is a noun, a verb and a major version, as the national services name theirs (``pds-death-notification-2``): a
-breaking change is a new major beside the old one.
+A type's name is a noun, a verb and a major version, as in the national services (``pds-death-notification-2``). A breaking
+change gets a new major version beside the old one.
 
 Source: NHS England Multicast Notification Service, event naming rules.
 """
@@ -36,7 +36,7 @@ class Kind(StrEnum):
 
 
 class Character(StrEnum):
-    """What an entry means in a life: a timeline shows support as well as crisis, and outcomes are counted from it."""
+    """What an entry means in somebody's life: a timeline shows support as well as crisis, and outcomes are counted from it."""
 
     CRISIS = "crisis"
     SUPPORT = "support"
@@ -50,7 +50,7 @@ class Movement(StrEnum):
     STATES = "states"
     """A new version of the fact."""
     SNAPSHOT = "snapshot"
-    """The whole state of a thing, repeated by some systems at every change: says nothing when nothing changed."""
+    """The whole state of a thing, which some systems send again at every change; it says nothing when nothing has changed."""
     WITHDRAWS = "withdraws"
     """The fact did not happen or was entered in error."""
 
@@ -67,10 +67,10 @@ class EventType(NamedTuple):
     """Template of `schemas.sentence`."""
     movement: Movement = Movement.STATES
     sensitivity: Sensitivity = Sensitivity.NORMAL
-    """The least an event of this type has; a record's own restriction raises it."""
+    """The minimum for events of this type; a restriction on the record itself raises it."""
     in_passing: bool = False
-    """Some systems say it again in messages about something else, at their time: an equal statement repeats it, whatever its
-    time, and tells nothing else that the message's own event does not."""
+    """Some systems repeat it in messages about something else, under the time of those messages. So an equal statement is a
+    repetition whatever its time, and it tells nothing that the message's own event does not."""
 
 
 _P, _E, _R, _N, _S = Kind.PERSON, Kind.ENCOUNTER, Kind.REFERRAL, Kind.NOTICE, Kind.SERVICE

@@ -1,7 +1,7 @@
-"""Code systems and the small value sets that health and care write with, each with its source and in words a person can read.
+"""Code systems and the small value sets of health and care, each with its source and with words a person can read.
 
-A `CodeList` turns a code into a CodeableConcept: the code with its system, for machines, and plain words, for the timeline's
-sentences. The official displays run to fifty words and are the code system's to serve.
+A `CodeList` turns a code into a CodeableConcept: the code and its system for machines, and plain words for the timeline's
+sentences. The official displays run to fifty words; serving those is left to the code system.
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ TREATMENT_FUNCTION = "https://fhir.nhs.uk/CodeSystem/NHSDataModelAndDictionary-t
 GMC_NUMBER = "https://fhir.hl7.org.uk/Id/gmc-number"
 GMP_NUMBER = "https://fhir.hl7.org.uk/Id/gmp-number"
 _CODE_LENGTH = 4
-"""Longest of what is taken for a code: some systems send the words in a code's place."""
+"""Longest text, in characters, taken for a code: some systems send words in the place of a code."""
 
 
 class CodeList:
-    """Codes of one system, with plain words for each; no words (``""``) where a sentence is better without."""
+    """The codes of one system with plain words for each; ``""`` where a sentence reads better without any."""
 
     __slots__ = ("_concepts", "system", "words")
 
@@ -41,9 +41,9 @@ class CodeList:
         return code in self._concepts
 
     def concept(self, code: str) -> Resource:
-        """The CodeableConcept of ``code``, shared by all who ask, so never to be changed.
+        """The CodeableConcept of ``code``. All callers share it, so it must not be changed.
 
-        A code that is not of the system is a code without one, or text if it looks like words.
+        An unknown code is given without the system, or as text when it looks like words.
         """
         return self._concepts.get(code) or ({"text": code} if len(code) > _CODE_LENGTH else {"coding": [{"code": code}]})
 
@@ -126,7 +126,8 @@ DISCHARGE_METHOD = CodeList(
 Source: NHS Data Dictionary, DISCHARGE METHOD CODE (HOSPITAL PROVIDER SPELL)."""
 
 DISCHARGED_DEAD = "4"
-"""The discharge method that says the person died. A stillbirth (5) is of the child, whose record it may not be."""
+"""The discharge method that says the person died. Stillbirth (5) is left out: it is about the child, whose record this may not
+be."""
 
 DISCHARGE_DESTINATION = CodeList(
     UK_CORE_CODES + "DischargeDestinationEngland",
@@ -253,5 +254,5 @@ RELATIONSHIPS: Mapping[str, str] = MappingProxyType(
         "WRD": "ward of court",
     }
 )
-"""Who somebody's contact is to them: the numbers of the NHS, the letters of HL7.
-Source: Personal Demographics Service, RELATIONSHIP TYPE; HL7 v2.4 table 0063 (Relationship)."""
+"""What somebody's contact is to them: the NHS's codes are numbers, HL7's are letters. Source: Personal Demographics Service,
+RELATIONSHIP TYPE; HL7 v2.4 table 0063 (Relationship)."""

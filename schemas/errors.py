@@ -13,16 +13,16 @@
     │   ├── WrongCertificate         the sender's certificate is not that of the source it names
     │   └── TranslatorFailed         a fault of the backbone's own translator
     ├── UnknownSource                no source of that id is declared in the settings
-    ├── SettingsError                a setting is missing, unknown or contradictory: file, line, key
-    │   ├── OtherLogError            the log is not the one that was used so far
-    │   └── MappingError             a mapping file says what cannot be: file, line, what to write instead
+    ├── SettingsError                a setting is missing, unknown or contradictory; names file, line and key
+    │   ├── OtherLogError            not the log that was used so far
+    │   └── MappingError             a mapping file has a fault; names file, line and what to write instead
     ├── EngineUnavailable            the log or the store does not answer: try again later
     │   ├── LogUnavailable
-    │   │   ├── CorruptLog           an entry is not as it was appended
-    │   │   └── LogMismatch          the log is not the one that was read so far, or has lost what comes next
+    │   │   ├── CorruptLog           an entry differs from what was appended
+    │   │   └── LogMismatch          not the log that was read so far, or it has lost what comes next
     │   ├── StoreUnavailable
     │   └── ReceiverUnavailable      a system we send to
-    ├── ConsumerStuck                a consumer reads nothing although records lie before it: the process ends
+    ├── ConsumerStuck                a consumer reads nothing although records are waiting: the process ends
     ├── PositionLost                 another process has taken this partition over: roll back
     ├── NotFound                     nothing of that id is here
     └── InvalidRequest               a parameter of a request is not usable
@@ -32,8 +32,8 @@
         ├── TooSlow                  the body did not arrive in time
         └── Misdirected              the request is not meant for this server, or another site's page sent it
 
-A class's ``cure`` is what the reader of the message can do. Messages name positions, fields and codes, never the content
-of a field: a rejected row is read in quarantine, by those who may, not in a log file (promise P12).
+A class's ``cure`` says what the reader of the message can do. Messages name positions, fields and codes, never the content of
+a field: a rejected row is to be read in quarantine, by those who may, and not in a log file (promise P12).
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ class BackboneError(Exception):
     """Something the backbone knows about went wrong."""
 
     code = "backbone-error"
-    """Stable, lower-case-hyphen: what programs compare."""
+    """What programs compare: stable, lower case, with hyphens."""
     cure = "See the documentation of this error code."
 
     def __init__(self, message: str = "", *, cure: str = "", where: str = "") -> None:
@@ -177,7 +177,7 @@ class CorruptLog(LogUnavailable):
     def __init__(self, message: str = "", *, cure: str = "", where: str = "", offset: int | None = None) -> None:
         super().__init__(message, cure=cure, where=where)
         self.offset = offset
-        """Of the broken entry in its partition, where that is known: what is behind it may still be read."""
+        """Offset of the broken entry in its partition, when known: the entries after it may still be readable."""
 
 
 class LogMismatch(LogUnavailable):
@@ -267,13 +267,13 @@ class Misdirected(InvalidRequest):
 
 
 _FRAMES = 3
-"""Innermost frames named of an error that should not have been: enough to find the line."""
+"""Innermost frames to name for an error nobody foresaw: enough to find the line."""
 
 
 def place_raised(error: BaseException) -> str:
     """Where in the code ``error`` was raised, innermost first: file, line and function.
 
-    What is said of an error nobody foresaw: its message may quote what was sent, and so is left out (promise P12).
+    All that is said about an error nobody foresaw: its message may quote what was sent, so it is left out (promise P12).
     """
     frames = reversed(traceback.extract_tb(error.__traceback__)[-_FRAMES:])
     return " < ".join(f"{Path(one.filename).name}:{one.lineno} {one.name}" for one in frames)

@@ -1,7 +1,7 @@
 """The envelope of every event: CloudEvents 1.0 in the structured JSON mode.
 
-An event says: *this source, at this time, stated this fact, and here is the FHIR payload*. It is frozen, and its bytes are
-what stands in the log for ever.
+An event says: *this source stated this fact, it happened at this time, and here is the FHIR payload*. It is frozen, and its
+bytes stay in the log for ever.
 
 Source: CloudEvents 1.0.2 §3 (attributes), §3.1 (extension names: lower-case letters and digits), JSON format §3.
 """
@@ -23,12 +23,12 @@ CONTENT_TYPE = "application/cloudevents+json"
 """Media type of one structured event, on Kafka and over HTTP."""
 PAYLOAD_TYPE = "application/fhir+json"
 SCHEMA_URN = "urn:care-backbone:schema:"
-"""Followed by the event's type: its ``dataschema``. The gateway serves it under ``/schemas/{type}.json``."""
+"""Prefix of ``dataschema``; the event's type follows. The gateway serves the schema under ``/schemas/{type}.json``."""
 
 _NAMESPACE = uuid.UUID("6a0c3f0e-3f3e-5c1d-9f43-0d2b6f1f7c11").bytes
-"""Namespace of our UUIDv5 names; any fixed UUID would do, and it may never change."""
+"""Namespace of our UUIDv5 names. Any fixed UUID would do, but it must never change."""
 _NAMED = hashlib.sha1(_NAMESPACE, usedforsecurity=False)
-"""Every name begins with it: copied, never changed."""
+"""The hash state that every name begins with; copied for each name, never changed."""
 
 
 class Sensitivity(StrEnum):
@@ -40,11 +40,11 @@ class Sensitivity(StrEnum):
 
 
 _STRICTNESS = tuple(Sensitivity)
-"""As they are declared: the least guarded first."""
+"""Position in order of declaration: the least guarded first."""
 
 
 def strictest(labels: Iterable[Sensitivity]) -> Sensitivity:
-    """The most guarded of ``labels``; of none, `Sensitivity.NORMAL`."""
+    """The most guarded of ``labels``; `Sensitivity.NORMAL` when there are none."""
     return max(labels, key=_STRICTNESS.index, default=Sensitivity.NORMAL)
 
 
@@ -64,10 +64,10 @@ class Precision(StrEnum):
 
 
 class Event(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """One CloudEvent. Attribute names are those of the standard and of its registered extensions."""
+    """One CloudEvent. Attributes are named as in the standard and its registered extensions."""
 
     id: str
-    """UUIDv5 of what was received (see `event_id`): sent again, it is the same."""
+    """UUIDv5 of what was received (see `event_id`), so the same content sent again has the same id."""
     source: str
     """URN of the source: `schemas.source.Source.urn`."""
     type: str
@@ -75,7 +75,7 @@ class Event(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     subject: str
     """The fact (`schemas.identifiers.FactId`): all versions of one fact share it."""
     time: str
-    """When it happened: RFC 3339 in UTC. A day is its first instant in Europe/London."""
+    """When it happened: RFC 3339 in UTC. A day is written as its first instant in Europe/London."""
     recordedtime: str
     """When the backbone learned it: RFC 3339 in UTC."""
     partitionkey: str
@@ -87,16 +87,17 @@ class Event(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """The payload as JSON: a FHIR R4 Bundle of type ``collection`` whose first entry is the focus."""
     dataclassification: Sensitivity = Sensitivity.NORMAL
     timeprecision: Precision = Precision.SECOND
-    """How exactly ``time`` is known. Ours."""
+    """How exactly ``time`` is known. Our own extension."""
     sequence: str = ""
-    """Order among the versions of one fact as the source says it, compared as text. Empty: by ``time``, then arrival."""
+    """The source's own order among the versions of one fact, compared as text. When empty they are ordered by ``time``, then
+    by arrival."""
     correlationid: str = ""
-    """What belongs together at the source: a visit, a referral thread."""
+    """Joins what belongs together at the source: a visit, a referral thread."""
     traceparent: str = ""
 
     @property
     def order(self) -> str:
-        """The version's place among the versions of its fact; of two equal ones the later in the log wins."""
+        """The event's place among the versions of its fact; between equals the later in the log wins."""
         return self.sequence or self.time
 
 
@@ -105,7 +106,7 @@ _DECODER = msgspec.json.Decoder(Event)
 
 
 def encode(event: Event) -> bytes:
-    """The event as it stands in the log. An optional attribute without a value is left out, as the standard requires."""
+    """The event's bytes in the log. Optional attributes without a value are left out, as the standard requires."""
     return _ENCODER.encode(event)
 
 
@@ -124,10 +125,10 @@ def payload(event: Event) -> dict[str, Any]:
 
 
 def event_id(source: str, fact: str, part: str, content_hash: bytes, translation: str) -> str:
-    """UUIDv5 of what makes an event that event.
+    """UUIDv5 of everything that tells one event from another.
 
-    The same input gives the same id however often it is sent; the same fact with other content (a correction, a
-    reused control id, a mended mapping) gives another.
+    The same input gives the same id however often it is sent. The same fact with different content (a correction, a reused
+    control id, a mended mapping) gives a different id.
 
     Source: RFC 9562 §5.5 (name-based UUID with SHA-1).
     """
@@ -141,11 +142,12 @@ def event_id(source: str, fact: str, part: str, content_hash: bytes, translation
 
 
 def instant(moment: datetime) -> str:
-    """RFC 3339 in UTC, ``Z``, milliseconds: fixed width, so that text order is time order."""
+    """RFC 3339 in UTC with ``Z`` and milliseconds: of fixed width, so that the order of texts is the order of times."""
     return _written(moment if moment.tzinfo is UTC else moment.astimezone(UTC))
 
 
 @lru_cache(maxsize=4096)
 def _written(utc: datetime) -> str:
-    """Kept: a file's events share their days, and the time they arrived. UTC only: elsewhere two hours of October are equal."""
+    """Cached, because the events of a file share their days and their time of arrival. For UTC only: in London's time two
+    hours of October compare equal."""
     return utc.isoformat(timespec="milliseconds")[:23] + "Z"

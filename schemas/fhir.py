@@ -1,4 +1,4 @@
-"""Checks resources against FHIR R4, without a word of their content in what it says.
+"""Checks resources against FHIR R4 and reports faults without a word of their content.
 
 Checked: unknown and missing elements, JSON types, cardinality, primitives by their patterns (impossible dates included), codes
 of required bindings of ``code`` elements, choices of types, and that nothing is ``null`` or empty. Not checked: invariants,
@@ -22,10 +22,10 @@ from schemas.fhir_r4 import RESOURCES
 from schemas.resources.bundle import Resource, write
 
 FAULTS_MOST = 100
-"""Faults named at most: who has as many needs no further one."""
+"""Most faults named: whoever has this many needs no more."""
 ALL_NAMED_BYTES = 16 * 1024
-"""JSON of up to this size has all its faults looked for; of a larger one the first is named. Finding each takes 50 µs, three
-bytes are enough for one, and a hostile Bundle may hold a million."""
+"""JSON up to this size is searched for all its faults; in larger JSON only the first is named. Finding a fault takes 50 µs and
+making one takes three bytes, so a hostile Bundle could hold a million."""
 
 
 class Fault(NamedTuple):
@@ -38,10 +38,11 @@ class Fault(NamedTuple):
 
 
 def faults_in(resource: Resource) -> list[Fault]:
-    """Where ``resource`` is not FHIR R4: at most `FAULTS_MOST` places, the first of a large one; none when it is.
+    """Where ``resource`` departs from FHIR R4: at most `FAULTS_MOST` places, only the first in a large one, none when it is
+    valid.
 
-    What is no JSON value but is written as one (a subclass of ``str``, a date) is judged as it is written, which takes longer.
-    What JSON cannot hold (bytes, half a surrogate pair) is a fault of the whole.
+    Values that are not JSON but are written as JSON (a subclass of ``str``, a date) are judged in their written form, which
+    takes longer. Anything JSON cannot hold (bytes, half a surrogate pair) is a fault of the whole resource.
     """
     try:
         return _faults(resource)
@@ -54,7 +55,7 @@ def faults_in(resource: Resource) -> list[Fault]:
 
 
 def is_valid(resource: Resource) -> bool:
-    """Whether `faults_in` would find none in ``resource``; false when only it can tell."""
+    """Whether ``resource`` is certainly valid. False also when only `faults_in` can tell."""
     try:
         return _validator().is_valid(resource)
     except ValueError:
@@ -62,7 +63,7 @@ def is_valid(resource: Resource) -> bool:
 
 
 def _faults(resource: Any) -> list[Fault]:
-    """Raises ``ValueError`` on what is no JSON value."""
+    """Raises ``ValueError`` for anything that is not a JSON value."""
     validator = _validator()
     if validator.is_valid(resource):
         return []
@@ -85,7 +86,7 @@ def _is_small(resource: Any) -> bool:
 
 @cache
 def definitions() -> Mapping[str, Any]:
-    """The JSON Schema (draft 2020-12) of every FHIR type we use, by its name; ``Resource`` is any resource."""
+    """The JSON Schema (draft 2020-12) of every FHIR type we use, by name; ``Resource`` stands for any resource."""
     schema: Mapping[str, Any] = orjson.loads(_packaged())
     found: Mapping[str, Any] = schema["$defs"]
     return found
@@ -97,18 +98,20 @@ def _packaged() -> str:
 
 @cache
 def _validator() -> Draft202012Validator:
-    """Compiled at the first use (25 ms). ``mask`` keeps content out of messages, the linear engine stalls on no pattern."""
+    """Compiled on first use (25 ms). ``mask`` keeps content out of messages; the linear engine cannot be stalled by any
+    pattern."""
     return Draft202012Validator(_packaged(), mask="[hidden]", pattern_options=RegexOptions(), validate_formats=False)
 
 
 def _kind(resource: Any) -> str:
-    """The resource's type if it is one: a wrong one is content and may be a name."""
+    """The resource's type if FHIR has it: a wrong one is content, and could be somebody's name."""
     kind = resource.get("resourceType") if isinstance(resource, dict) else None
     return kind if isinstance(kind, str) and kind in RESOURCES else "Resource"
 
 
 def _element(resource: Any, error: ValidationError) -> str:
-    """Every step is a name of the schema or a number: an unknown element is reported at its parent."""
+    """The path of the fault. Every step is a number or a name from the schema, so an unknown element is reported at its
+    parent."""
     steps = [f"[{step}]" if isinstance(step, int) else f".{step}" for step in error.instance_path]
     return _kind(resource) + "".join(steps)
 
@@ -119,7 +122,7 @@ def _reason(error: ValidationError) -> str:
 
 
 def _typed(error: ValidationError) -> str:
-    """A primitive's own definition names it; anything else is a list or an object that is none."""
+    """A primitive is named by its own definition; anything else should have been a list or an object."""
     name = str(error.schema_path[1])
     if name[:1].islower():
         return f"is not a valid {name}"
@@ -132,7 +135,7 @@ def _coded(error: ValidationError) -> str:
 
 
 def _ruled(error: ValidationError) -> str:
-    """Other rules say in the schema itself what breaking them means."""
+    """The other rules carry their own explanation in the schema."""
     rule: Any = {"$defs": definitions()}
     for step in error.schema_path[:-1]:
         rule = rule[step]

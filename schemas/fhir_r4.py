@@ -1,4 +1,4 @@
-"""What FHIR R4 says that the metadata of fhir.resources (R4B) does not: the tables behind `schemas.fhir_schema`.
+"""Where FHIR R4 differs from the metadata of fhir.resources, which is R4B: the tables behind `schemas.fhir_schema`.
 
 Source: FHIR R4 (4.0.1), https://hl7.org/fhir/R4/datatypes.html and https://hl7.org/fhir/R4/terminologies-valuesets.html.
 """
@@ -17,12 +17,12 @@ RESOURCES = (
     *("Organization", "Patient", "Practitioner", "PractitionerRole", "Procedure", "Provenance", "Questionnaire"),
     *("QuestionnaireResponse", "RelatedPerson", "Schedule", "ServiceRequest", "Slot", "Task"),
 )
-"""The focuses of the catalogue, what BaRS messages bring along, and what an answer needs."""
+"""The resources we use: the catalogue's focuses, what comes with BaRS messages, and what answers need."""
 
 _DAYS = "(?:(?:0[13578]|1[02])-(?:0[1-9]|[12][0-9]|3[01])|(?:0[469]|11)-(?:0[1-9]|[12][0-9]|30)|02-(?:0[1-9]|1[0-9]|2[0-8]))"
 _YEAR = "(?:[1-9][0-9]{3}|0[1-9][0-9]{2}|00[1-9][0-9]|000[1-9])"
 _LEAP = "(?:[0-9]{2}(?:0[48]|[2468][048]|[13579][26])|(?:0[48]|[2468][048]|[13579][26])00)-02-29"
-"""Leap years stand in the pattern itself: "dates SHALL be valid dates" then needs no ``format``, which validators ignore."""
+"""Leap years are part of the pattern itself: "dates SHALL be valid dates" then needs no ``format``, which validators ignore."""
 _DATE = f"(?:{_YEAR}-{_DAYS}|{_LEAP})"
 _PARTIAL = f"{_YEAR}(?:-(?:0[1-9]|1[0-2]))?"
 _TIME = r"(?:[01][0-9]|2[0-3]):[0-5][0-9]:(?:[0-5][0-9]|60)(?:\.[0-9]+)?"
@@ -38,7 +38,7 @@ def _whole(least: int) -> Schema:
 
 
 _STRING = _text(r"^[^\x00-\x08\x0B\x0C\x0E-\x1F]+$")
-"""At least one character and no control characters: FHIR says SHOULD NOT, XML and PostgreSQL cannot hold them at all."""
+"""At least one character, and no control characters: FHIR says SHOULD NOT, but XML and PostgreSQL cannot hold them at all."""
 _URI = _text(r"^[^\x00-\x20]+$")
 """FHIR's ``\\S*`` with the white space of XML Schema, whose regular expressions FHIR's are."""
 
@@ -64,7 +64,7 @@ PRIMITIVES: Mapping[str, Schema] = {
     "instant": _text(f"^{_DATE}T{_TIME}{_ZONE}$"),
     "time": _text(f"^{_TIME}$"),
 }
-"""The primitive types by their names. No pattern needs backtracking. Source: FHIR R4 datatypes, Primitive Types."""
+"""The primitive types by name. No pattern needs backtracking. Source: FHIR R4 datatypes, Primitive Types."""
 
 
 def _codes(words: str) -> list[str]:
@@ -97,14 +97,14 @@ CODES: Mapping[tuple[str, str], list[str] | None] = {
     ),
     **{(quantity, "comparator"): _COMPARATORS for quantity in ("Quantity", "Age", "Count", "Distance", "Duration")},
 }
-"""Codes of required bindings that the metadata cuts short (its list ends in ``+``) or leaves out; ``None``: the binding is only
-extensible."""
+"""Codes of required bindings that the metadata cuts short (its list ends in ``+``) or leaves out. ``None`` where the binding
+is only extensible."""
 
 NOT_R4 = {("Extension", "valueCodeableReference"), ("Extension", "valueRatioRange")}
-"""Elements that R4B has and R4 has not."""
+"""Elements that are in R4B but not in R4."""
 
 ALSO_R4 = {("Extension", "valueMeta"): "Meta"}
-"""Elements that R4 has and the R4B metadata has not, with their type."""
+"""Elements that are in R4 but not in the R4B metadata, with their types."""
 
 NO_SIBLING = {("Extension", "url"), ("Narrative", "div")}
-"""Primitives that are XML attributes or content: they have no ``_`` sibling. Source: FHIR R4 extensibility, Narrative."""
+"""Primitives that are XML attributes or XML content, and so have no ``_`` sibling. Source: FHIR R4 extensibility, Narrative."""

@@ -1,8 +1,8 @@
-"""JSON Schema of the FHIR R4 resources we use, generated from the field metadata of fhir.resources.
+"""Generates the JSON Schema of the FHIR R4 resources we use from the field metadata of fhir.resources.
 
-Checking a payload with a compiled schema takes a fortieth of the time of building model objects, and the workers need not
-import those. Run ``python -m schemas.fhir_schema`` to write `fhir-r4.schema.json` anew after an update of fhir.resources; a
-test keeps the two in step.
+Checking a payload against a compiled schema takes a fortieth of the time it takes to build model objects, and the workers need
+not import the models. Run ``python -m schemas.fhir_schema`` to write `fhir-r4.schema.json` anew after an update of
+fhir.resources; a test keeps the two in step.
 
 fhir.resources has no R4, only R4B: `schemas.fhir_r4` holds all that differs for the resources used here.
 
@@ -22,7 +22,7 @@ from typing import Any, NamedTuple
 from schemas.fhir_r4 import ALSO_R4, CODES, NO_SIBLING, NOT_R4, PRIMITIVES, RESOURCES, Schema
 
 PACKAGED = Path(__file__).with_name("fhir-r4.schema.json")
-"""Where the generated schema stands in the distribution."""
+"""Where the distribution keeps the generated schema."""
 
 
 class _Element(NamedTuple):
@@ -30,11 +30,11 @@ class _Element(NamedTuple):
 
     name: str
     type: str
-    """Name of a FHIR type: primitive in lower case."""
+    """Name of a FHIR type; primitives are in lower case."""
     repeats: bool
     required: bool
     choice: str
-    """Name of the choice it is an option of: ``value`` for ``valueString``."""
+    """Name of the choice this is an option of: ``value`` for ``valueString``."""
     choice_required: bool
     codes: list[str] | None
 
@@ -47,7 +47,7 @@ _PYTHON_PRIMITIVES = {bool: "boolean", uuid.UUID: "uuid"}
 
 
 def _leaf(annotation: Any) -> tuple[Any, bool]:
-    """The innermost type of ``annotation`` and whether a list stands around it."""
+    """The innermost type of ``annotation``, and whether it is in a list."""
     if typing.get_origin(annotation) is typing.Annotated:
         return annotation, False
     inner = [part for part in typing.get_args(annotation) if part is not type(None)]
@@ -68,7 +68,7 @@ def _type_name(leaf: Any) -> str:
 
 
 def _elements(model: Any) -> Iterator[_Element]:
-    """The elements of one fhir.resources model as R4 has them, without the siblings of primitives."""
+    """The elements of one fhir.resources model as they are in R4, without the siblings of primitives."""
     owner = model.get_resource_type()
     for field in model.model_fields.values():
         extra = field.json_schema_extra or {}
@@ -99,7 +99,7 @@ def _value(element: _Element) -> Schema:
 
 
 def _properties(element: _Element, sibling: bool) -> Schema:
-    """The JSON properties of ``element``: its own and, when it is a primitive, ``_name`` for its id and extensions.
+    """The JSON properties of ``element``: its own, and for a primitive also ``_name`` with its id and extensions.
 
     Source: FHIR R4 JSON §2.6.2.3 (JSON representation of primitive elements).
     """
@@ -111,12 +111,12 @@ def _properties(element: _Element, sibling: bool) -> Schema:
 
 
 def _or_null(schema: Schema) -> Schema:
-    """In the list of a repeating primitive ``null`` holds the place of what only the ``_`` sibling's list has."""
+    """In the list of a repeating primitive, ``null`` keeps the place of what stands only in the ``_`` sibling's list."""
     return {"if": {"not": {"type": "null"}}, "then": schema}
 
 
 def _nulls_need_sibling(name: str) -> Schema:
-    """Without a sibling there is nothing that a ``null`` in a primitive's list could stand for."""
+    """Without a sibling, a ``null`` in a primitive's list would stand for nothing."""
     return {
         "$comment": f"has null in {name} without _{name}",
         "anyOf": [{"required": [f"_{name}"]}, {"properties": {name: {"items": {"not": {"type": "null"}}}}}],
@@ -132,16 +132,16 @@ def _names(element: _Element, sibling: bool) -> list[str]:
 
 
 def _present(element: _Element) -> Schema:
-    """A required primitive may consist of its extensions alone, which say why the value is absent."""
+    """A required primitive may consist of extensions alone, which say why the value is absent."""
     reasons = {"required": [f"_{element.name}"], "properties": {f"_{element.name}": {"required": ["extension"]}}}
     return {"$comment": f"lacks {element.name}", "anyOf": [{"required": [element.name]}, reasons]}
 
 
 def _at_most_one(choice: str, options: list[list[str]], others_required: int) -> Schema:
-    """No two options of ``choice``; ``options`` are the property names of each.
+    """The rule that at most one option of ``choice`` is given; ``options`` are the property names of each.
 
-    An object with no more properties than its other required ones and one more cannot hold two options: this spares almost
-    every Extension the walk through its fifty.
+    An object with at most one property beyond its other required ones cannot hold two options, which spares almost every
+    Extension the walk through its fifty.
     """
     single = [{"required": names} if len(names) == 1 else {"anyOf": _any_present(names)} for names in options]
     none = {"not": {"anyOf": [rule for names in options for rule in _any_present(names)]}}
@@ -162,7 +162,7 @@ def _choices(elements: list[_Element], siblings: set[str], others_required: int)
 
 
 def _definition(model: Any) -> Schema:
-    """The schema of one FHIR type: nothing unknown, nothing empty."""
+    """The schema of one FHIR type, which allows nothing unknown and nothing empty."""
     owner = model.get_resource_type()
     elements = list(_elements(model))
     siblings = {one.name for one in elements if one.primitive and not _bare(owner, one)}
@@ -185,7 +185,7 @@ def _bare(owner: str, element: _Element) -> bool:
 
 
 def _by_resource_type(names: tuple[str, ...]) -> Schema:
-    """Picks the definition by ``resourceType`` in a tree of halves: six comparisons instead of thirty-four."""
+    """Finds the definition by ``resourceType`` by halving: six comparisons instead of thirty-four."""
     if len(names) == 1:
         this = {"type": "object", "required": ["resourceType"], "properties": {"resourceType": {"const": names[0]}}}
         return {"if": this, "then": _reference(names[0]), "else": {"properties": {"resourceType": _reference("resourceType")}}}
@@ -198,7 +198,7 @@ def _by_resource_type(names: tuple[str, ...]) -> Schema:
 
 
 def _reached() -> dict[str, Schema]:
-    """The definitions of the resources and of every type reached from them."""
+    """The definitions of the resources and of every type they lead to."""
     from fhir.resources.R4B import get_fhir_model_class
 
     found: dict[str, Schema] = {}
@@ -235,7 +235,7 @@ def schema() -> Schema:
 
 
 def text() -> str:
-    """The schema as it is packaged."""
+    """The schema as text, as the distribution has it."""
     return json.dumps(schema(), separators=(",", ":"), ensure_ascii=True) + "\n"
 
 

@@ -1,4 +1,4 @@
-"""Identifiers that say who, where and which: never bare ``str`` across a border.
+"""Identifiers of people, organisations, records and facts: never a bare ``str`` across a boundary.
 
 Source: NHS Data Dictionary, NHS NUMBER and ORGANISATION CODE; https://digital.nhs.uk/services/nhs-number.
 """
@@ -12,7 +12,7 @@ from typing import NewType
 NHS_NUMBER = "https://fhir.nhs.uk/Id/nhs-number"
 """System of NHS numbers that pass the Modulus 11 check."""
 NHS_NUMBER_UNCHECKED = "urn:care-backbone:identifier:nhs-number-unchecked"
-"""System for what a source sent as an NHS number but cannot be one: kept as sent, flagged, never linked on."""
+"""System of what was sent as an NHS number but cannot be one: kept as sent, flagged, never linked on."""
 ODS_ORGANIZATION = "https://fhir.nhs.uk/Id/ods-organization-code"
 SOURCE_URN = "urn:care-backbone:source:"
 """Followed by the source's id: the system of that source's local identifiers, and the CloudEvents ``source``."""
@@ -20,18 +20,19 @@ SOURCE_URN = "urn:care-backbone:source:"
 RecordKey = NewType("RecordKey", str)
 """Opaque key of one source's record of one person: the partition key. See `schemas.pseudonyms`."""
 PersonId = NewType("PersonId", str)
-"""Opaque id of a person: a function of evidence, so that a rebuild in any order gives the same. See `schemas.pseudonyms`."""
+"""Opaque id of a person: a function of the evidence, so that a rebuild in any order gives the same id. See
+`schemas.pseudonyms`."""
 FactId = NewType("FactId", str)
-"""Opaque id of a fact (a visit's discharge, a row): the CloudEvents ``subject``; its versions share it."""
+"""Opaque id of a fact (a visit's discharge, a row): the CloudEvents ``subject``, shared by all versions of the fact."""
 
 _SEPARATORS = str.maketrans("", "", " -")
 _WEIGHTS = tuple(range(10, 1, -1))
 _ZEROS = ord("0") * sum(_WEIGHTS)
-"""What the weighted sum of ASCII codes has more than that of the digits: summing codes takes a third of the time."""
+"""By how much the weighted sum of the ASCII codes exceeds that of the digits: summing codes takes a third of the time."""
 
 
 class NhsNumber(str):
-    """Ten ASCII digits with a right Modulus 11 check digit. Build it with `nhs_number`, which refuses all else."""
+    """Ten ASCII digits with a correct Modulus 11 check digit. Build it with `nhs_number`, which refuses everything else."""
 
     __slots__ = ()
 
@@ -39,8 +40,8 @@ class NhsNumber(str):
 def nhs_number(text: str) -> NhsNumber | None:
     """The NHS number in ``text`` (spaces and hyphens allowed), or ``None`` if it cannot be one.
 
-    Repeated digits (``9999999999``) and zeros pass the check digit but were never issued: they are placeholders
-    in practice, so they are refused as well.
+    A digit repeated ten times (``9999999999``, zeros) passes the check but is a placeholder and was never issued, so it is
+    refused as well.
 
     Source: NHS Data Dictionary, NHS NUMBER.
     """
@@ -52,7 +53,7 @@ def nhs_number(text: str) -> NhsNumber | None:
 
 
 class OdsCode(str):
-    """An organisation's code of the Organisation Data Service: upper case, 3 to 12 letters and digits."""
+    """An organisation's code in the Organisation Data Service: 3 to 12 letters and digits, upper case."""
 
     __slots__ = ()
 
@@ -61,7 +62,7 @@ _ODS = re.compile(r"[A-Za-z0-9]{3,12}")
 
 
 def ods_code(text: str) -> OdsCode | None:
-    """The ODS code in ``text`` in upper case (some systems send it in lower), or ``None`` if it cannot be one.
+    """The ODS code in ``text``, in upper case whatever was sent, or ``None`` if it cannot be one.
 
     Source: NHS Data Dictionary, ORGANISATION CODE.
     """
@@ -70,6 +71,6 @@ def ods_code(text: str) -> OdsCode | None:
 
 
 class LocalId(str):
-    """A source's own identifier of a record: hospital number, case number, row id. Means nothing outside that source."""
+    """A source's own identifier for a record: hospital number, case number, row id. It means nothing outside that source."""
 
     __slots__ = ()

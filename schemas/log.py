@@ -1,19 +1,18 @@
-"""The port of the event log: what `append`, `read` and `follow` promise, whatever engine is behind them.
+"""The port of the event log: what `append`, `read` and `follow` promise, whichever engine is behind them.
 
 Promises every implementation keeps (``tests/contract/test_log.py`` holds each to them):
 
-* **Durable.** When `EventLog.append` returns, every record is on disk (embedded) or on all in-sync replicas (Kafka).
-  When it raises, each record may or may not be in the log: send them again. A return does *not* mean that any
-  projection has seen them.
-* **Ordered per key.** Records of one key stand in the log in the order of the calls that appended them, one call's in the
+* **Durable.** When `EventLog.append` returns, every record is on disk (embedded) or on all in-sync replicas (Kafka). When it
+  raises, each record may or may not be in the log, so send them again. A return does *not* mean that any projection has seen
+  them.
+* **Ordered per key.** Records of one key are in the log in the order of the calls that appended them, and within a call in the
   order given. Nothing is promised between keys.
-* **A resend is harmless, not invisible.** The same record appended twice may be read twice: readers know it by its id.
+* **A resend is harmless, not invisible.** A record appended twice may be read twice; readers recognise it by its id.
 * **Bytes.** What was appended is read back byte for byte.
 * **Positions.** A partition's first record has offset 0 unless retention removed it; offsets rise and may have gaps.
 
-Records that one call appends to several topics are not atomic between topics unless the implementation says so
-(`EventLog.atomic`): put the record that vouches for the others last, and where it is not atomic only in a call of its own
-once the first has returned.
+A call that appends to several topics is atomic only if the implementation says so (`EventLog.atomic`). Put the record that
+vouches for the others last; where appends are not atomic, append it in a call of its own once the first has returned.
 """
 
 from __future__ import annotations
@@ -32,11 +31,11 @@ QUARANTINE = "backbone.quarantine"
 TOPICS = (EVENTS, RECEIPTS, QUARANTINE)
 
 PARTITIONS = 24
-"""Partitions of a topic unless set: divides evenly over 1, 2, 3, 4, 6, 8, 12 and 24 processes."""
+"""Partitions of a topic unless set: 24 divides evenly among 1, 2, 3, 4, 6, 8, 12 and 24 processes."""
 
 
 RECORD_BYTES = 32 * 1024 * 1024
-"""Largest value every log takes: a 16 MiB message whose documents grow by a third in base64, with its envelope."""
+"""Largest value that every log accepts: a 16 MiB message whose documents grow by a third in base64, plus its envelope."""
 
 
 class NewRecord(NamedTuple):
@@ -69,8 +68,9 @@ class Position(NamedTuple):
 
 
 Claim = Callable[[str, frozenset[int]], Awaitable[Mapping[int, int]]]
-"""Called with a topic and the partitions just assigned to this follower, before any of their records is given out; answers the
-next offset wanted of each. It is where the caller takes ownership of its stored positions, which fences the previous owner."""
+"""Called with a topic and the partitions just assigned to this follower, before any of their records are handed out. Returns
+the next offset wanted from each. This is where the caller takes ownership of its stored positions, which fences off the
+previous owner."""
 
 
 class Follower(Protocol):
@@ -79,10 +79,11 @@ class Follower(Protocol):
     async def poll(self, limit: int, wait: float) -> Sequence[Record]:
         """The next records of the partitions held, at most ``limit``, in offset order within each partition.
 
-        Waits up to ``wait`` seconds for the first and returns at once with what is there. Given records are not given again
-        unless a `Claim` says so. A partition may be lost at any time: only a fenced commit says whose the work was.
+        Waits up to ``wait`` seconds for the first record, then returns at once with whatever is there. A record is handed out
+        once, unless a `Claim` goes back to it. A partition may be lost at any time: only a fenced commit settles whose the
+        work was.
 
-        Raises `LogUnavailable` when the log cannot be read; the follower is then closed and another one is made.
+        Raises `LogUnavailable` when the log cannot be read; close this follower then, and make another.
         """
         ...
 
@@ -96,41 +97,42 @@ class EventLog(Protocol):
 
     @property
     def identity(self) -> str:
-        """Names this log for ever, so that another one is not taken for it. Empty where it lives no longer than its process."""
+        """Names this log for ever, so that no other log is mistaken for it. Empty for a log that lives no longer than its
+        process."""
         ...
 
     @property
     def atomic(self) -> bool:
-        """Whether the records of one `append` are in the log all or not at all, whatever topics they go to."""
+        """Whether one `append` puts either all of its records into the log or none, whatever their topics."""
         ...
 
     async def append(self, records: Sequence[NewRecord]) -> Sequence[Position]:
-        """Append ``records`` durably; their positions, in the order given.
+        """Append ``records`` durably and return their positions, in the order given.
 
-        Raises `LogUnavailable` when the log does not take them in time; `TooLarge` when one is over the log's limit (then none
-        of the call's records is appended).
+        Raises `LogUnavailable` when the log does not take them in time; `TooLarge` when one is over the log's limit, and then
+        none of the call's records is appended.
         """
         ...
 
     async def read(self, topic: str, partition: int, start: int, limit: int) -> Sequence[Record]:
-        """At most ``limit`` records of one partition from offset ``start`` on, oldest first; empty at the end.
+        """Up to ``limit`` records of one partition from offset ``start`` on, oldest first; empty at the end.
 
         Raises `LogUnavailable`.
         """
         ...
 
     async def ends(self, topic: str) -> Mapping[int, int]:
-        """For each partition of ``topic`` the offset after its last record: 0 when it is empty. Raises `LogUnavailable`."""
+        """For each partition of ``topic``, the offset after its last record: 0 when it is empty. Raises `LogUnavailable`."""
         ...
 
     async def starts(self, topic: str) -> Mapping[int, int]:
-        """For each partition of ``topic`` the lowest offset that can still be read. Raises `LogUnavailable`."""
+        """For each partition of ``topic``, the lowest offset that can still be read. Raises `LogUnavailable`."""
         ...
 
     def follow(self, topics: Sequence[str], group: str, claim: Claim) -> AbstractAsyncContextManager[Follower]:
-        """Join ``group`` and be given a share of the partitions of ``topics`` for as long as the context is open."""
+        """Join ``group`` and hold a share of the partitions of ``topics`` while the context is open."""
         ...
 
     async def close(self) -> None:
-        """Let go of the engine. Appends under way are finished or raise `LogUnavailable`."""
+        """Release the engine. Appends in progress either finish or raise `LogUnavailable`."""
         ...

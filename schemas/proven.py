@@ -1,11 +1,11 @@
-"""What of a resource was found valid and written before, so that the events that show it again need not do it again.
+"""Remembers what of a resource has been validated and serialised, so that later events which show it again need not do so.
 
-A Patient stands in every event of a stay in the same words, and so do the ward and the consultant. Checking and writing them is
-most of what an event costs.
+Every event of a stay carries the same Patient, ward and consultant in the same words, and checking and writing those is most
+of an event's cost.
 
-An element is taken as known only where it is the same object as then: what was changed in between is looked at like anything
-new. An element that a rule of its type demands, or ties to another, is looked at every time. All other rules are about one
-element alone, so that a resource whose every element was found valid is valid.
+An element counts as known only while it is the same object as before, so anything changed since is looked at like anything
+new. An element that a rule requires, or ties to another element, is looked at every time. All other rules concern one element
+alone, so a resource is valid when each of its elements has been found valid.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from schemas.resources.bundle import Resource, write
 
 
 class Proven:
-    """A resource that was found valid. It and its elements are shared, never changed."""
+    """A resource found to be valid. It and its elements are shared and must not be changed."""
 
     __slots__ = ("_elements", "_whole", "resource")
 
@@ -31,7 +31,7 @@ class Proven:
         self._elements: dict[str, tuple[Any, orjson.Fragment]] | None = None
 
     def split(self, resource: Resource) -> tuple[Resource, Mapping[str, Any] | orjson.Fragment]:
-        """What of ``resource`` is still to be checked (if anything), and ``resource`` with what is known of it written."""
+        """The part of ``resource`` still to be checked (if any), and ``resource`` with its known parts already written."""
         if resource is self.resource:
             return {}, self._written()
         rest: Resource = {}
@@ -51,7 +51,7 @@ class Proven:
         return self._whole
 
     def _known(self) -> Mapping[str, tuple[Any, orjson.Fragment]]:
-        """Lists and objects with what they are written as: texts and numbers are not worth it."""
+        """Lists and objects with their serialised form; texts and numbers are not worth remembering."""
         if self._elements is None:
             self._elements = {
                 name: (value, orjson.Fragment(write(value)))
@@ -62,19 +62,19 @@ class Proven:
 
 
 def proven(resource: Resource) -> Proven | None:
-    """``resource`` as known from now on; ``None`` when it is not valid: who shows it will be told what is wrong."""
+    """``resource``, to be remembered; ``None`` when it is not valid, and then the event that shows it is told what is wrong."""
     return Proven(resource) if is_valid(resource) else None
 
 
 @cache
 def tied(kind: str) -> frozenset[str]:
-    """The elements of a ``kind`` that FHIR demands, or that a rule of its schema ties to others (the options of a choice)."""
+    """The elements of a ``kind`` that FHIR requires, or that its schema ties to others (the options of a choice)."""
     definition = definitions()[kind]
     return frozenset(definition["required"]) | frozenset(_named(definition.get("allOf", ())))
 
 
 def _named(rule: Any) -> Iterator[str]:
-    """Every element that the parts of a rule name."""
+    """Every element named in any part of a rule."""
     if isinstance(rule, list | tuple):
         for part in rule:
             yield from _named(part)

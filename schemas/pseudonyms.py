@@ -1,7 +1,7 @@
-"""Opaque keys made from identifying ones, so that no identifier travels in a key, a URL, a log or a metric.
+"""Opaque keys made from identifiers, so that no identifier travels in a key, a URL, a log or a metric.
 
 A plain hash of an NHS number can be reversed by trying all of them; an HMAC with a secret cannot (promise P12). Every process
-of one backbone needs the same secret for ever: with another, every key and person id is another.
+of one backbone needs the same secret, for ever: with a different one, every key and person id is different.
 
 Source: RFC 2104 (HMAC), FIPS 180-4 (SHA-256).
 """
@@ -13,18 +13,18 @@ import hashlib
 from schemas.identifiers import FactId, LocalId, NhsNumber, PersonId, RecordKey
 
 _LENGTH = 32
-"""Hexadecimal digits kept: 128 bits, so that two of 10^9 keys meet with a chance below 10^-20."""
+"""Hexadecimal digits kept: at 128 bits, the chance that any two of 10^9 keys collide is below 10^-20."""
 _BLOCK_BYTES = 64
-"""Of SHA-256: what a key is brought to (RFC 2104 §2, B)."""
+"""Block size of SHA-256 in bytes, to which a key is padded (RFC 2104 §2, B)."""
 _INNER = bytes(byte ^ 0x36 for byte in range(256))
 _OUTER = bytes(byte ^ 0x5C for byte in range(256))
-"""What a key is combined with before the text and before its hash (RFC 2104 §2, ipad and opad), as translation tables."""
+"""What the key is XORed with for the inner and the outer hash (RFC 2104 §2, ipad and opad), as translation tables."""
 
 
 class Pseudonyms:
-    """Makes keys and ids from identifiers, always the same from the same.
+    """Makes keys and ids from identifiers; the same identifier always gives the same key.
 
-    ``secret`` has at least 32 bytes; it is read from the settings and never logged.
+    ``secret`` has at least 32 bytes. It comes from the settings and is never logged.
     """
 
     __slots__ = ("_inner", "_outer")
@@ -38,9 +38,10 @@ class Pseudonyms:
         self._outer = hashlib.sha256(key.translate(_OUTER))
 
     def _make(self, *parts: str) -> str:
-        """Each part stands behind its length: ``a`` + ``bc`` and ``ab`` + ``c`` differ, whatever characters a sender uses.
+        """Each part is preceded by its length, so that ``a`` + ``bc`` and ``ab`` + ``c`` differ whatever characters a sender
+        uses.
 
-        The HMAC is made of two hashes that have read the key already: several keys stand in every event, and the standard
+        The HMAC starts from two hashes that have already read the key: every event has several keys, and the standard
         library's object takes twice as long.
         """
         inner, outer = self._inner.copy(), self._outer.copy()
@@ -53,7 +54,7 @@ class Pseudonyms:
         return RecordKey(self._make("record", source, local_id))
 
     def record_by_number(self, source: str, number: NhsNumber) -> RecordKey:
-        """Key of a record for which ``source`` has no identifier but the NHS number."""
+        """Key of a record that ``source`` knows only by the NHS number."""
         return RecordKey(self._make("record-by-nhs-number", source, number))
 
     def fact(self, source: str, *natural_key: str) -> FactId:
@@ -65,11 +66,12 @@ class Pseudonyms:
         return self._make("conversation", source, thread)
 
     def control(self, source: str, control: str) -> str:
-        """Id of a message by the sender's own id of it (MLLP: MSH-3, MSH-4 and MSH-10), which may hold a hospital number."""
+        """Id of a message made from the sender's own id for it (MLLP: MSH-3, MSH-4 and MSH-10), which may contain a hospital
+        number."""
         return self._make("control", source, control)
 
     def person_by_number(self, number: NhsNumber) -> PersonId:
-        """Id of the person with this verified NHS number, whichever source says so."""
+        """Id of the person with this verified NHS number, whichever source states it."""
         return PersonId(self._make("person", number))
 
     def person_by_record(self, record: RecordKey) -> PersonId:

@@ -7,14 +7,14 @@ from typing import Literal
 import msgspec
 
 CHUNK_BYTES = 4 * 1024 * 1024
-"""Content per log record: a rejected file of any size is kept in numbered parts, each well below the log's record limit."""
+"""Content per log record. A rejected file of any size is kept in numbered parts, each well below the log's record limit."""
 
 
 class Described(msgspec.Struct, frozen=True, kw_only=True):
-    """What is said of something that was not understood."""
+    """The description of something that was not understood."""
 
     id: str
-    """UUIDv5 of source, content hash and position: the same rejection kept twice is one."""
+    """UUIDv5 of source, content hash and position, so that the same rejection kept twice is one item."""
     source: str
     door: str
     media_type: str
@@ -27,17 +27,17 @@ class Described(msgspec.Struct, frozen=True, kw_only=True):
     received_at: str
     """First seen: RFC 3339 in UTC."""
     name: str = ""
-    """Of the file, without its folder."""
+    """Name of the file, without its folder."""
 
 
 class Kept(Described, frozen=True, kw_only=True, tag="kept"):
-    """One part of one rejected item. Part 0 comes last, so that its presence vouches for the others."""
+    """One part of a rejected item. Part 0 comes last, so its presence vouches for the others."""
 
     part: int
     """From ``parts - 1`` down to 0."""
     parts: int
     content: bytes
-    """The raw bytes (base64 in JSON): alone enough to be translated again; a rejected row carries its header row."""
+    """The raw bytes (base64 in JSON), enough by themselves to be translated again: a rejected row carries its header row."""
 
 
 class Tried(msgspec.Struct, frozen=True, kw_only=True, tag="tried"):
@@ -53,10 +53,10 @@ class Tried(msgspec.Struct, frozen=True, kw_only=True, tag="tried"):
 
 
 class QuarantineSummary(Described, frozen=True, kw_only=True):
-    """An item as it is listed: without its content, and how often it was sent through again."""
+    """An item as listed: without its content, but with how often it has been sent through again."""
 
     parts: int
-    """Records of the log that hold its content."""
+    """How many log records hold its content."""
     status: Literal["open", "taken-in"]
     tries: int
     last_try: str | None

@@ -1,11 +1,11 @@
-"""The title of a timeline entry: one plain sentence that a daughter could read.
+"""The title of a timeline entry: one plain sentence that somebody's daughter can read.
 
-A template is text with ``{words}``. Of a part in ``[brackets]`` the first of its alternatives stands whose words are all
-known, or none::
+A template is text with ``{words}``. A part in ``[brackets]`` has alternatives: the first one whose words are all known is
+used, or none::
 
     Discharged[ from {place}, to {destination}| from {place}| to {destination}]
 
-The words come from the event's focus resource, by its type.
+The words are found in the event's focus resource, according to its type.
 """
 
 from __future__ import annotations
@@ -22,14 +22,15 @@ EXPECTED_DISCHARGE = "urn:care-backbone:extension:expected-discharge"
 READINESS = "urn:care-backbone:extension:discharge-readiness"
 """Extension of an Encounter, ``valueString``: ``medically fit``, ``ready for discharge``."""
 MOVEMENT = "urn:care-backbone:extension:movement"
-"""Extension of an Encounter, ``valueString``: what happened within the stay (``leave of absence``), or what was cancelled."""
+"""Extension of an Encounter, ``valueString``: what happened within the stay (``leave of absence``) or was cancelled."""
 
 _WORD = re.compile(r"\{(\w+)\}")
 _BRACKETS = re.compile(r"\[([^\[\]]*)\]")
 _WORD_MOST = 120
-"""Characters of one word in a title: a care plan's summary may run to pages, and the resource has it whole."""
+"""Most characters of one word in a title: a care plan's summary may run to pages, and the resource has it in full."""
 _WORD_READ = 8 * _WORD_MOST
-"""Characters read of a word: white space apart, far more than are shown. What is read is remembered."""
+"""Most characters of a word that are read, far more than are shown even with much white space; a bound, because results are
+cached."""
 _MONTHS = (
     *("January", "February", "March", "April", "May", "June"),
     *("July", "August", "September", "October", "November", "December"),
@@ -37,12 +38,12 @@ _MONTHS = (
 
 
 _Text = tuple[str, ...]
-"""Text and words in turn, beginning and ending with text: ``("Moved to ", "place", "")``."""
+"""Text and words alternating, with text first and last: ``("Moved to ", "place", "")``."""
 
 
 @lru_cache(1024)
 def _parsed(template: str) -> tuple[tuple[_Text, ...], ...]:
-    """The parts of a template, each as its alternatives: every event of a type has the same one."""
+    """The parts of a template, each as a list of alternatives. Cached: every event of a type has the same template."""
     parts: list[tuple[_Text, ...]] = []
     at = 0
     for match in _BRACKETS.finditer(template):
@@ -57,7 +58,8 @@ def _split(text: str) -> _Text:
 
 
 def render(template: str, words: Mapping[str, str]) -> str:
-    """``template`` with its words filled in; starts with a capital letter. Braces and brackets in a word stay as they are."""
+    """``template`` with its words filled in, starting with a capital letter. Braces and brackets inside a word stay as they
+    are."""
     filled: list[str] = []
     for alternatives in _parsed(template):
         text = (
@@ -69,10 +71,9 @@ def render(template: str, words: Mapping[str, str]) -> str:
 
 
 def title(template: str, focus: Resource, source_name: str, entries: Iterable[Resource] = ()) -> str:
-    """The sentence about ``focus`` as the source called ``source_name`` stated it.
+    """The sentence about ``focus``, as stated by the source called ``source_name``.
 
-    ``entries`` are the payload's: what a reference without words leads to is called by its own name. Only then are they
-    asked for.
+    ``entries`` are the payload's. They are read only when a reference has no words of its own, to name what it leads to.
     """
     known, display = _WORDS_OF.get(focus["resourceType"], {}), partial(_display, entries)
     words = [(name, known[name](focus, display)[:_WORD_READ]) for name in _words_in(template) if name in known]
@@ -88,12 +89,12 @@ def _words_in(template: str) -> tuple[str, ...]:
 
 @lru_cache(4096)
 def _rendered(template: str, words: tuple[tuple[str, str], ...]) -> str:
-    """A hospital has some hundred wards and a council some hundred services: most sentences have been said before."""
+    """Cached: a hospital has about a hundred wards and a council about a hundred services, so most sentences recur."""
     return render(template, {name: _short(word) for name, word in words})
 
 
 def _short(word: str) -> str:
-    """On one line, and cut at a blank when it is long."""
+    """``word`` on one line, cut at a space when it is long."""
     line = " ".join(word.split())
     if len(line) <= _WORD_MOST:
         return line
@@ -102,14 +103,14 @@ def _short(word: str) -> str:
 
 
 def plain_date(text: str) -> str:
-    """``2026-02-03`` or an RFC 3339 time as ``3 February 2026``; a month as ``February 2026``."""
+    """``3 February 2026`` for ``2026-02-03`` or an RFC 3339 time; ``February 2026`` for a month."""
     year, month, day = (*text[:10].split("-"), "", "")[:3]
     parts = [str(int(day)) if day else "", _MONTHS[int(month) - 1] if month else "", year]
     return " ".join(part for part in parts if part)
 
 
 def concept(element: Any) -> str:
-    """The words of a CodeableConcept, or of the first of a list that has some: its text, else a coding's display."""
+    """The words of a CodeableConcept, or of the first in a list that has any: its text, else the display of a coding."""
     if isinstance(element, list):
         return next(filter(None, map(concept, element)), "")
     if not isinstance(element, dict):
@@ -119,7 +120,7 @@ def concept(element: Any) -> str:
 
 
 def _display(entries: Iterable[Resource], reference: Any) -> str:
-    """The words of a Reference, or of the first of a list that has some: its display, else the name of what it leads to."""
+    """The words of a Reference, or of the first in a list that has any: its display, else the name of what it leads to."""
     if isinstance(reference, list):
         return next(filter(None, (_display(entries, one) for one in reference)), "")
     if not isinstance(reference, dict):
@@ -128,7 +129,7 @@ def _display(entries: Iterable[Resource], reference: Any) -> str:
 
 
 def _name(target: str | None, entries: Iterable[Resource]) -> str:
-    """The name of the organisation, place, service or person at ``target`` (a ``fullUrl``, or type and id)."""
+    """The name of the organisation, place, service or person at ``target`` (a ``fullUrl``, or a type and id)."""
     for entry in entries if target else ():
         resource = entry["resource"]
         if target in (entry.get("fullUrl"), f"{resource['resourceType']}/{resource.get('id')}"):
@@ -149,7 +150,7 @@ def _extension(resource: Resource, url: str) -> str:
 
 
 Display = Callable[[Any], str]
-"""Gives the words of a Reference."""
+"""Finds the words of a Reference."""
 
 
 Word = Callable[[Resource, Display], str]
@@ -157,12 +158,12 @@ Word = Callable[[Resource, Display], str]
 
 
 def _of(*elements: str) -> Word:
-    """The words of the first of these elements that has some."""
+    """A finder of the words in the first of these elements that has any."""
     return lambda focus, _: next(filter(None, (concept(focus.get(element)) for element in elements)), "")
 
 
 def _named(*elements: str) -> Word:
-    """The name of whom the first of these References leads to that has one."""
+    """A finder of the first name that these References lead to."""
     return lambda focus, display: next(filter(None, (display(focus.get(element)) for element in elements)), "")
 
 
@@ -176,12 +177,12 @@ def _place(focus: Resource, display: Display) -> str:
 
 
 def _is_move(focus: Resource) -> bool:
-    """Whether a planned Encounter is a move within a stay: it says where somebody is, beside where they will be."""
+    """Whether a planned Encounter is a move within a stay: it then says where somebody is as well as where they will be."""
     return {"planned", "active"} <= {location.get("status") for location in focus.get("location", ())}
 
 
 def _begins(focus: Resource, _: Display) -> str:
-    """The day a planned stay begins; that of a move is not said by the stay's period."""
+    """The day a planned stay begins. For a move there is none: the stay's period does not say when it happens."""
     start = focus.get("period", {}).get("start", "")
     return "" if _is_move(focus) or not start else plain_date(start)
 
@@ -196,12 +197,13 @@ def _who(focus: Resource, display: Display) -> str:
 
 
 def _text(concepts: Any) -> str:
-    """The first text of CodeableConcepts: a category's code says what sort of form was used, not what for."""
+    """The first text among CodeableConcepts. The code of a category is not used: it says which form was filled in, not what
+    for."""
     return next((str(one["text"]) for one in concepts or () if "text" in one), "")
 
 
 def _full_name(name: Resource) -> str:
-    """A HumanName as text; the list of given names may hold ``null`` for one that is withheld."""
+    """A HumanName as text. The list of given names may hold ``null`` for one that is withheld."""
     return str(name.get("text") or " ".join(filter(None, (*name.get("given", ()), name.get("family", "")))))
 
 
@@ -251,4 +253,4 @@ _WORDS_OF: Mapping[str, Mapping[str, Word]] = {
     "DocumentReference": _STATEMENT,
     "Consent": _STATEMENT,
 }
-"""Resource type of a focus → word → how it is found. Only the words that a template asks for are looked for."""
+"""Type of the focus → word → how to find it. Only the words a template asks for are looked up."""

@@ -26,39 +26,39 @@ class Sector(StrEnum):
 
 
 class NumbersAre(StrEnum):
-    """What a source's NHS numbers are worth when the record itself does not say."""
+    """How far a source's NHS numbers can be trusted when the record itself does not say."""
 
     TRACED = "traced"
-    """Checked against the national register before they are stored: records are linked on them."""
+    """Checked against the national register before being stored: records are linked on them."""
     STATED = "stated"
-    """As somebody said or typed them: kept, shown, never linked on."""
+    """As somebody said or typed them: kept and shown, never linked on."""
 
 
 class VisitNumbersAre(StrEnum):
-    """What a source's visit numbers (PV1-19) name."""
+    """What one of a source's visit numbers (PV1-19) identifies."""
 
     UNIQUE = "unique"
-    """One visit each, whoever's it is, as HL7 v2.4 §3.3.3.19 says."""
+    """One visit, whoever the patient is, as HL7 v2.4 §3.3.3.19 says."""
     PER_PATIENT = "per-patient"
-    """One visit of one patient: another's may have the same number."""
+    """One visit of one patient: another patient's visit may have the same number."""
 
 
 class Source(msgspec.Struct, frozen=True, kw_only=True):
     """One sending system, as declared in the settings."""
 
     id: str
-    """Names the source for ever: part of every key and event id. Lower case, digits and hyphens."""
+    """Names the source for ever, as part of every key and event id. Lower-case letters, digits and hyphens."""
     name: str
     """What people call it, for example ``Northfield Hospital``: shown on the timeline."""
     sector: Sector
     organisation: str = ""
     """ODS code of the organisation."""
     nhs_numbers: NumbersAre = NumbersAre.TRACED
-    """What an NHS number without a verification status means here."""
+    """How far to trust an NHS number without a verification status."""
     visit_numbers: VisitNumbersAre = VisitNumbersAre.UNIQUE
-    """What its visit numbers name."""
+    """What its visit numbers identify."""
     places: Mapping[str, str] = {}
-    """What people call its codes of wards and sites: ``KM`` is ``Kingsmill Ward``. A code without a name is shown as sent."""
+    """Names for its codes of wards and sites: ``KM`` is ``Kingsmill Ward``. A code without a name is shown as sent."""
 
     @property
     def urn(self) -> str:

@@ -1,4 +1,4 @@
-"""The shapes the timeline is served in. Entries are stored as JSON ready to serve; these say what stands in them."""
+"""The shapes in which the timeline is served. Entries are stored as JSON ready to serve; these classes say what is in them."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from schemas.identifiers import PersonId
 
 
 class Status(StrEnum):
-    """Whether an entry stands."""
+    """Whether an entry still holds."""
 
     CURRENT = "current"
     WITHDRAWN = "withdrawn"
-    """Cancelled or entered in error: shown with ``include=withdrawn`` only."""
+    """Cancelled, or entered in error: shown only with ``include=withdrawn``."""
 
 
 class EntrySource(msgspec.Struct, frozen=True):
@@ -30,7 +30,7 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True):
     """One entry: the newest version of one fact."""
 
     id: str
-    """Of the event that made this version."""
+    """Id of the event that made this version."""
     type: str
     kind: str
     character: str
@@ -47,17 +47,17 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True):
     record: str
     """Key of the source record it belongs to."""
     version: int
-    """1 for the first version of the fact in the source's order."""
+    """Counts the versions of the fact from 1, in the source's order."""
     replaces: str | None
-    """Id of the version before."""
+    """Id of the previous version."""
     correlation: str | None
-    """What belongs together at the source: a visit, a referral thread."""
+    """Joins what belongs together at the source: a visit, a referral thread."""
 
 
 LIMIT = 50
 """Entries on a page unless asked."""
 LIMIT_MOST = 500
-"""Entries on a page at most: about 200 KB of JSON."""
+"""Most entries on a page: about 200 KB of JSON."""
 
 
 class Order(StrEnum):
@@ -72,9 +72,9 @@ class Question(msgspec.Struct, frozen=True, kw_only=True):
 
     person: PersonId
     since: datetime | None = None
-    """Aware; entries that happened at or after it."""
+    """Aware; only entries that happened at or after it."""
     until: datetime | None = None
-    """Aware; entries that happened before it."""
+    """Aware; only entries that happened before it."""
     kinds: frozenset[str] = frozenset()
     sectors: frozenset[str] = frozenset()
     types: frozenset[str] = frozenset()

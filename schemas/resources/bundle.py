@@ -1,4 +1,4 @@
-"""The payload of every event: a FHIR R4 ``collection`` Bundle, focus first, the Patient as this source knows them in it.
+"""The payload of every event: a FHIR R4 ``collection`` Bundle, with the focus first and the Patient as this source knows them.
 
 Source: FHIR R4 Bundle, https://hl7.org/fhir/R4/bundle.html.
 """
@@ -17,11 +17,11 @@ from schemas.identifiers import FactId, RecordKey
 Resource = dict[str, Any]
 """A FHIR resource as JSON: always with ``resourceType``."""
 Written = Mapping[str, Any] | orjson.Fragment
-"""A resource of which all or some elements are written already (`schemas.proven`)."""
+"""A resource some or all of whose elements are already serialised (`schemas.proven`)."""
 
 FACT_URN = "urn:care-backbone:fact:"
 RECORD_URN = "urn:care-backbone:record:"
-"""Followed by the record's key: the ``fullUrl`` of its Patient, and how the other resources refer to it."""
+"""Prefix; the record's key follows. The ``fullUrl`` of its Patient, and how the other resources refer to it."""
 
 
 def patient_reference(record: RecordKey) -> Resource:
@@ -37,10 +37,10 @@ def collection(
     others: tuple[Resource, ...] = (),
     urls: tuple[str, ...] = (),
 ) -> Resource:
-    """The Bundle about ``focus``. When the focus is the Patient itself it stands there once.
+    """The Bundle about ``focus``. When the focus is the Patient, it appears once.
 
-    ``urls`` are the ``fullUrl`` of the entries in their order where resources came with some: references among them are kept
-    as received, and lead somewhere only under these. An empty one is made here.
+    ``urls`` are the ``fullUrl`` of the entries, in order, when the resources arrived with their own: references among them are
+    kept as received, and resolve only under these. An empty one is made here.
     """
     if not (others or urls or focus is patient):
         both = [{"fullUrl": FACT_URN + fact, "resource": focus}, {"fullUrl": RECORD_URN + record, "resource": patient}]
@@ -59,7 +59,7 @@ def collection(
 def write(resource: object) -> bytes:
     """``resource``, or a part of one, as JSON. A ``Decimal`` keeps its digits: in FHIR 72.50 says more than 72.5.
 
-    Raises ``orjson.JSONEncodeError`` for what is nested more than 250 deep and what JSON cannot hold.
+    Raises ``orjson.JSONEncodeError`` when it nests more than 250 deep or holds something that JSON cannot.
 
     Source: FHIR R4 JSON §2.6.2.2: "the precision of the decimal value has significance".
     """
@@ -79,7 +79,7 @@ def focus_of(bundle: Resource) -> Resource:
 
 
 def patient_of(bundle: Resource) -> Resource | None:
-    """The Patient as the source knows them, or ``None`` in a Bundle that has none."""
+    """The Patient as the source knows them, or ``None`` when the Bundle has none."""
     for entry in bundle["entry"]:
         resource: Resource = entry["resource"]
         if resource["resourceType"] == "Patient":

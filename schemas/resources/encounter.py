@@ -1,4 +1,4 @@
-"""The Encounter of an event: a stay in hospital, or a visit to one, UK Core shaped.
+"""The Encounter of an event: a stay in hospital, or a visit to one, in the shape of UK Core.
 
 Source: UK Core Encounter, Extension-UKCore-AdmissionMethod (on ``hospitalization``) and -DischargeMethod (on the Encounter);
 FHIR R4 Encounter, https://hl7.org/fhir/R4/encounter.html.
@@ -28,7 +28,7 @@ CLASSES: Mapping[str, Resource] = MappingProxyType(
         "UNK": {"system": NULL_FLAVOR, "code": "UNK", "display": "unknown"},
     }
 )
-"""``Encounter.class``: FHIR R4 demands one, so an unknown one is said to be unknown."""
+"""``Encounter.class``: FHIR R4 requires one, so an unknown class is stated as unknown."""
 
 _PLACE_TYPES = {kind: {"coding": [{"system": PLACE_TYPE, "code": kind}]} for kind in ("wa", "ro", "bd")}
 
@@ -36,8 +36,7 @@ _PLACE_TYPES = {kind: {"coding": [{"system": PLACE_TYPE, "code": kind}]} for kin
 def service_provider(source: Source) -> Resource:
     """The organisation whose stay it is.
 
-    Its code is written as a plain text: the schema check takes no subclass of ``str``, and goes the long
-    way round for the whole payload.
+    Its code becomes a plain ``str``: the schema check is slow for the whole payload when it meets a subclass.
     """
     provider: Resource = {"display": source.name}
     if source.organisation:
@@ -46,12 +45,13 @@ def service_provider(source: Source) -> Resource:
 
 
 def visit_identifier(system: str, number: str) -> Resource:
-    """A source's own number of the visit."""
+    """A source's own number for the visit."""
     return {"system": system, "value": number}
 
 
 def location(name: str, kind: str = "", system: str = "", code: str = "") -> Resource:
-    """One place of a stay: ``kind`` is ``wa`` ward, ``ro`` room or ``bd`` bed. A title names the first of an Encounter."""
+    """One place of a stay: ``kind`` is ``wa`` ward, ``ro`` room or ``bd`` bed. The entry's title names the first place of an
+    Encounter."""
     place: Resource = {"display": name}
     if code:
         place["identifier"] = {"system": system, "value": code}
@@ -59,25 +59,26 @@ def location(name: str, kind: str = "", system: str = "", code: str = "") -> Res
 
 
 def participant(role: str, individual: Resource) -> Resource:
-    """Somebody who takes part: ``role`` is a code of v3 ParticipationType, for example ``ATND``."""
+    """Somebody who takes part. ``role`` is a code of v3 ParticipationType, for example ``ATND``."""
     return {"type": [{"coding": [{"system": PARTICIPATION, "code": role}]}], "individual": individual}
 
 
 def readiness_extension(words: str) -> Resource:
-    """``medically fit``, ``ready for discharge``."""
+    """How ready somebody is to leave, in plain words: ``medically fit``, ``ready for discharge``."""
     return {"url": READINESS, "valueString": words}
 
 
 def ready_since_extension(moment: str) -> Resource:
-    """``moment`` is a FHIR ``dateTime``: from it on a stay is a delay."""
+    """When somebody became ready to leave; after it the stay is a delay. ``moment`` is a FHIR ``dateTime``."""
     return {"url": READY_SINCE, "valueDateTime": moment}
 
 
 def expected_discharge_extension(moment: str) -> Resource:
-    """``moment`` is a FHIR ``dateTime``, local, so that its day is the day people mean."""
+    """When somebody is expected to leave. ``moment`` is a FHIR ``dateTime`` in local time, so that its day is the day people
+    mean."""
     return {"url": EXPECTED_DISCHARGE, "valueDateTime": moment}
 
 
 def movement_extension(words: str) -> Resource:
-    """What happened within the stay, or what did not, in plain words: ``leave of absence``, ``discharge``."""
+    """What happened within the stay, or what was cancelled, in plain words: ``leave of absence``, ``discharge``."""
     return {"url": MOVEMENT, "valueString": words}

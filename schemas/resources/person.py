@@ -1,7 +1,7 @@
-"""The Patient of an event: one source's view of one person, UK Core shaped.
+"""The Patient of an event: one source's view of one person, in the shape of UK Core.
 
-What a source does not say is left out and means *unchanged*; what it says to delete is named by an extension, so that a
-projection can tell the two apart (HL7 v2.4 §2.7.1: an omitted field and ``""``).
+Whatever a source does not mention is left out and means *unchanged*; whatever it deletes is named in an extension, so that a
+projection can tell the two apart (HL7 v2.4 §2.7.1: an omitted field, and ``""``).
 
 Source: UK Core Patient, https://simplifier.net/hl7fhirukcorer4; NHS number verification codes of the NHS Data Dictionary.
 """
@@ -19,7 +19,7 @@ from schemas.source import NumbersAre, Source
 VERIFICATION_STATUS = "https://fhir.hl7.org.uk/StructureDefinition/Extension-UKCore-NHSNumberVerificationStatus"
 VERIFICATION_CODES = "https://fhir.hl7.org.uk/CodeSystem/UKCore-NHSNumberVerificationStatusEngland"
 VERIFIED = "01"
-"""Number present and verified: the only status records are linked on."""
+"""Number present and verified: the only status on which records are linked."""
 UNTRACED = "02"
 """Number present but not traced."""
 
@@ -28,7 +28,7 @@ DELETED = "urn:care-backbone:extension:deleted-element"
 
 
 def nhs_number_identifier(number: NhsNumber, status: str, source: Source) -> Resource:
-    """An NHS number with its verification status; without a stated one (``""``) the source's declaration decides."""
+    """An NHS number with its verification status; when none is stated (``""``), the source's declaration decides."""
     code = status or (VERIFIED if source.nhs_numbers is NumbersAre.TRACED else UNTRACED)
     return {
         "extension": [
@@ -50,7 +50,7 @@ def local_identifier(source: Source, local_id: LocalId) -> Resource:
 
 
 def verified_number(patient: Resource) -> NhsNumber | None:
-    """The first NHS number of ``patient`` that is stated to be verified and can be one."""
+    """The first NHS number of ``patient`` that is marked as verified and passes the check digit."""
     for identifier in patient.get("identifier", ()):
         if identifier.get("system") == NHS_NUMBER and VERIFIED in _statuses(identifier):
             number = nhs_number(identifier.get("value", ""))
@@ -67,7 +67,7 @@ def _statuses(identifier: Resource) -> Iterable[str]:
 
 
 def local_ids(patient: Resource) -> Iterable[tuple[str, LocalId]]:
-    """The (source id, local identifier) pairs of ``patient``."""
+    """The local identifiers of ``patient`` as pairs (source id, identifier)."""
     for identifier in patient.get("identifier", ()):
         system = identifier.get("system", "")
         if system.startswith(SOURCE_URN) and "value" in identifier:
@@ -75,7 +75,7 @@ def local_ids(patient: Resource) -> Iterable[tuple[str, LocalId]]:
 
 
 def merged_from(identifier: Resource) -> Resource:
-    """A link of the surviving Patient to the record it replaces."""
+    """A link from the surviving Patient to the record it replaces."""
     return {"other": {"identifier": identifier}, "type": "replaces"}
 
 
@@ -105,7 +105,7 @@ _ADDRESS_PARTS = ("city", "district", "postalCode", "country")
 
 
 def address(lines: Iterable[str], city: str, district: str, postal: str, country: str, use: str = "") -> Resource | None:
-    """An Address, or ``None`` when nothing of it is known. ``district`` is the county, ``use`` may be ``""``."""
+    """An Address, or ``None`` when nothing of it is known. ``district`` is the county; ``use`` may be ``""``."""
     parts: Resource = {"line": kept} if (kept := [line for line in lines if line]) else {}
     for part, text in zip(_ADDRESS_PARTS, (city, district, postcode(postal), country), strict=True):
         if text:
@@ -119,7 +119,7 @@ _POSTCODE = re.compile(r"([A-Z]{1,2}[0-9][A-Z0-9]?)([0-9][A-Z]{2})", re.ASCII)
 
 
 def postcode(text: str) -> str:
-    """A UK postcode in capitals with its one blank; anything else as it stands.
+    """A UK postcode in capitals with its one space; anything else unchanged.
 
     Source: BS 7666, Royal Mail PAF: the inward part is a digit and two letters.
     """
@@ -144,20 +144,20 @@ def coded_extension(url: str, codes: CodeList, code: str) -> Resource:
 
 
 def spoken(language: str) -> Resource:
-    """A language somebody speaks: by its ISO 639-1 code, or in words."""
+    """A language somebody speaks, given as an ISO 639-1 code or in words."""
     known = len(language) == 2 and language.isascii() and language.isalpha()
     concept: Resource = {"coding": [{"system": HUMAN_LANGUAGE, "code": language.lower()}]} if known else {"text": language}
     return {"language": concept}
 
 
 def mark_deleted(resource: Resource, elements: Iterable[str]) -> None:
-    """Note on ``resource`` that the source deleted these elements."""
+    """Mark on ``resource`` which elements the source deleted."""
     marks = [{"url": DELETED, "valueString": element} for element in elements]
     if marks:
         resource.setdefault("extension", []).extend(marks)
 
 
 def deleted_elements(resource: Resource) -> list[str]:
-    """The elements of ``resource`` that the source deleted, as `mark_deleted` noted them."""
+    """The elements of ``resource`` that the source deleted, as marked by `mark_deleted`."""
     marks = (mark for mark in resource.get("extension", ()) if mark["url"] == DELETED)
     return [mark["valueString"] for mark in marks if "valueString" in mark]
