@@ -13,11 +13,12 @@ import sys
 import tempfile
 import time
 import uuid
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, suppress
 from functools import cached_property, partial
 from pathlib import Path
 
+import psutil
 import psycopg
 import uvloop
 
@@ -34,6 +35,8 @@ from tests.bench.rig import BackboneRig, Rig
 from tests.stores import empty_database
 
 SECRET = "a secret that is only used in benches"
+PROCESSES = (1, 2, 4)
+"""Of projections, for how they grow."""
 
 
 class Engines:
@@ -78,6 +81,28 @@ class FloorRig(Rig):
         self._store.close()
         del self._store
         self.url = empty_database(self.engines.postgres.url())
+
+    def end(self) -> None:
+        """End every process, so that others can be started."""
+        self.stop()
+        self.processes.clear()
+        (self.folder / "out.log").unlink()
+
+    def spent(self) -> tuple[float, float]:
+        """Seconds of the processor that the processes have used, and PostgreSQL's: a connection is a process of its own."""
+        server = self.engines.postgres.process
+        assert server is not None
+        postgres = psutil.Process(server.pid)
+        ours = (psutil.Process(process.pid) for process in self.processes)
+        return _seconds(ours), _seconds((postgres, *postgres.children()))
+
+
+def _seconds(processes: Iterable[psutil.Process]) -> float:
+    found = 0.0
+    for process in processes:
+        with suppress(psutil.NoSuchProcess):
+            found += sum(process.cpu_times()[:2])
+    return found
 
 
 async def _make_topic(engines: Engines, topic: str) -> None:
@@ -136,22 +161,34 @@ def engines(brokers: int) -> Iterator[Engines]:
 
 
 def backlog(on: Engines, count: int) -> None:
-    """Projections alone, from an empty store to all events of ``count`` messages; and bare consume + executemany."""
+    """Projections alone, in one, two and four processes, from an empty store to all events of ``count`` messages.
+
+    Beside them bare consume + executemany, in one.
+    """
     with running(ProductionRig, on) as rig:
+        assert isinstance(rig, ProductionRig)
         uvloop.run(send_all(rig.port, list(messages(count)), 256))
         rig.await_projected(count)
-        rig.stop()
-        rig.processes.clear()
-        assert isinstance(rig, ProductionRig)
+        rig.end()
         bare = _bare(rig, count)
-        rig.forget()
-        rig.roles = ("projections",)
-        rig.start()
-        rig.await_projected(1)
-        begun, already = time.perf_counter(), rig.projected()
-        rig.await_projected(count)
-        ours = (count - already) / (time.perf_counter() - begun)
-    tell(f"projections alone, backlog of {count:,} messages", f"{ours:,.0f}/s; bare {bare:,.0f}/s; ratio {ours / bare:.2f}")
+        for processes in PROCESSES:
+            ours, spent, postgres = _drained(rig, count, processes)
+            what = f"projections alone, {processes} process(es), backlog of {count:,} messages"
+            cost = f"{spent:.0f} µs a message, PostgreSQL {postgres:.0f}"
+            tell(what, f"{ours:,.0f}/s; bare {bare:,.0f}/s; ratio {ours / bare:.2f}; {cost}")
+
+
+def _drained(rig: ProductionRig, count: int, processes: int) -> tuple[float, float, float]:
+    """Messages a second from when all ``processes`` are ready; microseconds of their processor and of PostgreSQL's for each."""
+    rig.forget()
+    rig.roles = ("projections",) * processes
+    rig.start()
+    begun, already, spent = time.perf_counter(), rig.projected(), rig.spent()
+    rig.await_projected(count)
+    seconds = time.perf_counter() - begun
+    ours, postgres = ((now - before) / (count - already) * 1e6 for now, before in zip(rig.spent(), spent, strict=True))
+    rig.end()
+    return (count - already) / seconds, ours, postgres
 
 
 def _bare(rig: ProductionRig, count: int) -> float:
