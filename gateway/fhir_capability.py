@@ -42,7 +42,7 @@ _PATIENT = {
     "documentation": "One Patient a person: the union of what their records say.",
     "interaction": [
         {"code": "read"},
-        {"code": "search-type", "documentation": "By POST to Patient/_search alone."},
+        {"code": "search-type", "documentation": "By POST to Patient/_search; by GET by _id alone."},
     ],
     "versioning": "no-version",
     "searchParam": [
@@ -57,7 +57,7 @@ _PATIENT = {
         {
             "name": "everything",
             "definition": _EVERYTHING,
-            "documentation": "With start, end, _since, _type, _count; pages by their next link.",
+            "documentation": "By GET or POST, with start, end, _since, _type, _count; pages by their next link.",
         }
     ],
 }

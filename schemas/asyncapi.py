@@ -40,7 +40,7 @@ _ATTRIBUTES: Mapping[str, Schema] = {
     "recordedtime": _INSTANT | {"description": "When the backbone learned it."},
     "partitionkey": _OPAQUE | {"description": "The source's record of the person: order holds within it."},
     "datacontenttype": {"const": PAYLOAD_TYPE},
-    "dataclassification": {"description": "Confidentiality of HL7 v3; absent: N."},
+    "dataclassification": {"description": "Confidentiality of HL7 v3; absent (in events of old): N."},
     "timeprecision": {"description": "How exactly time is known; absent: second."},
     "sequence": {"description": "Order among the versions of the fact, compared as text; absent: by time."},
     "correlationid": _OPAQUE | {"description": "What belongs together at the source: a visit, a referral thread."},

@@ -85,7 +85,8 @@ class Event(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     specversion: Literal["1.0"]
     data: msgspec.Raw
     """The payload as JSON: a FHIR R4 Bundle of type ``collection`` whose first entry is the focus."""
-    dataclassification: Sensitivity = Sensitivity.NORMAL
+    dataclassification: Sensitivity = msgspec.field(default_factory=lambda: Sensitivity.NORMAL)
+    """Always written, also when nothing is guarded: a reader need not know what its absence means. Absent in older logs: N."""
     timeprecision: Precision = Precision.SECOND
     """How exactly ``time`` is known. Our own extension."""
     sequence: str = ""

@@ -5,24 +5,28 @@ Source: FHIR R4 Patient operations, ``$everything``; RESTful API §3.1.1.4.5 (pa
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import Any, NamedTuple
-from urllib.parse import parse_qsl, urlencode
+from urllib.parse import urlencode
 
 import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
 from gateway.fhir_facade import Answer, entries_of, entry, searchset
+from gateway.problems import FHIR_TYPE
+from gateway.routes.body import expect
+from gateway.routes.body import whole as whole_body
 from gateway.routes.direct import router, services
-from gateway.routes.documented import READS, answers
-from gateway.routes.fhir import ID, base, fhir, patient_of, patient_url, says
-from gateway.routes.negotiation import FORMAT, agree
-from gateway.routes.parameters import Parameter, Parameters
+from gateway.routes.documented import JSON, READS, answers, body, resource
+from gateway.routes.fhir import ID, PLAIN, base, fhir, patient_of, patient_url, says
+from gateway.routes.negotiation import FORMAT, agree, heeded
+from gateway.routes.operation import PARAMETERS_BYTES, pairs_in
+from gateway.routes.parameters import Parameter, Parameters, pairs_of
 from gateway.routes.values import CURSOR, END_OF, FIRST_OF, MOMENT, one_of, whole
 from gateway.services import Services
-from schemas.errors import NotAcceptable
+from schemas.errors import NotAcceptable, TooLarge, WrongMediaType
 from schemas.event import instant
 from schemas.fhir_r4 import RESOURCES
 from schemas.identifiers import PersonId
@@ -48,6 +52,10 @@ QUERY = Parameters(
     Parameter("after", CURSOR, "Part of a next link: not to be made by hand."),
     FORMAT,
 )
+
+_PAGE = says("Bundle", "A searchset; its next link leads on.")
+_BODY = dict.fromkeys((FHIR_TYPE, JSON), resource("Parameters"))
+_PARAMETERS = body("What the query of the same by GET may say; or nothing.", _BODY, False)
 
 routes = router("fhir")
 
@@ -85,14 +93,34 @@ class _Wanted(NamedTuple):
 @routes.get(
     "/fhir/Patient/{id}/$everything",
     summary="Everything known of one person, newest first, page by page",
-    responses=answers(says("Bundle", "A searchset; its next link leads on."), *READS, NotAcceptable, fhir=True),
+    responses=answers(_PAGE, *READS, NotAcceptable, fhir=True),
     openapi_extra=QUERY.documented(ID.documented()),
 )
 async def everything(request: Request) -> Response:
-    agree(request, asked := QUERY.read(request))
+    return await _answer(request, pairs_of(request.scope["query_string"].decode("latin-1")))
+
+
+@routes.post(
+    "/fhir/Patient/{id}/$everything",
+    summary="The same, asked by a Parameters resource; its next link is got",
+    responses=answers(_PAGE, *READS, NotAcceptable, TooLarge, WrongMediaType, fhir=True),
+    openapi_extra=PLAIN.documented(ID.documented()) | _PARAMETERS,
+)
+async def everything_posted(request: Request) -> Response:
+    agree(request, PLAIN.read(request))
+    content = await whole_body(request, PARAMETERS_BYTES)
+    if content:
+        expect(request, FHIR_TYPE, JSON)
+    return await _answer(request, pairs_in(content))
+
+
+async def _answer(request: Request, sent: Sequence[tuple[str, str]]) -> Response:
+    """The page that the parameters ask for."""
+    heard = heeded(request, sent, QUERY)
+    agree(request, asked := QUERY.said(heard))
     patient = await patient_of(services(request), PersonId(ID.read(request)))
     entries, following = await _page(services(request), asked, _wanted(request, asked, patient))
-    return fhir(searchset(entries, _url(request), _url(request, following) if following else None))
+    return fhir(searchset(entries, _url(request, heard), _url(request, heard, following) if following else None))
 
 
 def _wanted(request: Request, asked: Mapping[str, Any], patient: Resource) -> _Wanted:
@@ -127,10 +155,9 @@ def _question(person: PersonId, asked: Mapping[str, Any]) -> Question:
     )
 
 
-def _url(request: Request, after: str | None = None) -> str:
+def _url(request: Request, heard: Sequence[tuple[str, str]], after: str | None = None) -> str:
     """The URL asked for, or that of the page after a cursor: with the same parameters, so that it is the same question."""
-    query = request.scope["query_string"].decode("latin-1")
-    pairs = [(name, value) for name, value in parse_qsl(query) if name != "after" or after is None]
+    pairs = [(name, value) for name, value in heard if name != "after" or after is None]
     pairs += [("after", after)] if after else []
     asked = f"?{urlencode(pairs)}" if pairs else ""
     return f"{base(request)}/Patient/{request.path_params['id']}/$everything{asked}"

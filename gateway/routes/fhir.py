@@ -19,8 +19,8 @@ from gateway.routes import values
 from gateway.routes.body import expect, text_of, whole
 from gateway.routes.direct import router, services
 from gateway.routes.documented import READS, Says, answers, body, resource
-from gateway.routes.negotiation import FORMAT, agree
-from gateway.routes.parameters import InPath, Parameter, Parameters
+from gateway.routes.negotiation import FORMAT, agree, heeded
+from gateway.routes.parameters import InPath, Parameter, Parameters, pairs_of
 from gateway.routes.people import PERSON, SEARCH_BYTES, find
 from gateway.routes.values import text
 from gateway.services import Services
@@ -41,12 +41,14 @@ _FIELDS = (
     Parameter("_count", values.whole(0, LIMIT_MOST, LIMIT, cut=True), "Patients wanted; 0: only how many there are."),
 )
 SEARCH = Parameters(*_FIELDS, FORMAT)
+_POST_IT = "Post it to /fhir/Patient/_search, in the body: an identifier never travels in a URL, where logs would keep it."
+BY_ID = Parameters(*_FIELDS[1:], FORMAT, unknown=_POST_IT)
+"""What may be searched for in a URL: the id that stands in URLs anyway, and identifies nobody elsewhere."""
 _FORM = {
     "type": "object",
     "properties": {field.name: dict(field.kind.schema) for field in _FIELDS},
     "anyOf": [{"required": ["identifier"]}, {"required": ["_id"]}],
 }
-_POST_IT = "Post it to /fhir/Patient/_search, in the body: an identifier never travels in a URL, where logs would keep it."
 _HOST = re.compile(r"[A-Za-z0-9._-]{1,253}(:\d{1,5})?|\[[0-9A-Fa-f:.]{2,45}\](:\d{1,5})?")
 
 
@@ -54,6 +56,8 @@ def says(kind: str, description: str) -> dict[int, Says]:
     """The good answer: a resource of that type."""
     return {200: Says(description, resource(kind), FHIR_TYPE)}
 
+
+_FOUND = says("Bundle", "A searchset of one Patient, or of none.")
 
 routes = router("fhir")
 
@@ -71,31 +75,28 @@ async def metadata(request: Request) -> Response:
 
 @routes.get(
     "/fhir/Patient",
-    summary="Refused: search by POST",
-    status_code=400,
-    responses=answers({}, fhir=True),
-    openapi_extra=PLAIN.documented(),
+    summary="The Patient of an id; by identifiers, search by POST",
+    responses=answers(_FOUND, *READS, NotAcceptable, fhir=True),
+    openapi_extra=BY_ID.documented(),
 )
-async def search_in_url(_request: Request) -> Response:
-    raise InvalidRequest("a Patient is not searched for by GET", where="query", cure=_POST_IT)
+async def search_in_url(request: Request) -> Response:
+    agree(request, asked := BY_ID.read(request))
+    if "_id" not in asked:
+        raise InvalidRequest("a Patient is searched for by GET by _id alone", where="query", cure=_POST_IT)
+    return await _searchset(request, asked, f"{base(request)}/Patient?{request.scope['query_string'].decode('latin-1')}")
 
 
 @routes.post(
     "/fhir/Patient/_search",
     summary="The Patient an identifier belongs to",
-    responses=answers(
-        says("Bundle", "A searchset of one Patient, or of none."), *READS, NotAcceptable, TooLarge, WrongMediaType, fhir=True
-    ),
+    responses=answers(_FOUND, *READS, NotAcceptable, TooLarge, WrongMediaType, fhir=True),
     openapi_extra=PLAIN.documented() | body("`identifier=system|value`, `_id`, or both.", {FORM: _FORM}),
 )
 async def search(request: Request) -> Response:
     agree(request, PLAIN.read(request))
     expect(request, FORM)
-    asked = SEARCH.parse(text_of(await whole(request, SEARCH_BYTES)))
-    found = await _people(services(request), asked)
-    patients = [await patient_of(services(request), person) for person in found[: asked.get("_count")]]
-    entries = [entry(patient_url(request, patient), patient) for patient in patients]
-    return fhir(searchset(entries, f"{base(request)}/Patient/_search", None, len(found)))
+    sent = pairs_of(text_of(await whole(request, SEARCH_BYTES)))
+    return await _searchset(request, SEARCH.said(heeded(request, sent, SEARCH)), f"{base(request)}/Patient/_search")
 
 
 @routes.get(
@@ -120,6 +121,14 @@ async def patient_of(known: Services, person: PersonId) -> Resource:
     if current is None:
         raise NotFound("there is no such Patient", where="path, id")
     return person_as_patient(current, await known.people.patients(current))
+
+
+async def _searchset(request: Request, asked: Mapping[str, Any], url: str) -> Response:
+    """Whom the search finds, as a searchset whose own link is ``url``."""
+    found = await _people(services(request), asked)
+    patients = [await patient_of(services(request), person) for person in found[: asked.get("_count")]]
+    entries = [entry(patient_url(request, patient), patient) for patient in patients]
+    return fhir(searchset(entries, url, None, len(found)))
 
 
 async def _people(known: Services, asked: Mapping[str, Any]) -> list[PersonId]:

@@ -7,7 +7,7 @@ widen an answer in silence. A refusal never repeats a value.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
 from typing import Any, NamedTuple
 from urllib.parse import parse_qsl
@@ -34,8 +34,10 @@ class Parameter(NamedTuple):
 class Parameters:
     """The query parameters of one path."""
 
-    def __init__(self, *rows: Parameter) -> None:
+    def __init__(self, *rows: Parameter, unknown: str = "") -> None:
+        """``unknown`` is the cure for a parameter that is not in the table, where it is another than to correct the name."""
         self._rows = {row.name: row for row in rows}
+        self._unknown = unknown
 
     def read(self, request: Request) -> dict[str, Any]:
         """What the query says, by name: a value, or for ``many`` a frozenset. What it does not say is not there.
@@ -47,14 +49,17 @@ class Parameters:
 
     def parse(self, text: str) -> dict[str, Any]:
         """What the urlencoded ``text`` says; see `read`."""
-        try:
-            pairs = parse_qsl(text, keep_blank_values=True, max_num_fields=FIELDS_MOST)
-        except ValueError:
-            raise InvalidRequest("there are too many parameters", where="query", cure=f"Give at most {FIELDS_MOST}.") from None
+        return self.said(pairs_of(text))
+
+    def said(self, pairs: Iterable[tuple[str, str]]) -> dict[str, Any]:
+        """What names and values say; see `read`."""
         found: dict[str, Any] = {}
         for name, value in pairs:
             self._add(found, name, value)
         return found
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._rows
 
     def _add(self, found: dict[str, Any], name: str, value: str) -> None:
         row = self._rows.get(name)
@@ -68,6 +73,8 @@ class Parameters:
             found[name] = _read(row, value)
 
     def _known(self, name: str) -> str:
+        if self._unknown:
+            return self._unknown
         close = get_close_matches(name.lower(), self._rows, n=1)
         return f"Did you mean {close[0]}?" if close else f"It knows {', '.join(self._rows)}."
 
@@ -78,6 +85,14 @@ class Parameters:
 
 NONE = Parameters()
 """Of a path that takes none."""
+
+
+def pairs_of(text: str) -> list[tuple[str, str]]:
+    """Names and values of the urlencoded ``text``, in order. Raises `InvalidRequest`."""
+    try:
+        return parse_qsl(text, keep_blank_values=True, max_num_fields=FIELDS_MOST)
+    except ValueError:
+        raise InvalidRequest("there are too many parameters", where="query", cure=f"Give at most {FIELDS_MOST}.") from None
 
 
 def _read(row: Parameter, text: str) -> Any:

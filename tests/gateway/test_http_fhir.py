@@ -118,6 +118,16 @@ async def test_a_search_that_is_none_is_refused_and_never_repeated(rig: Rig, for
     assert "Canary" not in str(told)
 
 
+@pytest.mark.asyncio
+async def test_a_patient_may_be_searched_for_by_id_in_a_url(rig: Rig) -> None:
+    person = await rig.person()
+    for query, total, entries in ((f"_id={person}", 1, 1), (f"_id={NOBODY}", 0, 0), (f"_id={person}&_count=0", 1, 0)):
+        found = await fhir(rig, f"/fhir/Patient?{query}")
+        assert (found["total"], len(types(found))) == (total, entries), query
+        assert link(found, "self").endswith(f"/fhir/Patient?{query}")
+    assert "/fhir/Patient/_search" in str(await fhir(rig, f"/fhir/Patient?_id={person}&identifier=x|{MARGARET}", 400))
+
+
 @pytest.mark.parametrize("path", ["/fhir/Patient?identifier=x|9990000018", "/fhir/Patient", "/fhir/Patient?name=Canary"])
 @pytest.mark.asyncio
 async def test_identifiers_never_travel_in_a_url(rig: Rig, path: str) -> None:
@@ -176,6 +186,55 @@ async def test_next_links_lead_through_everything_once(rig: Rig) -> None:
 async def test_everything_is_narrowed_by_type_and_time(rig: Rig, query: str, expected: set[str]) -> None:
     bundle = await fhir(rig, f"/fhir/Patient/{await rig.person()}/$everything?{query}")
     assert set(types(bundle)) == expected
+
+
+@pytest.mark.asyncio
+async def test_everything_may_be_asked_by_post_with_a_parameters_resource(rig: Rig) -> None:
+    """As FHIR clients call an operation unless told otherwise; with no body at all, too."""
+    path = f"/fhir/Patient/{await rig.person()}/$everything"
+    whole = [entry["fullUrl"] for entry in (await fhir(rig, path))["entry"]]
+    assert [entry["fullUrl"] for entry in (await fhir(rig, path, content=b"", headers={}))["entry"]] == whole
+    asked = [{"name": "_count", "valueInteger": 2}, {"name": "end", "valueDate": "2026-12-31"}]
+    bundle = await fhir(rig, path, json={"resourceType": "Parameters", "parameter": asked})
+    found = [entry["fullUrl"] for entry in bundle["entry"]]
+    assert link(bundle, "self").endswith("/$everything?_count=2&end=2026-12-31")
+    while url := link(bundle, "next"):
+        bundle = await fhir(rig, url)
+        found += [entry["fullUrl"] for entry in bundle.get("entry", ())]
+    assert found == whole
+
+
+@pytest.mark.parametrize(
+    ("content", "kind", "status"),
+    [
+        ("{", "application/fhir+json", 400),
+        ('{"resourceType": "Patient"}', "application/fhir+json", 400),
+        ('{"resourceType": "Parameters", "parameter": [{"name": "_count"}]}', "application/fhir+json", 400),
+        ('{"resourceType": "Parameters", "parameter": [{"valueInteger": 1}]}', "application/json", 400),
+        ('{"resourceType": "Parameters", "parameter": [{"name": "Canary", "valueString": "x"}]}', "application/json", 400),
+        ('{"resourceType": "Parameters", "parameter": [{"name": "_count", "valueString": "Canary"}]}', "application/json", 400),
+        ("_count=2", "application/x-www-form-urlencoded", 415),
+    ],
+)
+@pytest.mark.asyncio
+async def test_parameters_that_are_none_are_refused_and_never_repeated(rig: Rig, content: str, kind: str, status: int) -> None:
+    path = f"/fhir/Patient/{await rig.person()}/$everything"
+    assert "Canary" not in str(await fhir(rig, path, status, content=content, headers={"content-type": kind}))
+
+
+@pytest.mark.parametrize(
+    ("prefer", "status"),
+    [("handling=lenient", 200), ('return=minimal; x, Handling="lenient"', 200), ("handling=strict", 400), ("lenient", 400)],
+)
+@pytest.mark.asyncio
+async def test_unknown_parameters_are_ignored_only_for_who_would_rather_have_that(rig: Rig, prefer: str, status: int) -> None:
+    person = await rig.person()
+    headers = {"prefer": prefer}
+    form = {"identifier": f"{NHS_NUMBER}|{MARGARET}", "name": "Canary"}
+    await fhir(rig, "/fhir/Patient/_search", status, data=form, headers=headers)
+    answer = await rig.client.get(f"/fhir/Patient/{person}/$everything?_type=Patient&_elements=Canary", headers=headers)
+    assert answer.status_code == status
+    assert "Canary" not in answer.text, "the own link says what counted"
 
 
 @pytest.mark.asyncio

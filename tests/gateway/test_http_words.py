@@ -30,6 +30,7 @@ PATHS = {
     ("post", "/fhir/Patient/_search"),
     ("get", "/fhir/Patient/{id}"),
     ("get", "/fhir/Patient/{id}/$everything"),
+    ("post", "/fhir/Patient/{id}/$everything"),
     ("get", "/fhir/metadata"),
     ("get", "/quarantine"),
     ("get", "/quarantine/{id}"),

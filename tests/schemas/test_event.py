@@ -52,6 +52,12 @@ def test_an_event_is_read_back_as_it_was_written(attributes: dict[str, Any]) -> 
     assert {name: getattr(decode(encode(event)), name) for name in attributes} == attributes
 
 
+def test_an_event_always_says_how_guarded_it_is_and_one_of_an_older_log_that_does_not_is_normal() -> None:
+    written = orjson.loads(encode(made(LEAST)))
+    assert written.pop("dataclassification") == "N"
+    assert decode(orjson.dumps(written)).dataclassification is Sensitivity.NORMAL
+
+
 @pytest.mark.parametrize("attributes", [LEAST, FULL], ids=["least", "full"])
 def test_a_foreign_reader_of_cloudevents_reads_the_same(attributes: dict[str, Any]) -> None:
     read: Any = from_structured(HTTPMessage({"content-type": CONTENT_TYPE}, encode(made(attributes))), JSONFormat(), CloudEvent)
@@ -69,7 +75,7 @@ def test_a_foreign_reader_of_cloudevents_reads_the_same(attributes: dict[str, An
 
 
 def test_attributes_without_a_value_are_left_out() -> None:
-    assert set(orjson.loads(encode(made(LEAST)))) == {*LEAST, "data"}
+    assert set(orjson.loads(encode(made(LEAST)))) == {*LEAST, "dataclassification", "data"}
 
 
 def test_attribute_names_are_lower_case_letters_and_digits_of_at_most_twenty() -> None:
