@@ -20,6 +20,7 @@ import tempfile
 import time
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from datetime import timedelta
 from pathlib import Path
 from typing import Any, NamedTuple, cast
 
@@ -27,6 +28,7 @@ import psycopg
 import uvicorn
 
 from consumers.store.database import Database
+from consumers.store.engines import Settings
 from consumers.timeline.ask import shape_of, statement, values_of
 from deploy.local.postgres import PostgresServer
 from schemas.identifiers import PersonId
@@ -43,6 +45,8 @@ SMALL, LARGE = 10_000, 1_000_000
 """Entries."""
 POOL = 5
 """Connections of the bare application, as many as the gateway has."""
+FILLED_WITHIN = timedelta(hours=1)
+"""Longest time of one statement while a store is filled: a VACUUM of 10,000,000 entries takes minutes."""
 SERVER = {"shared_buffers": "1GB", "fsync": "off", "max_wal_size": "8GB", "checkpoint_timeout": "1h", "autovacuum": "off"}
 """PostgreSQL is filled once and then only read."""
 
@@ -217,7 +221,7 @@ async def _in_turn(ones: dict[str, tuple[int, int, Many]]) -> dict[str, list[See
 
 
 async def _filled(url: str, entries: int) -> Many:
-    database = Database.connect(url)
+    database = Database.connect(url, Settings(statement_timeout=FILLED_WITHIN))
     many = await fill(database, entries)
     await database.close()
     return many
