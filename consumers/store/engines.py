@@ -138,6 +138,7 @@ def _session(settings: Settings) -> dict[str, str]:
     # Every statement has its index. The plans of a prepared one are kept: made while a table was empty, or had not been looked
     # at by ANALYZE, they would look through all of it for minutes, however much came in meanwhile.
     session["enable_seqscan"] = "off"
+    session["jit"] = "off"  # until 17 a plan that cannot do without would be compiled, for a hundred times as long as it runs
     return session
 
 
