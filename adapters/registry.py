@@ -28,14 +28,18 @@ FORMATS: Mapping[str, str] = MappingProxyType(
         "application/octet-stream": OWN,
         "text/plain": OWN,
         "application/hl7-v2": HL7V2,
+        "application/hl7-v2+er7": HL7V2,
         "x-application/hl7-v2+er7": HL7V2,
         "text/hl7v2": HL7V2,
         "text/csv": MAPPING,
+        "application/csv": MAPPING,
+        "text/tab-separated-values": MAPPING,
         "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet": MAPPING,
         "application/vnd.ms-excel": MAPPING,
         "application/vnd.oasis.opendocument.spreadsheet": MAPPING,
         "application/json": JSON,
         "application/x-ndjson": MAPPING,
+        "application/ndjson": MAPPING,
         "application/x-www-form-urlencoded": MAPPING,
         "application/fhir+json": FHIR,
         "application/cloudevents+json": CLOUDEVENTS,
@@ -74,11 +78,21 @@ class Registry:
         kind = media_type.partition(";")[0].strip().lower()
         wanted = FORMATS.get(kind)
         if wanted is None:
-            raise Unsupported("no translator reads this kind of content", where="media type")
+            named = "XML" if kind.endswith(("/xml", "+xml")) else "the media type it was sent as"
+            raise Unsupported(f"no translator reads {named}", where="media type", cure=self._cure(source))
         found = self._find(wanted, source.id)
         if found is None:
-            raise Unsupported(f"{source.id} reads no {kind or 'content without a media type'}", where="media type")
+            named = kind or "content without a media type"
+            raise Unsupported(f"{source.id} reads no {named}", where="media type", cure=self._cure(source))
         return found
+
+    def _cure(self, source: Source) -> str:
+        """What to send instead: what the source's own translator reads, and beside it what every source may send."""
+        own = self._own.get(source.id)
+        if own is None:
+            return "Say in backbone.toml what the source `reads`."
+        names = [name for name, wanted in FORMATS.items() if wanted != OWN and self._find(wanted, source.id) is own]
+        return f"Send it as {', '.join(names)}, or without a media type: then it is read as what {source.id} reads."
 
     def _find(self, wanted: str, source: str) -> Translator | None:
         own = self._own.get(source)

@@ -41,13 +41,13 @@ def json_line(content: Any) -> None:
 
 
 def table(headings: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
-    """Rows under their headings; long cells wrap."""
+    """Rows under their headings; long cells wrap, but for ids: they are copied."""
     from rich.table import Table
     from rich.text import Text
 
     drawn = Table(box=None, pad_edge=False, header_style="bold")
     for heading in headings:
-        drawn.add_column(heading, overflow="fold")
+        drawn.add_column(heading, overflow="fold", no_wrap=heading == "Id")
     for row in rows:
         drawn.add_row(*(Text(seen(cell)) for cell in row))
     screen = console()

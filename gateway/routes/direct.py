@@ -12,6 +12,7 @@ from typing import Any
 
 from fastapi import APIRouter
 from fastapi.routing import APIRoute
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Match
@@ -51,10 +52,22 @@ class DirectRoute(APIRoute):
         return super().matches({**scope, "method": "GET"} if scope["method"] == HEAD else scope)
 
     async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["method"] == HEAD and "GET" in (self.methods or ()):
+        methods = self.methods or ()
+        if scope["method"] in methods or (scope["method"] == HEAD and "GET" in methods):
             await self.app(scope, receive, send)
         else:
-            await super().handle(scope, receive, send)
+            raise HTTPException(405, headers={"allow": ", ".join(_allowed(scope))})
+
+
+def _allowed(scope: Scope) -> list[str]:
+    """Every method the path can be asked with, whichever routes answer them (RFC 9110 §15.5.6)."""
+    found = {
+        method
+        for route in scope["app"].routes
+        if isinstance(route, DirectRoute) and route.matches(scope)[0] is not Match.NONE
+        for method in route.methods or ()
+    }
+    return sorted(found | ({HEAD} if "GET" in found else set()))
 
 
 async def _head_of(response: Response, send: Send) -> None:

@@ -28,6 +28,7 @@ ANSWERS: Mapping[int, Says] = {
 }
 _KINDS: Mapping[str, type[RejectedInput]] = {kind.code: kind for kind in RejectedInput.__subclasses__()}
 """By the code in a receipt: the title of a problem is that of its type."""
+_CURE = "It is kept: /quarantine/{0}. Mend it and send it again, or mend how it is read and POST /quarantine/{0}/redrive."
 _ISSUES = {TAKEN: "informational", IN_PART: "processing", NOTHING: "processing"}
 
 
@@ -62,7 +63,7 @@ def answer_fhir(receipt: Receipt) -> Response:
 def _error(refusal: Refusal) -> RejectedInput:
     """The refusal in the words of an error: its reason has the cure in it already."""
     kind = _KINDS.get(refusal.code, RejectedInput)
-    error = kind(refusal.reason, where=refusal.position, cure=f"It is kept: /quarantine/{refusal.quarantine}.")
+    error = kind(refusal.reason, where=refusal.position, cure=_CURE.format(refusal.quarantine))
     error.code = refusal.code
     return error
 

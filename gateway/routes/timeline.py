@@ -70,8 +70,12 @@ async def timeline_live(request: Request) -> Response:
     known, asked = services(request), LIVE.read(request)
     person = PersonId(PERSON.read(request))
     await _exists(known, person)
-    wanted = question(person, asked | last_event_id(request), known.sources)
-    first = await known.timeline.changes(wanted)
+    resumed = last_event_id(request)
+    wanted = question(person, asked | resumed, known.sources)
+    try:
+        first = await known.timeline.changes(wanted)
+    except InvalidRequest as error:
+        raise (_no_event_id() if resumed else error) from None
     stream = live.events(known.timeline, wanted, first, known.stopping)
     return StreamingResponse(stream, headers=_STREAM_HEADERS, media_type=EVENT_STREAM)
 
@@ -84,5 +88,9 @@ def last_event_id(request: Request) -> dict[str, str]:
     try:
         return {"after": CURSOR.read(sent)}
     except ValueError:
-        cure = "Send the id of the last event seen, unchanged, or none."
-        raise InvalidRequest("this is no id of an event", where="header Last-Event-ID", cure=cure) from None
+        raise _no_event_id() from None
+
+
+def _no_event_id() -> InvalidRequest:
+    cure = "Send the id of the last event seen, unchanged, or none."
+    return InvalidRequest("this is no id of an event of this stream", where="header Last-Event-ID", cure=cure)

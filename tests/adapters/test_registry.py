@@ -26,12 +26,16 @@ COUNCIL = Source(id="riverside-adult-care", name="Riverside Council", sector=Sec
     ("source", "media_type", "expected"),
     [
         (HOSPITAL, "application/hl7-v2", HL7V2),
+        (HOSPITAL, "application/hl7-v2+er7", HL7V2),
         (HOSPITAL, "x-application/hl7-v2+er7; charset=utf-8", HL7V2),
         (HOSPITAL, "", HL7V2),
         (HOSPITAL, "application/octet-stream", HL7V2),
         (HOSPITAL, "text/plain", HL7V2),
         (HOSPITAL, "application/fhir+json", FHIR),
         (COUNCIL, "text/csv", MAPPING),
+        (COUNCIL, "application/csv", MAPPING),
+        (COUNCIL, "text/tab-separated-values", MAPPING),
+        (COUNCIL, "application/ndjson", MAPPING),
         (COUNCIL, "TEXT/CSV; header=present", MAPPING),
         (COUNCIL, "application/vnd.ms-excel", MAPPING),
         (COUNCIL, "application/x-www-form-urlencoded", MAPPING),
@@ -52,6 +56,24 @@ def test_the_media_type_and_the_source_say_which_translator(source: Source, medi
 def test_what_a_hospital_without_a_mapping_sends_as_a_table_is_unsupported(media_type: str) -> None:
     with pytest.raises(Unsupported):
         REGISTRY.translator(HOSPITAL, media_type)
+
+
+@pytest.mark.parametrize(
+    ("source", "media_type", "says", "cure"),
+    [
+        (COUNCIL, "multipart/form-data; boundary=x", "no translator reads the media type it was sent as", "text/csv"),
+        (HOSPITAL, "text/csv", "northfield-pas reads no text/csv", "Send it as application/hl7-v2, "),
+        (AMBULANCE, "application/fhir+xml", "no translator reads XML", "Send it as application/json, application/fhir+json, "),
+        (AMBULANCE, "text/xml", "no translator reads XML", "Send it as application/json, application/fhir+json, "),
+        (NATIONAL, "image/png", "no translator reads the media type", "application/cloudevents+json"),
+    ],
+)
+def test_who_sends_what_is_not_read_is_told_what_is(source: Source, media_type: str, says: str, cure: str) -> None:
+    with pytest.raises(Unsupported) as caught:
+        REGISTRY.translator(source, media_type)
+    assert says in caught.value.message
+    assert cure in caught.value.cure
+    assert "or without a media type" in caught.value.cure
 
 
 def test_a_source_nobody_wired_reads_nothing_of_its_own() -> None:

@@ -85,6 +85,8 @@ async def test_an_unknown_media_type_is_kept_and_said(rig: Rig) -> None:
     answer = await rig.client.post(LINES, content=b"<x/>", headers={"content-type": "application/xml"})
     assert answer.status_code == 422
     assert answer.json()["code"] == "unsupported"
+    assert "Send it as " in answer.json()["detail"]
+    assert f"/quarantine/{answer.json()['refusals'][0]['quarantine']}/redrive" in answer.json()["cure"]
     assert len(rig.log.all(QUARANTINE)) == 1
 
 

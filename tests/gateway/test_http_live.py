@@ -247,21 +247,22 @@ async def test_the_stop_ends_every_stream_and_says_when_to_come_back(rig: Rig) -
 
 
 @pytest.mark.parametrize(
-    ("query", "headers"),
+    ("query", "headers", "where"),
     [
-        ("?after=nonsense", {}),
-        ("", {"last-event-id": "nonsense"}),
-        ("", {"last-event-id": "a b"}),
-        ("?limit=5", {}),
-        ("?as_of=2026", {}),
+        ("?after=nonsense", {}, "parameter after"),
+        ("", {"last-event-id": "nonsense"}, "header Last-Event-ID"),
+        ("?after=nonsense", {"last-event-id": "nonsense"}, "header Last-Event-ID"),
+        ("", {"last-event-id": "a b"}, "header Last-Event-ID"),
+        ("?limit=5", {}, "query"),
+        ("?as_of=2026", {}, "query"),
     ],
 )
 @pytest.mark.asyncio
 async def test_what_cannot_be_resumed_is_refused_before_the_stream_begins(
-    rig: Rig, query: str, headers: dict[str, str]
+    rig: Rig, query: str, headers: dict[str, str], where: str
 ) -> None:
     answer = await rig.client.get(f"/people/{await rig.person()}/timeline/live{query}", headers=headers)
-    assert (answer.status_code, answer.json()["code"]) == (400, "invalid-request")
+    assert (answer.status_code, answer.json()["code"], answer.json()["where"]) == (400, "invalid-request", where)
 
 
 @pytest.mark.asyncio

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from fhir.resources.R4B.operationoutcome import OperationOutcome
@@ -31,6 +32,7 @@ from schemas.errors import (
     WrongMediaType,
 )
 from schemas.fhir import faults_in
+from tests.gateway.http_rig import rigged
 
 CORRELATION = "00000000-0000-4000-8000-000000000001"
 
@@ -109,6 +111,22 @@ async def test_what_the_router_refuses_is_said_in_plain_words(status: int, code:
         issue = told["issue"][0] if path.startswith("/fhir") else None
         assert (issue["details"]["coding"][0]["code"] if issue else told["code"]) == code
         assert says in (issue["details"]["text"] if issue else told["detail"])
+
+
+@pytest.mark.parametrize(
+    ("path", "allowed"),
+    [
+        (f"/people/{'0' * 32}/timeline", "GET, HEAD"),
+        (f"/fhir/Patient/{'0' * 32}/$everything", "GET, HEAD, POST"),
+        ("/events", "POST"),
+    ],
+)
+@pytest.mark.asyncio
+async def test_a_method_that_is_not_there_is_answered_with_all_that_are(tmp_path: Path, path: str, allowed: str) -> None:
+    async with rigged(tmp_path) as rig:
+        for method in ("OPTIONS", "DELETE", "PUT"):
+            answer = await rig.client.request(method, path)
+            assert (answer.status_code, answer.headers["allow"]) == (405, allowed)
 
 
 @pytest.mark.parametrize("error", [LogUnavailable, StoreUnavailable, EngineUnavailable, PositionLost])
