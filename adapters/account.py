@@ -111,7 +111,7 @@ class Account:
     def decline(self, error: RejectedInput) -> None:
         """Note that all of it is refused and that nothing of it can be kept."""
         self.rejected += 1
-        self._first.refusals.append(Refusal(position=WHOLE, code=error.code, reason=str(error), quarantine=""))
+        self._first.refusals.append(_refusal(WHOLE, error, ""))
 
     def close(self, reply: Reply | None = None) -> tuple[Receipt, list[NewRecord]]:
         """The receipt and the last records: its last part and, vouching for all, the receipt itself."""
@@ -126,7 +126,7 @@ class Account:
         content_hash = arrived.content_hash if rejection.whole else hashlib.sha256(rejection.content).digest()
         same = bool(self._redriven) and content_hash == arrived.content_hash
         kept = self._redriven if same else quarantine_id(arrived.source, content_hash, position)
-        refusal = Refusal(position=position, code=error.code, reason=str(error), quarantine=kept)
+        refusal = _refusal(position, error, kept)
         if rejection.whole and not same:
             yield from self._keep(refusal, arrived.size_bytes, self._read)
         elif not same:
@@ -204,6 +204,10 @@ class Account:
             part=part,
             name=arrived.name if account else "",
         )
+
+
+def _refusal(position: str, error: RejectedInput, kept: str) -> Refusal:
+    return Refusal(position=position, code=error.code, reason=str(error), quarantine=kept, where=error.where)
 
 
 def tried(kept: str, receipt: Receipt, at: str) -> NewRecord:

@@ -18,6 +18,8 @@ class Refusal(msgspec.Struct, frozen=True, kw_only=True):
     """A sentence with the cure; names fields and positions, never their content."""
     quarantine: str
     """Id under which it is kept: ``GET /quarantine/{id}``."""
+    where: str = ""
+    """The field it is about, as ``PID-3``, where one is: ``reason`` has it in words. Empty in receipts of older logs."""
 
 
 class Receipt(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

@@ -45,6 +45,8 @@ CONDITIONS: Mapping[str, tuple[str, str]] = MappingProxyType(
     }
 )
 """Code of one of our errors to table 0357; any other is an internal one. A sender is a value of table 0361 (MSH-3)."""
+_UNSUPPORTED_TYPE = ("200", "Unsupported message type")
+"""When what is not supported is the first part of MSH-9: ORU, SIU, MDM."""
 _INTERNAL = ("207", "Application internal error")
 
 _TEXT_MOST = 80
@@ -76,7 +78,7 @@ def acknowledge(raw: bytes, code: str, text: str = "", error: BackboneError | No
         ["MSA", code, sent.control_id, _escaped(text or (error.message if error else ""), separator, delimiters)[:_TEXT_MOST]],
     ]
     if error is not None:
-        segments.append(_err(error, sent, separator, delimiters))
+        segments.append(_err(error, text or str(error), sent, separator, delimiters))
     return "".join(separator.join(segment).rstrip(separator) + "\r" for segment in segments).encode("latin-1")
 
 
@@ -142,9 +144,10 @@ def _control(raw: bytes, code: str) -> str:
     return digest.hexdigest()[:_CONTROL_LENGTH].upper()
 
 
-def _err(error: BackboneError, sent: Header, separator: str, delimiters: str) -> list[str]:
+def _err(error: BackboneError, text: str, sent: Header, separator: str, delimiters: str) -> list[str]:
     """Up to v2.4 one field, ERR-1; from v2.5 ERR-2 where, ERR-3 why, ERR-4 how bad, ERR-8 in words for a person."""
-    number, words = CONDITIONS.get(error.code, _INTERNAL)
+    of_type = (error.code, error.where) == (Unsupported.code, "MSH-9.1")
+    number, words = _UNSUPPORTED_TYPE if of_type else CONDITIONS.get(error.code, _INTERNAL)
     component, sub = delimiters[0], delimiters[3]
     where = _WHERE.fullmatch(error.where)
     place = [where[1], "1", where[2] or ""] if where else []
@@ -153,7 +156,6 @@ def _err(error: BackboneError, sent: Header, separator: str, delimiters: str) ->
         return ["ERR", component.join([*place, sub.join([number, words, "HL70357"])])]
     if where and where[3]:
         place += ["1", where[3]]
-    said = _escaped(str(error), separator, delimiters)
     return [
         "ERR",
         "",
@@ -163,7 +165,7 @@ def _err(error: BackboneError, sent: Header, separator: str, delimiters: str) ->
         "",
         "",
         "",
-        said,
+        _escaped(text, separator, delimiters),
     ]
 
 

@@ -207,6 +207,6 @@ def _ack(raw: bytes, receipt: Receipt) -> bytes:
     if not receipt.refusals:
         return acknowledge(raw, ACCEPT, at=at)
     refusal = receipt.refusals[0]
-    error = RejectedInput(refusal.reason)
+    error = RejectedInput(refusal.reason, where=refusal.where)
     error.code = refusal.code
     return acknowledge(raw, reply(receipt.refusals), refusal.reason, error, at)

@@ -33,13 +33,21 @@ def text(pattern: str, write: str) -> Kind:
     return Kind(read, {"type": "string", "pattern": f"^{pattern}$"})
 
 
+_DIGITS_MOST = 9
+"""A number of more digits is over every limit here: it need not be made."""
+
+
 def whole(least: int, most: int, default: int, *, cut: bool = False) -> Kind:
     """A whole number between the two; with ``cut`` a greater one is taken for the greatest."""
 
     def read(sent: str) -> int:
-        if not (sent.isascii() and sent.isdigit() and len(sent) < 10 and least <= int(sent) and (cut or int(sent) <= most)):
+        long = cut and len(sent) > _DIGITS_MOST
+        if not (sent.isascii() and sent.isdigit() and (long or len(sent) <= _DIGITS_MOST)):
             raise ValueError(f"a whole number from {least} to {most}")
-        return min(int(sent), most)
+        number = most if long else int(sent)
+        if number < least or (number > most and not cut):
+            raise ValueError(f"a whole number from {least} to {most}")
+        return min(number, most)
 
     limits = {"minimum": least} if cut else {"minimum": least, "maximum": most}
     return Kind(read, {"type": "integer", **limits, "default": default})

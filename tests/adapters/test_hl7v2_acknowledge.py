@@ -81,6 +81,7 @@ def test_the_answer_is_in_the_senders_delimiters() -> None:
 ERRORS = [
     (MissingIdentifier("nothing", where="PID-3"), "2.4", "ERR|PID^1^3^101&Required field missing&HL70357"),
     (Unsupported("nothing", where="MSH-9.2"), "2.3.1", "ERR|MSH^1^9^201&Unsupported event code&HL70357"),
+    (Unsupported("nothing", where="MSH-9.1"), "2.4", "ERR|MSH^1^9^200&Unsupported message type&HL70357"),
     (Unreadable("nothing", where="PID"), "2.4", "ERR|PID^1^^100&Segment sequence error&HL70357"),
     (InvalidValue("nothing", where="Bundle.entry[0]"), "2.4", "ERR|^^^102&Data type error&HL70357"),
     (UnknownSender("nothing"), "2.4", "ERR|^^^103&Table value not found&HL70357"),

@@ -155,6 +155,23 @@ async def test_the_same_message_again_has_the_same_answer_and_is_appended_once()
         assert door.counts["repeated"] == 1
 
 
+@pytest.mark.parametrize(
+    ("message", "says"),
+    [
+        (admission("M1", trigger="Z99"), b"ERR|MSH^1^9^201&Unsupported event code&HL70357"),
+        (admission("M1").replace(b"ADT^A01", b"ORU^R01"), b"ERR|MSH^1^9^200&Unsupported message type&HL70357"),
+        (without_identifier("M1"), b"ERR|PID^1^3^101&Required field missing&HL70357"),
+        (without_identifier("M1").replace(b"|2.4|", b"|2.5|"), b"ERR||PID^1^3|101^Required field missing^HL70357|E||||"),
+    ],
+)
+@pytest.mark.asyncio
+async def test_a_refused_message_is_told_in_which_field(message: bytes, says: bytes) -> None:
+    async with listening() as door, connected(door) as client:
+        (error,) = [segment for segment in (await client.ask(message)).split(b"\r") if segment.startswith(b"ERR")]
+        assert error.startswith(says)
+        assert b"It is kept in quarantine: mend the mapping or" not in error, "the reason has its own cure"
+
+
 @pytest.mark.asyncio
 async def test_a_refused_message_again_has_the_same_answer_and_is_kept_once() -> None:
     async with listening() as door, connected(door) as client:
