@@ -91,6 +91,14 @@ class MissingIdentifier(RejectedInput):
     code = "missing-identifier"
     cure = "Have the sending system include a local identifier or an NHS number."
 
+    @classmethod
+    def for_wrong_number(cls, where: str) -> MissingIdentifier:
+        """What was sent as an NHS number cannot be one, and nothing else says whose record it is."""
+        message = (
+            "the NHS number fails its own check (ten digits, of which the last checks the others), and nothing else identifies"
+        )
+        return cls(message, where=where, cure="Have the sending system correct the number, or include a local identifier.")
+
 
 class InvalidValue(RejectedInput):
     """A field holds a value it may not hold."""

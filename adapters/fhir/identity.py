@@ -89,7 +89,7 @@ def identity(patient: Resource, arrival: Arrival) -> Identity:
         record, own = keys.record(source.id, local), local_identifier(source, local)
         added = [] if any(own.items() <= one.identifier.items() for one in sent) else [own]
     else:
-        record, added = keys.record_by_number(source.id, _only(list(numbers))), []
+        record, added = keys.record_by_number(source.id, _only(list(numbers), flags)), []
     added += [identifier for number, identifier in numbers.items() if not _current(number, identifier, sent)]
     known = patient if not added else patient | {"identifier": [*patient.get("identifier", ()), *added]}
     return Identity(record, known, tuple(flags))
@@ -158,8 +158,11 @@ def _is_local_type(identifier: Resource) -> bool:
     return any(coding.get("system") == IDENTIFIER_TYPE and coding.get("code") in LOCAL_TYPES for coding in codings)
 
 
-def _only(numbers: list[NhsNumber]) -> NhsNumber:
+def _only(numbers: list[NhsNumber], flags: list[str]) -> NhsNumber:
+    """The one number there is. ``flags`` name those that are none."""
     where = "Patient.identifier"
+    if not numbers and flags:
+        raise MissingIdentifier.for_wrong_number(where)
     if not numbers:
         raise MissingIdentifier("the Patient has neither a local identifier nor a valid NHS number", where=where)
     if len(numbers) > 1:

@@ -58,7 +58,7 @@ def identity(pid: Segment, reading: Reading) -> Identity:
     numbers = _numbers(pid, sent, reading)
     local = _local(sent, source.organisation)
     if local is None:
-        record, identifiers = keys.record_by_number(source.id, _only(numbers)), []
+        record, identifiers = keys.record_by_number(source.id, _only(numbers, sent)), []
     else:
         own = LocalId(local.value)
         record, identifiers = keys.record(source.id, own), [local_identifier(source, own)]
@@ -153,7 +153,9 @@ def _stated_status(pid: Segment, reading: Reading) -> str:
     return VERIFICATION.get(reading.message.segment("ZU1").text(27).upper(), "")
 
 
-def _only(numbers: dict[NhsNumber, str]) -> NhsNumber:
+def _only(numbers: dict[NhsNumber, str], sent: list[_Sent]) -> NhsNumber:
+    if not numbers and any(one.national and one.value for one in sent):
+        raise MissingIdentifier.for_wrong_number("PID-3")
     if len(numbers) != 1:
         raise MissingIdentifier("neither a local identifier nor one valid NHS number", where="PID-3")
     return next(iter(numbers))

@@ -64,7 +64,10 @@ class People:
             key = pseudonyms.record_by_number(source.id, number)
         else:
             columns = [*self._mapping.record, *([self._mapping.nhs_number] if self._mapping.nhs_number else [])]
-            raise MissingIdentifier("nothing says whose record the row is", where=f"{row.position}, {named(columns)}")
+            where = f"{row.position}, {named(columns)}"
+            if flags:
+                raise MissingIdentifier.for_wrong_number(where)
+            raise MissingIdentifier("nothing says whose record the row is", where=where)
         return Person(key, self._patient(row, identifiers), flags)
 
     def _number(self, row: Row) -> tuple[NhsNumber | None, list[Resource], tuple[str, ...]]:

@@ -109,6 +109,9 @@ def test_a_number_that_cannot_be_one_is_flagged_and_names_nobody(value: str) -> 
     assert patient is not None
     assert verified_number(patient) is None
     assert refusal(of(number("01", value=value)))[0] == "missing-identifier"
+    rejection = only(of(number("01", value=value))).rejection
+    assert rejection is not None
+    assert "fails its own check" in rejection.error.message, "who sent one is not told that there is none"
 
 
 def test_a_source_may_not_speak_in_another_sources_name() -> None:

@@ -48,6 +48,15 @@ def test_what_cannot_be_translated_is_kept_whole_with_a_reason(_: str, raw: byte
     assert rejection.error.cure
 
 
+@pytest.mark.parametrize(
+    ("sent", "wrong"), [("9990000019^^^NHS", True), ("", False), ("9990000018^^^NHS~9990000026^^^NHS", False)]
+)
+def test_who_sent_a_wrong_nhs_number_alone_is_not_told_that_there_is_none(sent: str, wrong: bool) -> None:
+    rejection = item(message(changes={"PID-3": sent})).rejection
+    assert rejection is not None
+    assert ("fails its own check" in rejection.error.message) is wrong
+
+
 def test_a_rejected_message_translated_again_by_itself_gets_the_same_verdict() -> None:
     for _, raw, code, _ in REJECTED[1:]:
         first = item(raw).rejection

@@ -134,6 +134,7 @@ def test_with_neither_the_row_is_rejected(number: str) -> None:
     rejection = rejected(with_row(Person_Id="", NHS_Number=number)).rejection
     assert rejection is not None and rejection.error.code == "missing-identifier"
     assert rejection.error.where == 'line 2, columns "Person Id" and "NHS Number"'
+    assert ("fails its own check" in rejection.error.message) is bool(number), "who sent one is not told that there is none"
 
 
 def test_an_identifier_of_several_columns_needs_them_all() -> None:
