@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager, nullcontext, suppress
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -19,6 +19,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.pool import PoolProxiedConnection
 from sqlalchemy.util import greenlet_spawn
 
+from consumers.store.deadline import transaction
 from consumers.store.engines import Engines, Settings, engines
 from consumers.store.trouble import answering
 from schemas.errors import StoreUnavailable
@@ -41,7 +42,8 @@ class Database:
     def __init__(self, made: Engines, settings: Settings) -> None:
         self._reader, self._writer = made
         self._patience_s = (settings.statement_timeout + settings.connect_timeout).total_seconds()
-        """Longest wait for a read. The server gives up on one sooner by itself, unless it is frozen or cut off."""
+        """Longest wait for a statement. The server gives up on one sooner by itself, unless it is frozen or cut off."""
+        self._pool_wait_s = settings.pool_timeout.total_seconds()
         self.dialect: Dialect = made.writer.dialect
         self.is_sqlite = self.dialect.name == "sqlite"
         # SQLite has one writer. Within a loop a second one must wait here: waiting inside SQLite would stop the loop, and with
@@ -73,13 +75,19 @@ class Database:
     async def writing(self) -> AsyncIterator[AsyncConnection]:
         """A connection in a transaction: committed when the block ends, rolled back when it raises.
 
-        Raises `StoreUnavailable`; then the transaction may or may not have been committed.
+        Raises `StoreUnavailable`; then the transaction may or may not have been committed. No statement is waited for without
+        end.
         """
         async with self._turn or nullcontext():
             await self._let_go_of_another_file()
             with answering():
-                async with self._writer.begin() as connection:
+                async with self._begun() as connection:
                     yield connection
+
+    def _begun(self) -> AbstractAsyncContextManager[AsyncConnection]:
+        if self.is_sqlite:  # it waits for nobody, and has a limit of its own for other processes
+            return self._writer.begin()
+        return transaction(self._writer, self._patience_s, self._patience_s + self._pool_wait_s)
 
     async def fetch(self, statement: str, parameters: Sequence[Any]) -> Sequence[Any]:
         """The rows of one read, by a statement already in the driver's own words (see `consumers.store.statement`).

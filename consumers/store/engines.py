@@ -24,7 +24,8 @@ CACHE_KIB = 65_536
 """SQLite's own cache, at most: 64 MiB hold the upper levels of every index of some ten million entries."""
 KEEPALIVE_S = 30
 """A server that says nothing for so long is asked whether it is there, and given up after as long again: one that was cut off
-without a word is else waited for until the system loses patience, a quarter of an hour later. asyncpg cannot be told."""
+without a word is else waited for until the system loses patience, a quarter of an hour later. asyncpg cannot be told:
+`consumers.store.deadline` ends its waits, and those for whoever stands between and still acknowledges."""
 APPLICATION = "care-backbone"
 """What PostgreSQL's ``pg_stat_activity`` calls our sessions."""
 CHECKPOINT_PAGES = 4_000
