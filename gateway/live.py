@@ -1,8 +1,8 @@
 """A person's timeline as it grows: server-sent events, resumable, ended by the server's stop.
 
 Each event's id is a cursor of the store, so that a client that comes back with its last one misses nothing, whichever process
-answers it and whatever happened in between. It may be told some entries again: those of a record of which something was
-judged anew meanwhile.
+answers it and whatever happened in between. It may be told some entries again, or that some are gone which it never had: those
+of a record of which something was judged anew meanwhile. Both change nothing for a client that keeps entries by their id.
 
 Source: HTML Living Standard §9.2 (server-sent events).
 """
@@ -48,13 +48,16 @@ async def events(
     yield b"retry: %d\nid: %b\n\n" % (RETRY_MS, (asked.after or first.after).encode())
     changes, spoken_at = first, clock()
     while not stopping.is_set():
+        for cursor, entry_id in changes.gone:
+            yield b"event: gone\nid: %b\ndata: %b\n\n" % (cursor.encode(), msgspec.json.encode({"id": entry_id}))
+            spoken_at = clock()
         for cursor, entry in changes.entries:
             yield b"event: entry\nid: %b\ndata: %b\n\n" % (cursor.encode(), entry)
             spoken_at = clock()
         if clock() - spoken_at > pace.heartbeat.total_seconds():
             yield b": still here\n\n"
             spoken_at = clock()
-        if not changes.entries:
+        if not changes.entries and not changes.gone:
             await _pause(stopping, pace.look_every)
         changes = await _next(query, asked, changes)
 
@@ -63,7 +66,7 @@ async def _next(query: TimelineQuery, asked: Question, before: Changes) -> Chang
     try:
         return await query.changes(msgspec.structs.replace(asked, after=before.after), before.known)
     except EngineUnavailable:
-        return before._replace(entries=())  # the client's own connection is well: it waits with us
+        return before._replace(entries=(), gone=())  # the client's own connection is well: it waits with us
 
 
 async def _pause(stopping: asyncio.Event, time: timedelta) -> None:

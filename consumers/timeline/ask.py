@@ -16,7 +16,7 @@ from sqlalchemy.engine.interfaces import Dialect
 from consumers.store.statement import Among, Statement, listed
 from consumers.store.tables import PEOPLE, TIMELINE
 from consumers.timeline.cursor import Here
-from consumers.timeline.version import State
+from consumers.timeline.version import WITHDRAWALS, State
 from schemas.catalogue import CATALOGUE
 from schemas.timeline import Order, Question
 
@@ -137,6 +137,16 @@ def among(types: bool, sectors: bool, sources: bool) -> Iterator[ColumnElement[b
     for wanted, name in ((types, "type"), (sectors, "sector"), (sources, "source")):
         if wanted:
             yield Among(_VERSION.c[name], f"{name}s")
+
+
+def is_asked(question: Question, type_: str, sector: str, source: str) -> bool:
+    """Whether entries of this type from there are asked for, whatever became of them."""
+    return (
+        (question.withdrawn or type_ not in WITHDRAWALS)
+        and (not (question.types or question.kinds) or type_ in types_of(question))
+        and (not question.sectors or sector in question.sectors)
+        and (not question.sources or source in question.sources)
+    )
 
 
 def _microseconds(moment: datetime | None) -> int | None:

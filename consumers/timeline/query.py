@@ -16,9 +16,10 @@ from sqlalchemy import BindParameter, ColumnElement, Select, bindparam, literal_
 from consumers.store.database import Database
 from consumers.store.statement import Among, Statement, listed
 from consumers.store.tables import PEOPLE, TIMELINE
-from consumers.timeline.ask import among, shape_of, stands, statement, types_of, values_of
+from consumers.timeline.ask import among, is_asked, shape_of, stands, statement, types_of, values_of
 from consumers.timeline.cursor import Here, read_changes, read_page, write_changes, write_page
-from consumers.timeline.follow import Seen, Standing, all_seen, still_true, tell, unseen
+from consumers.timeline.follow import Seen, Standing, Stated, all_seen, settled, still_true, tell, unseen
+from consumers.timeline.follow import gone as lost_of
 from consumers.timeline.version import State
 from schemas.identifiers import PersonId
 from schemas.timeline import Question
@@ -54,11 +55,13 @@ class Changes(NamedTuple):
     """What was learned of a person since a reader last looked."""
 
     entries: Sequence[tuple[str, bytes]]
-    """Each with the cursor to go on from after it."""
+    """Each with the cursor to go on from after it; told after what is gone."""
     after: str
     """Cursor of all that was looked through."""
     known: frozenset[int] = frozenset()
     """Places of what stands on the timeline and has been told: what stands there beside them later on is new to the reader."""
+    gone: Sequence[tuple[str, str]] = ()
+    """Ids of entries that stand no more, each with the cursor to go on from after it."""
 
 
 class TimelineQuery:
@@ -95,10 +98,6 @@ class TimelineQuery:
         now = await self._now(question.person)
         return Page(b"[]", None, ()) if now is None else await self.page(replace(question, person=now))
 
-    async def _elsewhere(self, person: PersonId) -> PersonId | None:
-        """Who has the records of ``person``, if that is an id that was given out once and is nobody's now."""
-        return None if await self._fetch(_SOURCES, {"its_person": person}) else await self._now(person)
-
     async def _now(self, person: PersonId) -> PersonId | None:
         moved = await self._fetch(_EARLIER, {"its_person": person})
         return PersonId(moved[0][1]) if moved and moved[0][1] != person else None
@@ -107,30 +106,52 @@ class TimelineQuery:
         """What was learned after the cursor ``question.after``; without one nothing, and the cursor of now.
 
         What is judged anew (an old snapshot that turns out to say something) and the entries of a record that became the
-        person's are learned as well. Who says what is ``known`` from the changes before is told each entry once; who was away
-        and has a cursor alone misses none, and is told the entries of a record again of which something was judged anew.
+        person's are learned as well; what was replaced or withdrawn, or is of a record that is another's now, is gone. Who
+        says what is ``known`` from the changes before is told each once; who was away and has a cursor alone misses none, and
+        is told the entries of a record again of which something was judged anew. While nobody has a record of the person
+        nothing is told.
 
         Order and times of ``question`` are not looked at. Raises `InvalidRequest` for what is no cursor, `StoreUnavailable`.
         """
         seen: Seen | None = read_changes(question.after) if question.after else None
         if known is not None:
             places = await self._places(question)
-            if places and places <= known:
+            if places and places == known:
                 return Changes((), question.after or "", places)
         standing = Standing(await self._rows_of(_standing, question))
-        if not standing.shown and (now := await self._elsewhere(question.person)) is not None:
-            return await self.changes(replace(question, person=now), known)
+        if not standing.shown and not await self._fetch(_SOURCES, {"its_person": question.person}):
+            now = await self._now(question.person)
+            nothing = Changes((), question.after or write_changes({}), known or frozenset())
+            return nothing if now is None else await self.changes(replace(question, person=now), known)
         if seen is None:
             return Changes((), write_changes(all_seen(standing)), standing.places)
+        lost = await self._lost(question, seen, standing, known)
         if known is None:
             seen = still_true(seen, standing)
             known = standing.places.difference(unseen(seen, standing))
         known &= standing.places
-        told = list(islice(tell(seen, standing, standing.places - known), CHANGES_MOST))
+        fresh = standing.places - known
+        marks = settled(seen, standing, fresh) if lost else seen
+        gone = list(zip([*[question.after or ""] * (len(lost) - 1), write_changes(marks)], lost, strict=False))
+        told = list(islice(tell(marks, standing, fresh), CHANGES_MOST))
         entries = await self._entries([place for place, _ in told], question.resources)
         cursors = [write_changes(marks) for _, marks in told]
-        after = cursors[-1] if cursors else question.after or ""
-        return Changes(list(zip(cursors, entries, strict=True)), after, known.union(place for place, _ in told))
+        after = cursors[-1] if cursors else gone[-1][0] if gone else question.after or ""
+        return Changes(list(zip(cursors, entries, strict=True)), after, known.union(place for place, _ in told), gone)
+
+    async def _lost(self, question: Question, seen: Seen, standing: Standing, known: frozenset[int] | None) -> list[str]:
+        """Ids of the entries that the reader may have and that stand no more."""
+        dialect = self._database.dialect
+        if known is not None:
+            places = sorted(known - standing.places)
+            found = await self._fetch(_IDS, {"places": listed(places, dialect)}) if places else ()
+            return [entry for (entry,) in found]
+        rows = await self._fetch(_STATED, {"records": listed(sorted(seen), dialect)}) if seen else ()
+        stated = [
+            Stated(record, place, entry, fact, number, is_asked(question, *of))
+            for record, place, entry, fact, number, *of in rows
+        ]
+        return lost_of(seen, standing, stated)
 
     async def _entries(self, places: Sequence[int], resources: bool) -> list[bytes]:
         """The entries at ``places``, in order."""
@@ -198,4 +219,10 @@ def _learned(resource: Any) -> Statement:
 
 
 _BARE, _WITH_RESOURCE = _learned(literal_column("NULL")), _learned(_VERSION.c.resource)
+_IDS = Statement(select(_VERSION.c.event).where(Among(_VERSION.c.place, "places", "BIGINT")).order_by(_VERSION.c.place))
+_STATED = Statement(
+    select(*(_VERSION.c[name] for name in ("record", "place", "event", "fact", "version", "type", "sector", "source"))).where(
+        Among(_VERSION.c.record, "records")
+    )
+)
 _SOURCES = Statement(select(_RECORD.c.source).distinct().where(_RECORD.c.person == bindparam("its_person")))

@@ -33,7 +33,10 @@ _EVENT = {
     "type": "string",
     "contentMediaType": JSON,
     "contentSchema": shape(TimelineEntry),
-    "description": "Events named `entry`, each with an id and as data a TimelineEntry; comments in between keep it open.",
+    "description": "Events named `entry`, with a TimelineEntry as data, which take the place of an entry of the same id; and "
+    'events named `gone`, with `{"id": …}` as data: the entry of that id, if there is one, is no longer on the timeline. '
+    "It was replaced or withdrawn, or the record it belongs to became another person's. Each event has an id to go on from; "
+    "comments keep the stream open.",
 }
 
 routes = router("people")

@@ -129,6 +129,6 @@ FIRST_OF = Kind(first_of, _PERIOD_SCHEMA)
 """The beginning of a range."""
 END_OF = Kind(end_of, _PERIOD_SCHEMA)
 """The end of a range that includes its last day."""
-CURSOR = text(r"[A-Za-z0-9_.~=:-]{1,4096}", "the `next` of the page before, unchanged")
+CURSOR = text(r"[A-Za-z0-9_.~=:-]{1,8192}", "the `next` of the page before, unchanged")
 """Opaque: made and understood by the query it came from."""
 SOURCE = text("[a-z0-9-]{1,64}", "the id of a declared source")

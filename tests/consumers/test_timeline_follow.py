@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from consumers.timeline.cursor import read_changes, write_changes
-from consumers.timeline.follow import Seen, Standing, all_seen, still_true, tell, unseen
+from consumers.timeline.follow import Seen, Standing, Stated, all_seen, gone, settled, still_true, tell, unseen
 from schemas.errors import InvalidRequest
 
 Row = tuple[str, int, str | None]
@@ -83,9 +83,64 @@ def test_who_leaves_anywhere_and_comes_back_misses_nothing(
     assert standing.places - had <= new(seen, rows)
 
 
+# --- what is gone ------------------------------------------------------------------------------------------------------------
+
+
+def version(place: int, fact: str, number: int | None, *, record: str = "a", asked: bool = True) -> Stated:
+    return Stated(record, place, f"entry {place}", fact, number, asked)
+
+
+def lost(before: Sequence[Row], now: Sequence[Row], stated: Sequence[Stated]) -> list[str]:
+    """What a reader who saw all of ``before`` is told to be gone."""
+    return gone(all_seen(Standing(before)), Standing(now), stated)
+
+
+BEFORE: list[Row] = [("a", 1, None), ("a", 2, None)]
+TWO = [version(1, "f", 1), version(2, "g", 1)]
+
+
+def test_nothing_is_gone_while_nothing_happened() -> None:
+    assert lost(BEFORE, BEFORE, TWO) == []
+
+
+@pytest.mark.parametrize("now", [[("a", 2, None), ("a", 3, None)], [("a", 2, None), ("a", 3, "f")]], ids=["new", "withdrawn"])
+def test_what_was_replaced_or_withdrawn_is_gone_and_nothing_else(now: list[Row]) -> None:
+    assert lost(BEFORE, now, [*TWO, version(3, "f", 2)]) == ["entry 1"]
+
+
+def test_what_was_replaced_before_is_not_gone_again() -> None:
+    before: list[Row] = [("a", 2, None), ("a", 3, None)]
+    stated = [version(1, "f", 1), version(3, "f", 2), version(2, "g", 1), version(4, "g", 2)]
+    assert lost(before, [("a", 3, None), ("a", 4, None)], stated) == ["entry 2"]
+
+
+def test_a_late_version_that_replaces_nothing_makes_nothing_go() -> None:
+    assert lost(BEFORE, BEFORE, [version(1, "f", 2), version(2, "g", 1), version(3, "f", 1)]) == []
+
+
+def test_all_of_a_record_that_is_another_persons_is_gone() -> None:
+    assert lost([*BEFORE, ("b", 9, None)], [("b", 9, None)], [*TWO, version(9, "h", 1, record="b")]) == ["entry 1", "entry 2"]
+
+
+def test_what_was_not_asked_for_is_not_told_to_be_gone() -> None:
+    assert lost(BEFORE, [("a", 2, None)], [version(1, "f", 1, asked=False), TWO[1], version(3, "f", 2)]) == []
+
+
+def test_where_something_was_judged_anew_all_that_does_not_stand_is_gone() -> None:
+    assert lost(BEFORE, [("a", 1, ""), ("a", 2, None)], [version(1, "f", None), TWO[1]]) == ["entry 1"]
+
+
+def test_who_was_told_what_is_gone_is_not_told_again() -> None:
+    now = Standing([("a", 2, None), ("a", 3, "f")])
+    stated = [*TWO, version(3, "f", 2)]
+    seen = settled(all_seen(Standing(BEFORE)), now, ())
+    assert gone(seen, now, stated) == []
+    assert set(unseen(still_true(seen, now), now)) == set()
+
+
 @given(rows=ROWS)
 def test_a_cursor_says_what_was_seen(rows: list[Row]) -> None:
-    seen = all_seen(Standing(rows))
+    seen = all_seen(Standing([(record.encode().hex() * 16, place, fact) for record, place, fact in rows]))
     assert read_changes(write_changes(seen)) == seen
 
 

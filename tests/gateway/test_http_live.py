@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from datetime import timedelta
 from pathlib import Path
@@ -41,9 +41,9 @@ async def rig(tmp_path: Path) -> AsyncIterator[Rig]:
         yield made
 
 
-async def visit(rig: Rig, day: int, contact: str = "Home visit") -> None:
+async def visit(rig: Rig, day: int, attended: str = "yes") -> None:
     """The charity visits on a day of February."""
-    row = f"{day:02}/02/2026,W17,{contact},yes,9990000018,\n"
+    row = f"{day:02}/02/2026,W17,Home visit,{attended},9990000018,\n"
     answer = await rig.client.post("/intake/willow-contacts", content=HEADER + row, headers={"content-type": "text/csv"})
     assert answer.status_code == 200, answer.text
     await rig.settle()
@@ -196,6 +196,109 @@ async def test_a_stream_goes_on_with_the_person_who_has_the_records_now(rig: Rig
                 await send(rig, registered("A08", 30, "9990000018"))
             await send(rig, registered("A03", 45, "9990000018"))
             assert set(await titles(stream, 2)) == {"Discharged from KM", "Discharged from Oak"}
+            rig.services.stopping.set()
+
+
+async def gone_of(stream: Stream) -> str:
+    """Id of the entry that the next event says is gone."""
+    told = await stream.next()
+    assert told.name == "gone", told
+    assert told.id
+    said: dict[str, str] = json.loads(told.data)
+    assert said.keys() == {"id"}, "nothing but the entry's id"
+    return said["id"]
+
+
+@asynccontextmanager
+async def after(url: str, rig: Rig, query: str, happens: Callable[[], Awaitable[None]], away: bool) -> AsyncIterator[Stream]:
+    """A stream to whose client something happens, while it listens or while it is away."""
+    async with listening(url, rig, query) as stream:
+        last = (await stream.next()).id
+        if not away:
+            await happens()
+            yield stream
+    if away:
+        await happens()
+        async with listening(url, rig, query, **{"last-event-id": last}) as stream:
+            await stream.next()
+            yield stream
+
+
+async def entries(rig: Rig, query: str) -> list[dict[str, Any]]:
+    """What stands on the page."""
+    found: list[dict[str, Any]] = (await rig.client.get(f"/people/{await rig.person()}/timeline{query}")).json()["entries"]
+    return found
+
+
+@pytest.mark.parametrize("away", [True, False])
+@pytest.mark.asyncio
+async def test_a_withdrawn_entry_is_gone(rig: Rig, away: bool) -> None:
+    await send(rig, stay("A01", 0, "Ash"), stay("A02", 15, "Elm"))
+    [moved] = [one for one in await entries(rig, "?type=encounter-transferred-1") if "Elm" in one["title"]]
+    async with (
+        serving(rig.app) as url,
+        after(url, rig, "?type=encounter-transferred-1", lambda: send(rig, stay("A12", 20, "Elm")), away) as stream,
+    ):
+        assert await gone_of(stream) == moved["id"]
+        rig.services.stopping.set()
+    assert moved["id"] not in [one["id"] for one in await entries(rig, "")]
+
+
+@pytest.mark.parametrize("away", [True, False])
+@pytest.mark.asyncio
+async def test_a_corrected_entry_is_gone_before_the_one_in_its_place_is_told(rig: Rig, away: bool) -> None:
+    await visit(rig, 12)
+    before = (await entries(rig, "?kind=contact"))[0]["id"]
+    async with (
+        serving(rig.app) as url,
+        after(url, rig, "?kind=contact", lambda: visit(rig, 12, "no"), away) as stream,
+    ):
+        assert await gone_of(stream) == before
+        told = await stream.next()
+        assert (told.name, json.loads(told.data)["replaces"]) == ("entry", before)
+        rig.services.stopping.set()
+
+
+@pytest.mark.parametrize("away", [True, False])
+@pytest.mark.asyncio
+async def test_an_entry_whose_correction_was_not_asked_for_is_gone_all_the_same(rig: Rig, away: bool) -> None:
+    await visit(rig, 12)
+    before = (await entries(rig, "?type=contact-made-1"))[0]["id"]
+    async with (
+        serving(rig.app) as url,
+        after(url, rig, "?type=contact-made-1", lambda: visit(rig, 12, "no"), away) as stream,
+    ):
+        assert await gone_of(stream) == before
+        rig.services.stopping.set()
+
+
+@pytest.mark.parametrize("away", [True, False])
+@pytest.mark.asyncio
+async def test_the_entries_of_a_record_that_becomes_another_persons_are_gone(rig: Rig, away: bool) -> None:
+    await send(rig, registered("A01", 0, "9990000018"))
+    query = "?type=encounter-admitted-1"
+    mine = [one["id"] for one in await entries(rig, query) if "Oak" in one["title"]]
+    async with (
+        serving(rig.app) as url,
+        after(url, rig, query, lambda: send(rig, registered("A08", 30, "9990000026")), away) as stream,
+    ):
+        assert [await gone_of(stream)] == mine
+        rig.services.stopping.set()
+    assert not [one for one in await entries(rig, query) if "Oak" in one["title"]]
+
+
+@pytest.mark.asyncio
+async def test_who_was_told_that_an_entry_is_gone_is_not_told_again(rig: Rig) -> None:
+    await send(rig, stay("A01", 0, "Ash"), stay("A02", 15, "Elm"))
+    query = "?type=encounter-transferred-1"
+    async with serving(rig.app) as url:
+        async with after(url, rig, query, lambda: send(rig, stay("A12", 20, "Elm")), away=True) as stream:
+            last = await stream.next()
+            assert last.name == "gone"
+        async with listening(url, rig, query, **{"last-event-id": last.id}) as stream:
+            await stream.next()
+            await send(rig, stay("A02", 40, "Fir"))
+            assert await titles(stream, 1) == ["Moved to Fir"]
             rig.services.stopping.set()
 
 

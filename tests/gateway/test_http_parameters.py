@@ -70,7 +70,7 @@ def test_a_query_makes_the_question_it_says(query: str, expected: dict[str, Any]
         ("limit=٥", "parameter limit", "from 1 to 500"),
         ("order=random", "parameter order", "one of newest, oldest"),
         ("after=%20", "parameter after", "the `next` of the page before"),
-        ("after=" + "a" * 4097, "parameter after", "the `next` of the page before"),
+        ("after=" + "a" * 8193, "parameter after", "the `next` of the page before"),
         ("include=everything", "parameter include", "one of resource, withdrawn"),
         ("source=Northfield PAS", "parameter source", "the id of a declared source"),
         ("source=unheard-of", "parameter source", "backbone source list"),
