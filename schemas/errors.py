@@ -15,6 +15,7 @@
     ├── UnknownSource                no source of that id is declared in the settings
     ├── SettingsError                a setting is missing, unknown or contradictory; names file, line and key
     │   ├── OtherLogError            not the log that was used so far
+    │   ├── OtherSecretError         the log was written with another key secret
     │   └── MappingError             a mapping file has a fault; names file, line and what to write instead
     ├── EngineUnavailable            the log or the store does not answer: try again later
     │   ├── LogUnavailable
@@ -154,6 +155,16 @@ class OtherLogError(SettingsError):
 
     code = "other-log"
     cure = "Correct BACKBONE_LOG or BACKBONE_STORE; an empty store is filled from whichever log it is given."
+
+
+class OtherSecretError(SettingsError):
+    """The log was written with another key secret: every record's key and every person's id would be another."""
+
+    code = "other-secret"
+    cure = (
+        "Give this process the secret of the others, from their key-secret file or from the backup. On one log it cannot be "
+        "changed: another secret needs a new log and an empty store, and everything sent once more."
+    )
 
 
 class MappingError(SettingsError):

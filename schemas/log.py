@@ -21,6 +21,8 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import NamedTuple, Protocol
 
+from schemas.errors import LogUnavailable
+
 EVENTS = "backbone.events"
 """All events, as structured CloudEvents."""
 RECEIPTS = "backbone.receipts"
@@ -29,6 +31,9 @@ QUARANTINE = "backbone.quarantine"
 """Rejected input, whole. See `schemas.quarantine`."""
 
 TOPICS = (EVENTS, RECEIPTS, QUARANTINE)
+
+MARKS = "backbone.marks"
+"""Where a log that has nothing but topics keeps its marks (`EventLog.mark`). Nobody follows it."""
 
 PARTITIONS = 24
 """Partitions of a topic unless set: 24 divides evenly among 1, 2, 3, 4, 6, 8, 12 and 24 processes."""
@@ -106,6 +111,13 @@ class EventLog(Protocol):
         """Whether one `append` puts either all of its records into the log or none, whatever their topics."""
         ...
 
+    def trouble(self) -> LogUnavailable | None:
+        """What keeps the log from taking appends, as far as it is known without one; ``None`` while nothing is known of.
+
+        Quick: nothing is asked of another machine. ``None`` does not mean that the next append succeeds.
+        """
+        ...
+
     async def append(self, records: Sequence[NewRecord]) -> Sequence[Position]:
         """Append ``records`` durably and return their positions, in the order given.
 
@@ -127,6 +139,14 @@ class EventLog(Protocol):
 
     async def starts(self, topic: str) -> Mapping[int, int]:
         """For each partition of ``topic``, the lowest offset that can still be read. Raises `LogUnavailable`."""
+        ...
+
+    async def mark(self, name: str, value: str | None = None) -> str | None:
+        """What the log is marked with under ``name``: for ever the first ``value`` that was given, ``None`` while none was.
+
+        Of several that give one at once one is first, and all get that one: an answer other than ``value`` says that somebody
+        else was. It is durable when it is answered. Raises `LogUnavailable`.
+        """
         ...
 
     def follow(self, topics: Sequence[str], group: str, claim: Claim) -> AbstractAsyncContextManager[Follower]:

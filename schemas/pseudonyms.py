@@ -70,6 +70,13 @@ class Pseudonyms:
         number."""
         return self._make("control", source, control)
 
+    def fingerprint(self) -> str:
+        """Tells whether two processes have the same secret, without telling the secret.
+
+        It gives no more away than any record's key does: to try secrets on it is to try them on a key of the log.
+        """
+        return self._make("key-secret")
+
     def person_by_number(self, number: NhsNumber) -> PersonId:
         """Id of the person with this verified NHS number, whichever source states it."""
         return PersonId(self._make("person", number))

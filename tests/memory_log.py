@@ -29,13 +29,18 @@ class MemoryLog:
         self._grown = asyncio.Condition()
         self._groups: dict[str, MemoryFollower] = {}
         """Who holds the partitions of each group: one member all of them."""
+        self._marks: dict[str, str] = {}
         self._closed = False
 
     def again(self) -> MemoryLog:
         """Another connection to the same records."""
         other = MemoryLog(self.atomic, self._partitions)
         other._topics, other._grown, other._groups = self._topics, self._grown, self._groups
+        other._marks = self._marks
         return other
+
+    def trouble(self) -> LogUnavailable | None:
+        return None if self.room else LogUnavailable()
 
     async def append(self, records: Sequence[NewRecord]) -> Sequence[Position]:
         self._check()
@@ -77,6 +82,10 @@ class MemoryLog:
     async def starts(self, topic: str) -> Mapping[int, int]:
         self._check()
         return dict.fromkeys(range(self._partitions), 0)
+
+    async def mark(self, name: str, value: str | None = None) -> str | None:
+        self._check()
+        return self._marks.get(name) if value is None else self._marks.setdefault(name, value)
 
     async def close(self) -> None:
         self._closed = True

@@ -13,6 +13,7 @@ from urllib.parse import quote
 
 from adapters.eventlog.embedded_append import entries_of
 from adapters.eventlog.embedded_follow import EmbeddedFollower
+from adapters.eventlog.embedded_mark import mark
 from adapters.eventlog.embedded_reader import EmbeddedReader
 from adapters.eventlog.embedded_watch import Watch
 from adapters.eventlog.embedded_writer import GroupWriter
@@ -65,6 +66,10 @@ class EmbeddedLog:
             self._writer.finish()
             raise
 
+    def trouble(self) -> LogUnavailable | None:
+        """As the port says: whether the file is still the one that is written, and whether its disk has room."""
+        return self._writer.trouble()
+
     async def append(self, records: Sequence[NewRecord]) -> Sequence[Position]:
         return await self._writer.submit(entries_of(records, self._partitions)) if records else ()
 
@@ -77,6 +82,9 @@ class EmbeddedLog:
 
     async def starts(self, topic: str) -> Mapping[int, int]:
         return await self._read(lambda reader: reader.starts(topic))
+
+    async def mark(self, name: str, value: str | None = None) -> str | None:
+        return await self._read(lambda _: mark(self._path, name, value, self._patience / 2))
 
     @asynccontextmanager
     async def follow(self, topics: Sequence[str], group: str, claim: Claim) -> AsyncIterator[Follower]:

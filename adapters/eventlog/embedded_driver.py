@@ -5,6 +5,7 @@ Source: https://www.sqlite.org/rescode.html (the low byte is the primary code), 
 
 from __future__ import annotations
 
+import os
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -69,7 +70,7 @@ def open_to_append(path: Path, partitions: int, wait: float, *, make: bool) -> s
     Raises `SettingsError` when the path cannot be a log, `LogUnavailable` when its disk gives trouble.
     """
     with explained(path, opening=make):
-        connection = _open(path, "rwc" if make else "rw", wait)
+        connection = connected(path, "rwc" if make else "rw", wait)
         try:
             prepare(connection, partitions)
         except BaseException as error:
@@ -83,13 +84,14 @@ def open_to_append(path: Path, partitions: int, wait: float, *, make: bool) -> s
 def open_to_read(path: Path, wait: float) -> sqlite3.Connection:
     """A connection that only reads. Raises `LogUnavailable`."""
     with explained(path):
-        connection = _open(path, "rw", wait)  # read-only connections cannot share a write-ahead file's index
+        connection = connected(path, "rw", wait)  # read-only connections cannot share a write-ahead file's index
         for setting in (*SETTINGS, "PRAGMA query_only = ON"):
             connection.execute(setting).fetchall()
         return connection
 
 
-def _open(path: Path, mode: Literal["rw", "rwc"], wait: float) -> sqlite3.Connection:
+def connected(path: Path, mode: Literal["rw", "rwc"], wait: float) -> sqlite3.Connection:
+    """A connection as it comes, without the log's settings. ``rw``: the file must be there."""
     uri = f"{path.absolute().as_uri()}?mode={mode}"
     # check_same_thread: opened by one thread and handed to another, never used by two at once
     return sqlite3.connect(uri, uri=True, timeout=wait, isolation_level=None, check_same_thread=False)
@@ -112,6 +114,18 @@ def removed(path: Path) -> LogUnavailable:
     """What is said when the files in use are no longer those of that name: what is written would be gone with the process."""
     cure = "Stop the backbone, bring the file back from where it went or from a backup, with its -wal, then start again."
     return LogUnavailable("the log's file was moved or removed while it was in use", cure=cure, where=str(path))
+
+
+def free_bytes(folder: Path) -> int:
+    """What an ordinary user may still write there. Raises ``OSError``."""
+    found = os.statvfs(folder)
+    return found.f_bavail * found.f_frsize
+
+
+def full(path: Path, free: int, wanted: int) -> LogUnavailable:
+    """What is said when the next append may not fit."""
+    message = f"the disk of the log is full: {free / 2**20:.1f} MiB are free, an append may need {wanted // 2**20}"
+    return LogUnavailable(message, cure="Make room on it; senders then send again by themselves.", where=str(path.parent))
 
 
 def check_place(path: Path) -> None:

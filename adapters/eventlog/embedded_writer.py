@@ -18,7 +18,7 @@ from queue import Empty, SimpleQueue
 
 from adapters.eventlog.embedded_append import Appender, Entry
 from adapters.eventlog.embedded_callers import Desk, Job, Outcome
-from adapters.eventlog.embedded_driver import Files, check_place, explain, files_of, open_to_append, removed
+from adapters.eventlog.embedded_driver import Files, check_place, explain, files_of, free_bytes, full, open_to_append, removed
 from adapters.eventlog.file_lock import FileLock
 from schemas.errors import BackboneError, LogUnavailable, SettingsError
 from schemas.log import Position
@@ -27,6 +27,9 @@ GROUP_BYTES = 8 * 1024 * 1024
 """A group takes no further call once it has this much: the fsync is long paid for, and memory stays flat."""
 CHECKPOINT_BYTES = 8 * 1024 * 1024
 """Appended between two checkpoints: rare enough to cost little, and short enough (some 30 ms) not to be felt."""
+ROOM_BYTES = 2 * (GROUP_BYTES + CHECKPOINT_BYTES)
+"""With less free, the next groups may not fit: one may stand in the write-ahead file behind what no checkpoint has taken yet,
+and a checkpoint writes all of it a second time, into the file."""
 HOLD_SECONDS = 0.02
 """For so long the append lock is kept while more is waiting; then other processes get their turn."""
 
@@ -75,6 +78,18 @@ class GroupWriter:
             self._desks = {known: desk for known, desk in self._desks.items() if not known.is_closed()}
             desk = self._desks[loop] = Desk(loop)
         return desk
+
+    def trouble(self) -> LogUnavailable | None:
+        """What would keep the next group from being acknowledged, as far as the file system tells."""
+        held = self._files
+        try:
+            moved = files_of(self._path) != held if held is not None else not self._path.exists()
+            free = free_bytes(self._path.parent)
+        except OSError as error:
+            return LogUnavailable(f"the log's folder cannot be looked at ({error.strerror})", where=str(self._path.parent))
+        if moved:
+            return removed(self._path)
+        return full(self._path, free, ROOM_BYTES) if free < ROOM_BYTES else None
 
     def finish(self) -> None:
         """Take nothing more; what was submitted is still written. Calling it again changes nothing."""

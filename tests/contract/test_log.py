@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from schemas.errors import LogUnavailable, TooLarge
-from schemas.log import EVENTS, QUARANTINE, RECEIPTS, RECORD_BYTES, EventLog, Follower, NewRecord, Position, Record
+from schemas.log import EVENTS, QUARANTINE, RECEIPTS, RECORD_BYTES, TOPICS, EventLog, Follower, NewRecord, Position, Record
 from tests.contract.logs import Logs
 
 pytestmark = pytest.mark.asyncio
@@ -517,3 +517,27 @@ async def test_two_processes_append_at_once_while_a_third_follows(log: EventLog,
     expected["shared"] = [b"x"] * 400
     assert by_key(await read_all(log)) == expected
     assert by_key(followed) == expected
+
+
+# --- marks -------------------------------------------------------------------------------------------------------------------
+
+
+async def test_a_mark_is_for_ever_what_was_given_first(log: EventLog, logs: Logs) -> None:
+    assert await log.mark("name") is None
+    assert await log.mark("name", "0012") == "0012"
+    again = await logs.open()
+    assert await again.mark("name", "another") == "0012"
+    assert await again.mark("name") == "0012"
+    assert await again.mark("other", "another") == "another"
+
+
+async def test_of_many_marks_given_at_once_one_is_first_for_all(logs: Logs) -> None:
+    opened = [await logs.open() for _ in range(6)]
+    told = await asyncio.gather(*(one.mark("name", str(number)) for number, one in enumerate(opened)))
+    assert len(set(told)) == 1
+    assert told[0] in map(str, range(6))
+
+
+async def test_a_mark_is_among_no_topics_records(log: EventLog) -> None:
+    await log.mark("name", "value")
+    assert [await log.ends(topic) for topic in TOPICS] == [dict.fromkeys(await log.ends(EVENTS), 0)] * len(TOPICS)

@@ -12,7 +12,6 @@ import pytest
 from aiokafka.admin import AIOKafkaAdminClient
 
 from adapters.eventlog.connect import connect
-from schemas.log import TOPICS
 from tests.bench.messages import messages
 from tests.command_line import Backbone, Outcome
 from tests.gateway.test_serve import HOSPITAL, SECRET, sends
@@ -101,7 +100,8 @@ def test_another_backbones_log_is_refused_and_the_doctor_says_so(taking: Taking)
 
 
 def test_topics_that_were_all_deleted_are_not_made_anew(taking: Taking) -> None:
-    taking.ask(lambda admin: admin.delete_topics([f"{taking.prefix}.{topic}" for topic in TOPICS]))
+    all_of_them = list(taking.topics(taking.prefix))
+    taking.ask(lambda admin: admin.delete_topics(all_of_them))
     eventually(lambda: not taking.topics(taking.prefix))
     assert "there is no log" in taking.refused(taking.prefix).err
     assert taking.topics(taking.prefix) == set()

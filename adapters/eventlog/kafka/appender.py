@@ -12,6 +12,7 @@ What the client does that its name does not say, and what is done about it here:
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Sequence
 
 from aiokafka import AIOKafkaProducer
@@ -31,6 +32,13 @@ _EVENT_HEADERS = [("content-type", CONTENT_TYPE.encode())]
 """Says "structured mode" to a foreign reader. Source: CloudEvents Kafka binding 1.0.2 §3.3."""
 
 
+FAILED_FOR_S = 60.0
+"""So long a failed append counts as the state of the log. Without an end a process that is sent nothing because it says that it
+takes nothing would never find out that it does again; shorter than two tries of `KafkaOptions.append_within`, one that still
+fails would be sent more than it can refuse."""
+_NOT_CONFIRMED = "Kafka did not confirm the records in time; they may or may not be in the log"
+_LOOK = "Send them again. Look for partitions under min.insync.replicas: a broker that is away, or whose disk is full."
+
 _BY_KEY = DefaultPartitioner()
 """As Kafka's own producers do: murmur2 of the key."""
 
@@ -41,12 +49,30 @@ class Appender:
     def __init__(self, options: KafkaOptions) -> None:
         self._options = options
         self._producer: AIOKafkaProducer | None = None
+        self._failed: LogUnavailable | None = None
+        """What became of the last append: ``None`` when it was confirmed."""
+        self._failed_at = 0.0
         self._remaking = asyncio.Lock()
         self._stopping: set[asyncio.Task[None]] = set()
         """Producers on their way out: nobody waits for them, or a later call would overtake an earlier one."""
 
+    def trouble(self) -> LogUnavailable | None:
+        """As `schemas.log.EventLog.trouble`: that the last append failed, unless that was too long ago to tell."""
+        if self._failed is None or time.monotonic() - self._failed_at > FAILED_FOR_S:
+            return None
+        return LogUnavailable(self._failed.message, where=self._failed.where, cure=self._failed.cure)
+
     async def append(self, records: Sequence[NewRecord]) -> Sequence[Position]:
         """As `schemas.log.EventLog.append`."""
+        try:
+            positions = await self._append(records)
+        except LogUnavailable as error:
+            self._failed, self._failed_at = error, time.monotonic()
+            raise
+        self._failed = None
+        return positions
+
+    async def _append(self, records: Sequence[NewRecord]) -> Sequence[Position]:
         if any(len(record.value) > RECORD_BYTES for record in records):
             raise TooLarge(f"a record is over the log's limit of {RECORD_BYTES} bytes")
         producer: AIOKafkaProducer | None = None
@@ -64,7 +90,7 @@ class Appender:
         except TimeoutError:
             if producer is not None:
                 self._discard(producer)
-            raise LogUnavailable("Kafka did not confirm the records in time; they may or may not be in the log") from None
+            raise LogUnavailable(_NOT_CONFIRMED, cure=_LOOK) from None
 
     async def close(self) -> None:
         """Finish what was sent, or leave it after a while."""

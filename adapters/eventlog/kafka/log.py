@@ -14,6 +14,7 @@ from aiokafka import AIOKafkaConsumer
 from adapters.eventlog.kafka.appender import Appender
 from adapters.eventlog.kafka.client import started, stopped
 from adapters.eventlog.kafka.follower import KafkaFollower, group_options
+from adapters.eventlog.kafka.marks import mark
 from adapters.eventlog.kafka.options import KafkaOptions
 from adapters.eventlog.kafka.reader import Reader, consumer_options
 from adapters.eventlog.kafka.topics import prepare
@@ -45,6 +46,10 @@ class KafkaLog:
         """
         return cls(options, await prepare(options, create=create))
 
+    def trouble(self) -> LogUnavailable | None:
+        """As the port says: that the last append was not confirmed, for as long as that is news."""
+        return self._appender.trouble()
+
     async def append(self, records: Sequence[NewRecord]) -> Sequence[Position]:
         self._require_open()
         return await self._appender.append(records)
@@ -60,6 +65,10 @@ class KafkaLog:
     async def starts(self, topic: str) -> Mapping[int, int]:
         self._require_open()
         return await self._reader.starts(topic)
+
+    async def mark(self, name: str, value: str | None = None) -> str | None:
+        self._require_open()
+        return await mark(self._options, name, value)
 
     @contextlib.asynccontextmanager
     async def follow(self, topics: Sequence[str], group: str, claim: Claim) -> AsyncIterator[Follower]:

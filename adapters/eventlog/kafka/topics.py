@@ -57,6 +57,18 @@ async def prepare(options: KafkaOptions, *, create: bool) -> str:
         return cluster
 
 
+async def require_topic(options: KafkaOptions, topic: str, *, create: bool) -> bool:
+    """Whether ``topic`` is there, as it must be; made if it is not, with ``create``. Raises as `prepare` does."""
+    name, wanted = options.prefix + topic, TopicShape(options.partitions, options.replication)
+    async with _admin(options) as admin:
+        if name not in await admin.list_topics():
+            if not create:
+                return False
+            await _make(admin, [name], wanted)
+        await _check(admin, name, wanted)
+        return True
+
+
 @contextlib.asynccontextmanager
 async def _admin(options: KafkaOptions) -> AsyncIterator[AIOKafkaAdminClient]:
     admin = AIOKafkaAdminClient(**options.client())

@@ -1,0 +1,52 @@
+"""What the log is marked with: a topic of one partition, in which the first record of a name counts and no later one does.
+
+Whoever gives a value writes it and then reads which one is first: of several processes that start at once on an empty log all
+read the same. The topic is no one of `schemas.log.TOPICS`: nothing in it is an event, and no reader of those need know of it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from adapters.eventlog.kafka.appender import Appender
+from adapters.eventlog.kafka.options import KafkaOptions
+from adapters.eventlog.kafka.reader import Reader
+from adapters.eventlog.kafka.topics import require_topic
+from schemas.log import MARKS, NewRecord
+
+_READ_AT_ONCE = 100
+"""Records there are a handful: one a name, and one more for each process that gave a value at the same moment."""
+
+
+async def mark(options: KafkaOptions, name: str, value: str | None) -> str | None:
+    """As `schemas.log.EventLog.mark`. Raises `SettingsError` too, when the topic is missing and may not be made."""
+    own = replace(options, partitions=1)
+    if not await require_topic(own, MARKS, create=value is not None):
+        return None
+    reader = Reader(own)
+    try:
+        found = await _first(reader, name)
+        if found is None and value is not None:
+            await _write(own, NewRecord(MARKS, name, value.encode()))
+            found = await _first(reader, name)
+        return found
+    finally:
+        await reader.close()
+
+
+async def _write(options: KafkaOptions, record: NewRecord) -> None:
+    appender = Appender(options)
+    try:
+        await appender.append([record])
+    finally:
+        await appender.close()
+
+
+async def _first(reader: Reader, name: str) -> str | None:
+    start = (await reader.starts(MARKS))[0]
+    while records := await reader.read(MARKS, 0, start, _READ_AT_ONCE):
+        for record in records:
+            if record.key == name:
+                return bytes(record.value).decode()
+        start = records[-1].offset + 1
+    return None
