@@ -73,6 +73,8 @@ async def parts(make: Factory, roles: Collection[Role], read: Callable[[], Setti
     if not made:
         cure = "Name another role beside it: what delivers to subscribers is not part of this version."
         raise SettingsError("a server of this role has nothing to do", where="--only", cure=cure)
+    taking_in = bool({Role.GATEWAY, Role.INTAKE} & set(roles))
+    make.metrics.look((await make.log()).trouble if taking_in else None, make.settings.engine_folders)
     if read is not None:
         made.append(_settings(make, roles, doors, read))
     for door in open_doors(make.settings, roles):
@@ -109,6 +111,7 @@ async def _operators(make: Factory, address: Address, roles: Collection[Role]) -
         taking_in=bool({Role.GATEWAY, Role.INTAKE} & set(roles)),
         store=make.store_answers if reads else None,
         freshness=freshness,
+        folders=settings.engine_folders,
     )
     measured_here = None if Role.GATEWAY in roles else freshness
     app = create_operators_app(operated, host_names(settings, address))

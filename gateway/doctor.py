@@ -5,6 +5,7 @@ Each check is one function in `CHECKS`; it finds nothing wrong, or several thing
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import stat
@@ -17,10 +18,11 @@ from typing import NamedTuple
 from gateway.assembly import FOR_EVERYBODY, OPEN, health_is_open, open_doors
 from gateway.counted import counted
 from gateway.factory import Factory, now
+from gateway.known_secret import compare
 from gateway.locks import is_for_everybody
 from gateway.settings.mapping import mapping_text
 from gateway.settings.secret import key_secret, secret_file
-from schemas.errors import BackboneError, EngineUnavailable
+from schemas.errors import BackboneError, EngineUnavailable, NotFound
 from schemas.log import EVENTS, TOPICS
 
 ROOM_NEEDED_BYTES = 100 * 1024 * 1024
@@ -128,6 +130,17 @@ async def _secrets(make: Factory) -> AsyncIterator[Finding]:
             yield Finding(Level.OK, "secrets", f"only its owner may read {file}")
     if settings.key_secret is None and not kept.is_file():
         yield Finding(Level.OK, "secrets", "the key secret is made at the first start; back it up with the log")
+    elif not _is_not_there(settings.log.file):
+        with contextlib.suppress(NotFound, EngineUnavailable):  # the log's own check says so
+            yield await _secret_of_the_log(make)
+
+
+async def _secret_of_the_log(make: Factory) -> Finding:
+    """Whether the log was written with the key secret. Raises what `Factory.log` raises."""
+    if await compare(await make.log(), make.pseudonyms):
+        return Finding(Level.OK, "secrets", "the log was written with this key secret")
+    cure = "The next start of `backbone serve` notes it: see that it is the secret used so far."
+    return Finding(Level.WARN, "secrets", "the log does not say yet with which key secret it was written", cure)
 
 
 async def _log(make: Factory) -> AsyncIterator[Finding]:
@@ -139,6 +152,8 @@ async def _log(make: Factory) -> AsyncIterator[Finding]:
     partitions = len(await log.ends(EVENTS))
     says = ", ".join(f"{count:,} in {topic}" for topic, count in zip(TOPICS, counts, strict=True))
     yield Finding(Level.OK, "log", f"{make.settings.log.shown}: {says}; {partitions} partitions")
+    if (trouble := log.trouble()) is not None:
+        yield _failed("log", trouble, Level.UNREACHABLE)
 
 
 async def _store(make: Factory) -> AsyncIterator[Finding]:

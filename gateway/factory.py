@@ -139,21 +139,25 @@ class Factory:
         return Registry(own, formats())
 
     async def log(self) -> EventLog:
-        """The event log, opened once. Raises `SettingsError`, `LogUnavailable`."""
+        """The event log, opened once. Raises `SettingsError` (another secret, another log), `LogUnavailable`."""
         from adapters.eventlog.connect import connect
         from gateway.known_log import open_known
+        from gateway.known_secret import note
 
         if self._log is None:
             self._prepare(self.settings.log)
             if self._writes:
                 _ = self.pseudonyms  # the secret before the log: a log whose secret is gone is refused
             url, partitions = self.settings.log, self.settings.partitions
-            self._log = await open_known(
+            log = await open_known(
                 self.settings.data,
                 lambda create: connect(url, partitions=partitions, create=create),
                 create=self._writes,
             )
-            self._opened.push_async_callback(self._log.close)
+            self._opened.push_async_callback(log.close)
+            if self._writes:
+                await note(log, self.pseudonyms)
+            self._log = log
         return self._log
 
     @cached_property
@@ -231,6 +235,7 @@ class Factory:
             freshness=await self.freshness(),
             metrics=self.metrics,
             intake=await self.intake(),
+            folders=self.settings.engine_folders,
             hosts=host_names(self.settings, self.settings.http),
             body_bytes=limits.body,
             patience=limits.next_byte,

@@ -53,6 +53,13 @@ DOOR_FAULTS = Measure(
 CONNECTIONS = Measure("backbone_door_connections", Kind.GAUGE, ("door",), "Connections open now.")
 APPENDED = Measure("backbone_log_records_appended_total", Kind.COUNTER, (), "Records appended to the log.")
 APPEND = Measure("backbone_log_append_seconds", Kind.HISTOGRAM, (), "How long one append took until it was durable.")
+TAKES = Measure(
+    "backbone_log_takes_appends",
+    Kind.GAUGE,
+    (),
+    "1 while the log takes appends, as far as is known without one: its file is in place, its disk has room, Kafka confirmed.",
+)
+FREE = Measure("backbone_disk_free_bytes", Kind.GAUGE, ("use",), "Room on the disk of the embedded `log` or `store`.")
 REQUESTS = Measure(
     "backbone_http_request_seconds",
     Kind.HISTOGRAM,
@@ -123,6 +130,8 @@ MEASURES = (
     CONNECTIONS,
     APPENDED,
     APPEND,
+    TAKES,
+    FREE,
     REQUESTS,
     APPLIED,
     APPLY,

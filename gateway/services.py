@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Container, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
+from pathlib import Path
 from typing import Protocol
 
 from adapters.intake import Intake
@@ -52,6 +53,8 @@ class Operated:
     """``None`` in a process that needs the log alone."""
     freshness: Freshness | None = None
     """``None`` where nothing is measured."""
+    folders: Mapping[str, Path] = field(default_factory=dict)
+    """Where the embedded engines keep their files, by engine."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,6 +73,8 @@ class Services:
     metrics: Metrics
     intake: Intake | None = None
     """``None`` in a process that does not take in."""
+    folders: Mapping[str, Path] = field(default_factory=dict)
+    """As in `Operated`."""
     hosts: Container[str] | None = None
     """Names this server answers to, without port; ``None``: any. See `gateway.names`."""
     body_bytes: int = BODY_BYTES
@@ -86,6 +91,7 @@ class Services:
             taking_in=self.intake is not None,
             store=self.store,
             freshness=self.freshness,
+            folders=self.folders,
         )
 
     @property

@@ -153,11 +153,23 @@ class Reached(msgspec.Struct, kw_only=True, omit_defaults=True):
     cure: str = ""
 
 
+class Works(msgspec.Struct, kw_only=True, omit_defaults=True):
+    """Whether something does what it is needed for, as far as it is known without trying; if not, why."""
+
+    works: bool
+    code: str = ""
+    cure: str = ""
+
+
 class Health(msgspec.Struct, kw_only=True):
     """Whether a process can do its work."""
 
     status: Literal["ready", "not ready"]
     log: Reached
+    appends: Works | None
+    """Whether the log takes what is appended; ``null`` in a process that takes nothing in."""
+    disk: Works
+    """Whether the disks of the embedded log and store have room."""
     store: Reached | None
     """``null`` in a process that needs none, because it takes in and nothing else."""
     taking_in: bool

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from importlib.metadata import version
 from itertools import product
+from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, PlatformCollector, ProcessCollector
@@ -19,6 +20,7 @@ from prometheus_client.registry import Collector
 
 from gateway import measures
 from gateway.measures import Measure
+from gateway.room import free_bytes
 from gateway.settings.shapes import Door
 from schemas.errors import LogUnavailable, TranslatorFailed
 
@@ -64,6 +66,8 @@ class Metrics:
         PlatformCollector(registry=self.registry)
         self._pools = _PoolCollector()
         self.registry.register(self._pools)
+        self._standing = _StandingCollector()
+        self.registry.register(self._standing)
         self._items = self._counter(measures.ITEMS)
         self._arrivals = self._counter(measures.ARRIVALS)
         self._repeated = self._counter(measures.REPEATED)
@@ -155,6 +159,10 @@ class Metrics:
         """Show these connections from now on."""
         self._pools.watched.append(pools)
 
+    def look(self, trouble: Callable[[], LogUnavailable | None] | None, folders: Mapping[str, Path]) -> None:
+        """Show whether the log takes appends (``None``: nobody here appends), and the room in ``folders``, by engine."""
+        self._standing.trouble, self._standing.folders = trouble, folders
+
     def unwatch(self, pools: Pools) -> None:
         """They are closed."""
         self._pools.watched.remove(pools)
@@ -183,6 +191,21 @@ class _PoolCollector(Collector):
         pools = [pool for watched in tuple(self.watched) for pool in watched().items()]
         yield _family(measures.POOL_USED, ((use, pool.used) for use, pool in pools))
         yield _family(measures.POOL_LIMIT, ((use, pool.limit) for use, pool in pools))
+
+
+class _StandingCollector(Collector):
+    """Asks the log and the disks when somebody looks."""
+
+    def __init__(self) -> None:
+        self.trouble: Callable[[], LogUnavailable | None] | None = None
+        self.folders: Mapping[str, Path] = {}
+
+    def collect(self) -> Iterator[GaugeMetricFamily]:
+        takes = GaugeMetricFamily(measures.TAKES.name, measures.TAKES.says)
+        if self.trouble is not None:
+            takes.add_metric([], self.trouble() is None)
+        yield takes
+        yield _family(measures.FREE, ((use, free_bytes(folder)) for use, folder in self.folders.items() if folder.is_dir()))
 
 
 def _family(measure: Measure, values: Iterable[tuple[str, int]]) -> GaugeMetricFamily:

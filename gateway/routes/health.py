@@ -3,34 +3,48 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable
-from typing import Any
+from collections.abc import Awaitable, Callable
+from typing import Any, Protocol
 
 import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
+from gateway.room import short
 from gateway.routes.direct import router
 from gateway.routes.documented import JSON, Says, answers, shape
 from gateway.routes.parameters import Parameter, Parameters
 from gateway.routes.values import one_of
 from gateway.services import Operated
-from gateway.shapes import Health, Reached
+from gateway.shapes import Health, Reached, Works
 from gateway.telemetry import EXPOSITION_TYPE
 from schemas.errors import BackboneError, EngineUnavailable
 from schemas.log import EVENTS
 
 ANSWER_WITHIN_S = 2.0
 """How long an engine may take to answer before it counts as not reachable: supervisors ask again after 5 to 10 seconds."""
+_LATE = f"It did not answer within {ANSWER_WITHIN_S:g} s."
 
-TAKING_IN, READING = "taking-in", "reading"
+TAKING_IN, READING, EITHER = "taking-in", "reading", "either"
 READY = Parameters(
     Parameter(
         "part",
-        one_of((TAKING_IN, READING)),
-        "What has to work: taking in needs the log alone, reading the store as well. Without it, both.",
+        one_of((TAKING_IN, READING, EITHER)),
+        "What has to work: taking in needs a log that takes what is appended, reading one that is read, and the store; "
+        "either, one of the two. Without it, both, and room for what is made of it.",
     )
 )
+
+
+class Trouble(Protocol):
+    """What is wrong, and what to do about it."""
+
+    @property
+    def code(self) -> str: ...
+
+    @property
+    def cure(self) -> str: ...
+
 
 routes = router("operating")
 
@@ -71,19 +85,39 @@ def _operated(request: Request) -> Operated:
 
 
 async def _health(known: Operated, part: str) -> Health:
-    asking = [_reached(known.log.ends(EVENTS))]
-    if known.store is not None:
-        asking.append(_reached(known.store()))
-    log, *others = await asyncio.gather(*asking)
-    needed = (log,) if part == TAKING_IN else (log, *others)
+    log, store, appends, disk = await asyncio.gather(
+        _reached(known.log.ends(EVENTS)),
+        _reached(known.store()) if known.store is not None else _nothing(),
+        _works(known.log.trouble) if known.taking_in else _nothing(),
+        _works(lambda: short(known.folders)),
+    )
+    takes = log.reachable and (appends is None or appends.works)
+    reads = log.reachable and (store is None or store.reachable)
+    ready = {TAKING_IN: takes, READING: reads, EITHER: takes or reads}.get(part, takes and reads and disk.works)
     return Health(
-        status="ready" if all(engine.reachable for engine in needed) else "not ready",
+        status="ready" if ready else "not ready",
         log=log,
-        store=others[0] if others else None,
+        appends=appends,
+        disk=disk,
+        store=store,
         taking_in=known.taking_in,
         behind=known.freshness.behind if known.freshness else {},
         parked=known.freshness.parked if known.freshness else {},
     )
+
+
+async def _nothing() -> None:
+    """What a process does not need is not asked."""
+
+
+async def _works(look: Callable[[], Trouble | None]) -> Works:
+    """What ``look`` finds, in a thread of its own: a disk that hangs must not hold up who asks."""
+    try:
+        async with asyncio.timeout(ANSWER_WITHIN_S):
+            found = await asyncio.to_thread(look)
+    except TimeoutError:
+        return Works(works=False, code=EngineUnavailable.code, cure=_LATE)
+    return Works(works=True) if found is None else Works(works=False, code=found.code, cure=found.cure)
 
 
 async def _reached(asking: Awaitable[Any]) -> Reached:
@@ -91,7 +125,7 @@ async def _reached(asking: Awaitable[Any]) -> Reached:
         async with asyncio.timeout(ANSWER_WITHIN_S):
             await asking
     except TimeoutError:
-        return Reached(reachable=False, code=EngineUnavailable.code, cure=f"It did not answer within {ANSWER_WITHIN_S:g} s.")
+        return Reached(reachable=False, code=EngineUnavailable.code, cure=_LATE)
     except BackboneError as error:
         return Reached(reachable=False, code=error.code, cure=error.cure)
     return Reached(reachable=True)

@@ -201,6 +201,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         return self.log.embedded and self.store.embedded
 
     @property
+    def engine_folders(self) -> Mapping[str, Path]:
+        """Where the embedded engines keep their files, by engine: ``log``, ``store``."""
+        return {name: url.file.parent for name, url in (("log", self.log), ("store", self.store)) if url.file is not None}
+
+    @property
     def kept_in(self) -> frozenset[Path]:
-        """Where the embedded engines keep their files."""
-        return frozenset(file.parent for file in (self.log.file, self.store.file) if file is not None)
+        """The same folders, each once."""
+        return frozenset(self.engine_folders.values())

@@ -109,7 +109,7 @@ def test_a_probe_asks_what_is_answered(role: str) -> None:
         assert asked["port"] == "health"
         assert asked["path"].partition("?")[0] in answered
     assert container(role)["livenessProbe"]["httpGet"]["path"] == "/health/live"
-    wanted = "/health/ready?part=taking-in" if role == "gateway" else "/health/ready"
+    wanted = "/health/ready?part=either" if role == "gateway" else "/health/ready"
     assert container(role)["readinessProbe"]["httpGet"]["path"] == wanted
 
 

@@ -16,14 +16,15 @@ import pytest
 
 from tests.bench.messages import messages
 from tests.faults.senders import Sender, by_person, from_people
-from tests.faults.small_disks import small_disks
+from tests.faults.small_disks import SmallDisks, small_disks
 from tests.journeys.harness import Backbone
 from tests.patience import until
 
 SENDERS = 4
 SOME = 40
 """Messages acknowledged before the disk is full, and at least as many once there is room."""
-DISK_MIB = 16
+DISK_MIB = 96
+"""Well above what readiness wants free."""
 
 
 class Disk(Protocol):
@@ -55,6 +56,19 @@ class Quota:
         resource.prlimit(self._process, resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
 
 
+class Ballast:
+    """A file that takes all the room of a disk."""
+
+    def __init__(self, disks: SmallDisks, folder: Path) -> None:
+        self._disks, self._folder = disks, folder
+
+    def fill(self) -> None:
+        self._disks.fill(self._folder)
+
+    def clear(self) -> None:
+        self._disks.clear(self._folder)
+
+
 @contextmanager
 def over_quota(folder: Path) -> Iterator[tuple[Backbone, Disk]]:
     backbone = Backbone(folder).start()
@@ -72,15 +86,8 @@ def full_disk(folder: Path) -> Iterator[tuple[Backbone, Disk]]:
         backbone = Backbone(folder)
         backbone.having("intake").within = disks.within
 
-        class Ballast:
-            def fill(self) -> None:
-                disks.fill(data)
-
-            def clear(self) -> None:
-                disks.clear(data)
-
         try:
-            yield backbone.start(), Ballast()
+            yield backbone.start(), Ballast(disks, data)
         finally:
             backbone.close()
 
@@ -97,6 +104,8 @@ async def test_a_server_outlives_a_full_disk(tmp_path: Path, made: type[Iterator
         await until(lambda: _is_refused(backbone))
         assert backbone.http.get("/health/live").status_code == 200
         assert backbone.timeline() != [], "what was there is not read any more"
+        if isinstance(disk, Ballast):  # a quota is nothing that a file system would tell
+            _check_that_it_says_so(backbone)
         disk.clear()
         before = _count(senders)
         await until(lambda: _count(senders) >= before + SOME)
@@ -121,6 +130,24 @@ def _is_refused(backbone: Backbone) -> bool:
     answer = backbone.http.post("/intake/northfield-pas", content=b"MSH|nothing %d" % next(_PROBE))
     assert answer.status_code in (422, 503), answer.text
     return answer.status_code == 503 and int(answer.headers["retry-after"]) > 0
+
+
+def _check_that_it_says_so(backbone: Backbone) -> None:
+    """Not ready to take in, with the cure; ready to be read; and operators are told."""
+    told = backbone.http.get("/health/ready?part=taking-in")
+    assert told.status_code == 503
+    assert told.json()["log"] == {"reachable": True}
+    assert "Make room" in told.json()["appends"]["cure"]
+    assert told.json()["disk"]["code"] == "disk-full"
+    assert backbone.http.get("/health/ready?part=reading").status_code == 200
+    assert backbone.http.get("/health/ready?part=either").status_code == 200
+    assert "\nbackbone_log_takes_appends 0.0\n" in backbone.http.get("/metrics").text
+    assert any("disk of the log is full" in line for line in _doctor(backbone).splitlines())
+
+
+def _doctor(backbone: Backbone) -> str:
+    command = [*backbone.having("intake").within, *backbone.command("doctor")]
+    return subprocess.run(command, cwd=backbone.folder, capture_output=True, text=True, check=False).stdout
 
 
 def _is_caught_up(backbone: Backbone) -> bool:

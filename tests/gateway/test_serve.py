@@ -172,12 +172,15 @@ def test_a_process_without_http_answers_for_its_health(tmp_path: Path) -> None:
         assert taking_in == {
             "status": "ready",
             "log": taking_in["log"],
+            "appends": {"works": True},
+            "disk": {"works": True},
             "store": None,
             "taking_in": True,
             "behind": {},
             "parked": {},
         }
         assert projecting["store"]["reachable"] and not projecting["taking_in"]
+        assert projecting["appends"] is None
         eventually(lambda: 'backbone_projection_records_total{topic="backbone.events"} 1.0' in _metrics(projections))
         eventually(lambda: _health(projections)["behind"].get("timeline", {}).get("events") == 0)
         counted = {server: _metrics(server) for server in (intake, projections)}
