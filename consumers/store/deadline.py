@@ -2,19 +2,37 @@
 
 The server gives up on a statement by itself, and the system on a connection whose other end acknowledges nothing. Neither
 helps where a firewall, a pooler or a relay in between goes on acknowledging and forwards nothing: either driver would wait for
-ever. So each statement and the commit have a time of ours, within the event loop. What is computed between two statements
-has none.
+ever. So each statement and the commit have a time of ours, within the event loop. What is computed between two statements has
+none.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
 from sqlalchemy import Connection, event
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+
+class Deadline:
+    """The time that one transaction's next answer may take. Whoever runs a statement past SQLAlchemy says so here."""
+
+    def __init__(self, limit: asyncio.Timeout, patience_s: float) -> None:
+        self._limit, self._patience_s = limit, patience_s
+        self._clock = asyncio.get_running_loop().time
+
+    def begins(self, *_: Any) -> None:
+        """Something was asked."""
+        if not self._limit.expired():
+            self._limit.reschedule(self._clock() + self._patience_s)
+
+    def ends(self, *_: Any) -> None:
+        """It was answered."""
+        if not self._limit.expired():
+            self._limit.reschedule(None)
 
 
 @asynccontextmanager
@@ -23,25 +41,22 @@ async def transaction(engine: AsyncEngine, patience_s: float, connecting_s: floa
 
     Each statement and the commit may take ``patience_s``, and that a connection is there ``connecting_s``.
     """
-    clock = asyncio.get_running_loop().time
     async with asyncio.timeout(connecting_s) as limit:
-
-        def begins(*_: Any) -> None:
-            if not limit.expired():
-                limit.reschedule(clock() + patience_s)
-
-        def ends(*_: Any) -> None:
-            limit.reschedule(None)
-
+        deadline = Deadline(limit, patience_s)
         async with engine.begin() as connection:
-            await connection.run_sync(_listen, begins, ends)
-            ends()
+            info = await connection.run_sync(_heeds, deadline)
+            deadline.ends()
             try:
                 yield connection
             finally:
-                begins()  # the end of the transaction, whichever it is
+                info.pop(Deadline, None)
+                deadline.begins()  # the end of the transaction, whichever it is
 
 
-def _listen(connection: Connection, begins: Callable[..., None], ends: Callable[..., None]) -> None:
-    event.listen(connection, "before_cursor_execute", begins)
-    event.listen(connection, "after_cursor_execute", ends)
+def _heeds(connection: Connection, deadline: Deadline) -> dict[Any, Any]:
+    """Have ``deadline`` told of each statement; where those who go past SQLAlchemy find it."""
+    event.listen(connection, "before_cursor_execute", deadline.begins)
+    event.listen(connection, "after_cursor_execute", deadline.ends)
+    info: dict[Any, Any] = connection.info
+    info[Deadline] = deadline
+    return info

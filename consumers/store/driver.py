@@ -15,6 +15,7 @@ from sqlalchemy import CursorResult
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from consumers.store.deadline import Deadline
 from consumers.store.inline_sqlite import InlineSQLite
 
 Row = tuple[Any, ...]
@@ -60,8 +61,14 @@ class Psycopg:
         cursor = lent.info.get(Psycopg)  # gone when the driver's connection is replaced
         if cursor is None:
             cursor = lent.info[Psycopg] = lent.driver_connection.cursor()
+        deadline: Deadline | None = lent.info.get(Deadline)
         try:
-            return await cursor.execute(words, values)
+            if deadline is None:
+                return await cursor.execute(words, values)
+            deadline.begins()
+            found = await cursor.execute(words, values)
+            deadline.ends()
+            return found
         except connection.dialect.loaded_dbapi.Error as error:
             raise await _as_sqlalchemy_says(error, connection) from error
         except BaseException:  # given up in the middle: what the server says next is the answer to this

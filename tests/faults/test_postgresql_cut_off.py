@@ -8,10 +8,11 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import literal_column, select, text
 
 from consumers.store.database import Database
 from consumers.store.engines import Settings
+from consumers.store.statement import Statement
 from schemas.errors import StoreUnavailable
 from tests.faults.silent_line import SilentLine, silent_line
 from tests.journeys.harness import Backbone, hospital_messages
@@ -24,6 +25,7 @@ SECOND = timedelta(seconds=1)
 END_S = 30.0
 """By then a wait must have ended: the limits below sum up to 2 s, and psycopg takes ten more to let go."""
 SCHEMES = ["postgresql", "postgresql+asyncpg"]
+_SEVEN = Statement(select(literal_column("7")))
 
 
 @pytest.fixture(params=SCHEMES)
@@ -61,13 +63,15 @@ async def test_a_transaction_over_a_line_that_falls_silent_has_an_end_wherever_i
 
     async def tell(number: int, cut_at: str) -> None:
         async with database.writing() as connection:
-            if cut_at == "statement":
+            if cut_at.startswith("statement"):
                 relay.cut()
+            if cut_at == "statement of the driver's own":
+                await _SEVEN.tuples(connection, {})
             await connection.execute(text(f"INSERT INTO told VALUES ({number})"))
             if cut_at == "commit":
                 relay.cut()
 
-    for number, cut_at in enumerate(["statement", "commit"]):
+    for number, cut_at in enumerate(["statement", "statement of the driver's own", "commit"]):
         async with asyncio.timeout(END_S):
             with pytest.raises(StoreUnavailable, match="the store does not answer"):
                 await tell(number, cut_at)
