@@ -16,7 +16,7 @@ from consumers.store.statement import Statement
 from schemas.errors import StoreUnavailable
 from tests.faults.silent_line import SilentLine, silent_line
 from tests.journeys.harness import Backbone, hospital_messages
-from tests.patience import eventually
+from tests.patience import eventually, pass_time
 from tests.stores import empty_database
 
 pytestmark = pytest.mark.engine
@@ -92,7 +92,7 @@ async def test_what_is_computed_between_two_statements_may_take_its_time(line: t
     database = Database.connect(url, Settings(statement_timeout=short, connect_timeout=short))
     async with database.writing() as connection:
         await connection.execute(text("SELECT 1"))
-        await asyncio.sleep(3 * short.total_seconds())  # longer than a statement may take
+        await pass_time(3 * short.total_seconds())  # longer than a statement may take
         assert (await connection.execute(text("SELECT 2"))).scalar_one() == 2
     await database.close()
 
