@@ -186,13 +186,13 @@ def _payload(sent: _Sent, row: EventType) -> tuple[Resource, Resource, list[Reso
     """The focus, the Patient, and all entries. Raises what says why the data is no payload of this type."""
     bundle = parse(_data(sent))
     if bundle.get("resourceType") != "Bundle" or bundle.get("type") != "collection":
-        raise InvalidValue("the data of an event is a FHIR Bundle of type collection", where="data")
+        raise InvalidValue("an event's data must be a FHIR Bundle of type collection", where="data")
     faults = faults_in(bundle)
     if faults:
         raise wrong(faults[0])
     entries: list[Resource] = bundle.get("entry", [])
     if not entries or any("resource" not in entry for entry in entries):
-        raise InvalidValue("every entry has a resource, the first one the focus", where="data.entry")
+        raise InvalidValue("every entry must have a resource, and the first must be the focus", where="data.entry")
     focus: Resource = entries[0]["resource"]
     if row.focus not in (focus["resourceType"], "Resource"):
         raise InvalidValue(f"the focus of this type is a {row.focus}", where="data.entry[0].resource")
@@ -210,7 +210,7 @@ def _data(sent: _Sent) -> bytes:
         except (binascii.Error, ValueError):
             raise Unreadable("this is not base64", where="data_base64") from None
     if not bytes(sent.data):
-        raise Unsupported("an event without data says nothing here", where="data")
+        raise Unsupported("an event must have data", where="data")
     return bytes(sent.data)
 
 

@@ -1,4 +1,4 @@
-"""The HTTP application: the routes, the errors, and what surrounds them."""
+"""The HTTP application: its routes, its errors, and what surrounds them."""
 
 from __future__ import annotations
 
@@ -25,17 +25,17 @@ from schemas.errors import BackboneError
 
 SUBJECTS = (
     (timeline.routes, "people", "One person's timeline, across every source."),
-    (intake.routes, "intake", "What is sent, and the receipts of it."),
+    (intake.routes, "intake", "What sources send, and the receipts for it."),
     (events.routes, "intake", ""),
     (people.routes, "people", ""),
-    (process_message.routes, "fhir", "FHIR R4: messages in, one Patient a person out."),
+    (process_message.routes, "fhir", "FHIR R4: messages in, one Patient for each person out."),
     (fhir.routes, "fhir", ""),
     (everything.routes, "fhir", ""),
     (quarantine.routes, "quarantine", "What was not understood, kept whole."),
-    (words.routes, "words", "The words, for machines."),
+    (words.routes, "words", "The vocabulary, for machines."),
     (health.routes, "operating", "For operators."),
 )
-"""Router, subject and what is said of the subject; a path is looked for in this order, and the most asked for comes first."""
+"""Router, subject, and a description of the subject. Paths are looked up in this order, so the busiest come first."""
 
 _DESCRIPTION = """Health and care records of many systems, as one timeline a person.
 
@@ -44,11 +44,11 @@ What a path does not document it does not take: an unknown query parameter is re
 
 
 _UNTRACED = TelemetryConfig(tracing=False, metrics=False, logs=False, operation_spans=False)
-"""The framework's own telemetry would send paths, which hold people's ids, and the texts of exceptions (promise P12)."""
+"""The framework's own telemetry would send paths, which contain people's ids, and the texts of exceptions (promise P12)."""
 
 
 def create_app(services: Services) -> FastAPI:
-    """The application that answers with ``services``."""
+    """The application that answers requests with ``services``."""
     app = FastAPI(
         title="Care Backbone",
         version=version("care-backbone"),

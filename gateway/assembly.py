@@ -1,6 +1,6 @@
-"""The other half of the composition root: what ``backbone serve`` runs, put together from what the factory makes.
+"""The other half of the composition root: puts together what ``backbone serve`` runs from what the factory makes.
 
-Heavy modules are imported by the function that needs them: a process pays for its own roles only.
+Heavy modules are imported by the function that needs them, so that a process pays only for its own roles.
 """
 
 from __future__ import annotations
@@ -30,9 +30,9 @@ if TYPE_CHECKING:
 LOGGER = logging.getLogger("backbone.gateway")
 
 OPEN = "there is no access control: whoever reaches this address can read every timeline and send anything"
-"""Said at every start and by the doctor of a door that listens beyond loopback."""
+"""Said at every start, and by the doctor, about a door that listens beyond loopback."""
 FOR_EVERYBODY = "every user of this machine may look into {}"
-"""Said at every start and by the doctor of a data folder that was there before, with such rights."""
+"""Said at every start, and by the doctor, about a data folder that existed already with such permissions."""
 
 
 def open_doors(settings: Settings, roles: Collection[Role] = frozenset(Role)) -> list[str]:
@@ -53,12 +53,12 @@ def health_is_open(settings: Settings) -> bool:
 
 
 async def parts(make: Factory, roles: Collection[Role], read: Callable[[], Settings] | None = None) -> list[Part]:
-    """The parts of a server that has these roles. Raises `SettingsError` when they have nothing to do.
+    """The parts of a server with these roles. Raises `SettingsError` when they leave it nothing to do.
 
-    ``read`` reads the settings as they stand, so that changed ones are taken up; without it they stay as they are.
+    ``read`` reads the settings as they now are, so that changes are picked up; without it they are never read again.
 
-    Warns at every start of each door that other machines may reach, as there is no access control yet, and of a data folder
-    that other users of this one may look into.
+    Warns at every start about each door that other machines can reach, as there is no access control yet, and about a data
+    folder that other users of this machine can look into.
     """
     made: list[Part] = []
     if Role.GATEWAY in roles:
@@ -96,7 +96,7 @@ async def _http(make: Factory) -> Part:
 
 
 async def _operators(make: Factory, address: Address, roles: Collection[Role]) -> Part:
-    """``/health`` and ``/metrics`` on an address of their own. A process that only takes in does not ask the store."""
+    """``/health`` and ``/metrics`` on an address of their own. A process that only takes in does not query the store."""
     from gateway.app import create_operators_app
     from gateway.names import host_names
     from gateway.parts.http import HttpPart
@@ -151,12 +151,12 @@ async def _runners(make: Factory) -> AsyncIterator[list[Runner]]:
 
 
 def _owner() -> str:
-    """Names this process among those that run the same projections: no other one, now or later, has it."""
+    """A name for this process among those that run the same projections, never used by another one."""
     return f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(4)}"
 
 
 def _settings(make: Factory, roles: Collection[Role], doors: Doors | None, read: Callable[[], Settings]) -> Part:
-    """What takes up sources that were changed while the server runs."""
+    """The part that picks up sources changed while the server runs."""
     from gateway.parts.settings import SettingsPart
     from gateway.renewal import renew
     from gateway.settings.read import FILE_NAME

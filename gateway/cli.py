@@ -1,7 +1,7 @@
 """``backbone``: the command line.
 
-It starts in a fifth of a second because only the module of the command that is asked for is imported, and that one imports what
-is heavy when it runs.
+It starts in a fifth of a second because only the module of the requested command is imported, and that module imports anything
+heavy only when it runs.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import typer
 from gateway.commands.frame import INTERRUPTED, Body, add_command, report, shared_options
 from schemas.errors import InvalidRequest
 
-HELP = """Health and care records of many systems, translated into one stream of events and one timeline per person.
+HELP = """Health and care records from many systems, as one stream of events and one timeline for each person.
 
 Exit status: 0 done, 1 some input rejected (and kept), 2 wrong use, 3 cannot reach an engine.
 """
@@ -26,18 +26,18 @@ class Command(NamedTuple):
     """One command."""
 
     words: str
-    """What is typed; the first of two words is the command's group."""
+    """What is typed. When there are two words, the first is the command's group."""
     body: str
-    """Function in a module of `gateway.commands`."""
+    """The function that runs it, in a module of `gateway.commands`."""
     help: str
 
 
 COMMANDS = (
     Command("demo", "serve.demo", "Send samples through every door and show the timeline they make."),
-    Command("serve", "serve.serve", "Take in over every door, project and answer, until Ctrl-C."),
-    Command("ingest", "ingest.ingest", "Take files in as a source's, and print the receipts."),
+    Command("serve", "serve.serve", "Run the backbone: take in, project and answer until Ctrl-C."),
+    Command("ingest", "ingest.ingest", "Take in files from a source and print their receipts."),
     Command("translate", "translate.translate", "Show what a file would become, and where each field comes from."),
-    Command("source list", "source.list_sources", "List the sources that are declared."),
+    Command("source list", "source.list_sources", "List the declared sources."),
     Command("source add", "source.add_source", "Declare a source in the settings file."),
     Command("source scaffold", "source.scaffold", "Write a first mapping file from a sample of what a source sends."),
     Command("source check", "source.check", "Run the tests inside the mapping files."),
@@ -48,9 +48,9 @@ COMMANDS = (
     Command("quarantine redrive", "quarantine.redrive", "Send items through again, once the mapping is mended."),
     Command("parked list", "parked.list_parked", "List events that a projection cannot apply, and why."),
     Command("parked retry", "parked.retry", "Try them again, once the cause is mended."),
-    Command("rebuild", "rebuild.rebuild", "Make projections anew from the log, then swap. Sends nothing."),
+    Command("rebuild", "rebuild.rebuild", "Rebuild projections from the log and swap them in. Sends nothing."),
     Command("log verify", "log.verify", "Read the whole log: counts, gaps, checksums."),
-    Command("doctor", "doctor.doctor", "Look at settings, engines, folders and clock; say each cure."),
+    Command("doctor", "doctor.doctor", "Check settings, engines, folders and clock; name each cure."),
 )
 """Every command, in the order of the help."""
 
@@ -64,7 +64,7 @@ GROUPS = {
 
 
 def build(arguments: Sequence[str]) -> typer.Typer:
-    """The command line for ``arguments``: commands whose first word is not among them are listed in the help and no more."""
+    """The command line for ``arguments``. Commands whose first word is not among them are only listed in the help."""
     app = _group(HELP)
     app.callback()(shared_options)
     groups = {"": app} | {name: _group(says) for name, says in GROUPS.items()}
@@ -91,15 +91,15 @@ def _load(body: str) -> Body:
 
 
 def _listed(_call: object) -> None:
-    """Stands for a command that was not asked for."""
+    """Takes the place of a command that was not requested."""
 
 
 _USAGE_ERROR = cast(type[Exception], typer.BadParameter.__base__)
-"""What typer raises when a command was typed wrongly: of these errors it exports one, whose parent is that of all."""
+"""What typer raises when a command was mistyped. It exports only one of these errors, whose parent is the parent of all."""
 
 
 def main() -> None:
-    """Run the command in the arguments; ends with its exit status."""
+    """Run the command in the arguments and exit with its status."""
     arguments = sys.argv[1:]
     as_json = "--json" in arguments
     try:

@@ -1,4 +1,4 @@
-"""How many of something, in words for people."""
+"""A number of things, as people read it."""
 
 from __future__ import annotations
 

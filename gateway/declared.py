@@ -1,4 +1,4 @@
-"""The sources in force: one mapping that everybody holds who needs them, and that changes as a whole while a server runs."""
+"""The sources in force: one mapping, shared by everything that needs them, which changes as a whole while a server runs."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from schemas.source import Source
 
 
 class Declared(Mapping[str, SourceSettings]):
-    """By id, in the order of the settings. May be read from any thread, while another one changes it."""
+    """By id, in the order of the settings. Any thread may read it while another changes it."""
 
     def __init__(self, sources: Mapping[str, SourceSettings]) -> None:
         self._sources = sources
 
     def take(self, sources: Mapping[str, SourceSettings]) -> None:
-        """From now on these are in force, and no others."""
+        """Put these sources into force, and no others."""
         self._sources = sources
 
     def __getitem__(self, source: str) -> SourceSettings:
@@ -29,7 +29,7 @@ class Declared(Mapping[str, SourceSettings]):
 
 
 class Known(Mapping[str, Source]):
-    """The same sources without what the settings say of their doors: what the consumers are told."""
+    """The same sources without their doors, as the consumers know them."""
 
     def __init__(self, declared: Declared) -> None:
         self._declared = declared

@@ -1,6 +1,6 @@
-"""``backbone doctor``: looks at everything the backbone needs, and says the cure of each thing that is wrong. Changes nothing.
+"""``backbone doctor``: checks everything the backbone needs and names the cure for whatever is wrong. Changes nothing.
 
-Each check is one function in `CHECKS`; it finds nothing wrong, or several things, and never keeps the others from looking.
+Each check is one function in `CHECKS`. It may find nothing wrong, or several things, and never stops the others.
 """
 
 from __future__ import annotations
@@ -26,16 +26,16 @@ from schemas.errors import BackboneError, EngineUnavailable, NotFound
 from schemas.log import EVENTS, TOPICS
 
 ROOM_NEEDED_BYTES = 100 * 1024 * 1024
-"""Below this the next large file may not fit: a failure."""
+"""With less free space the next large file may not fit: a failure."""
 ROOM_WISHED_BYTES = 5 * 1024 * 1024 * 1024
-"""Below this somebody should make room: about a million events with what is read from them."""
+"""With less free space somebody should make room: a million events and their projections need about this much."""
 CLOCK_AHEAD = timedelta(seconds=5)
-"""How far the log's newest record may lie ahead of this clock: records are ordered by the source, not by it, but a clock that
-was set back makes every arrival look older than it is."""
+"""How far the log's newest record may be ahead of this clock. Records are not ordered by it, but a clock that was set back
+makes every arrival look older than it is."""
 LATE = timedelta(minutes=1)
-"""A projection that runs has applied everything long before."""
+"""A running projection has long applied everything by then."""
 BUILT_AT = datetime(2026, 1, 1, tzinfo=UTC)
-"""No clock that is right shows an earlier time."""
+"""No correct clock shows an earlier time."""
 
 
 class Level(StrEnum):
@@ -93,13 +93,13 @@ async def _listening(make: Factory) -> AsyncIterator[Finding]:
     health = health_is_open(settings)
     doors = open_doors(settings)
     for door in doors:
-        cure = "Let only those reach it who may see everything: a firewall, a network policy."
+        cure = "Use a firewall or a network policy, so that only those who may see everything can reach it."
         yield Finding(Level.WARN, "listening", f"{door}: {OPEN}", cure)
     if not doors:
         yield Finding(Level.OK, "listening", f"on this machine alone: http {settings.http}, mllp {settings.mllp}")
         if settings.listen_beyond_loopback and not health:
             cure = "Remove it: nothing needs it."
-            yield Finding(Level.WARN, "listening", "listen_beyond_loopback is set, and no door listens beyond", cure)
+            yield Finding(Level.WARN, "listening", "listen_beyond_loopback is set, but no door listens beyond loopback", cure)
 
 
 async def _data_folder(make: Factory) -> AsyncIterator[Finding]:
@@ -113,7 +113,7 @@ async def _data_folder(make: Factory) -> AsyncIterator[Finding]:
             yield Finding(Level.WARN, "data folder", FOR_EVERYBODY.format(folder), f"chmod 700 {folder}")
         free = shutil.disk_usage(standing).free
         level = Level.FAIL if free < ROOM_NEEDED_BYTES else Level.WARN if free < ROOM_WISHED_BYTES else Level.OK
-        cure = "" if level is Level.OK else "Make room: when the disk is full nothing is acknowledged any more."
+        cure = "" if level is Level.OK else "Make room: once the disk is full, nothing is acknowledged."
         yield Finding(level, "data folder", f"{folder}, {free / 2**30:.1f} GiB free", cure)
 
 
@@ -166,7 +166,7 @@ async def _store(make: Factory) -> AsyncIterator[Finding]:
     level, says, cure = {
         Schema.EMPTY: (Level.OK, "its tables are made at the first start", ""),
         Schema.CURRENT: (Level.OK, "its tables are up to date", ""),
-        Schema.OLDER: (Level.WARN, "its tables are of an older version", "The next start of the projections brings them up."),
+        Schema.OLDER: (Level.WARN, "its tables are of an older version", "The next start of the projections upgrades them."),
         Schema.NEWER: (Level.FAIL, "its tables are of a newer version", "Start the version that made them, or a newer one."),
     }[found]
     yield Finding(level, "store", f"{make.settings.store.shown}: {says}", cure)
@@ -179,7 +179,7 @@ async def _store(make: Factory) -> AsyncIterator[Finding]:
 
 
 async def _pooler(make: Factory) -> AsyncIterator[Finding]:
-    """Whether single reads, which a pooler gives to any session of the server, have a limit of the role's own."""
+    """Check that the role itself limits single reads, which a pooler may give to any of the server's sessions."""
     [(limit, role)] = await make.database.fetch("SELECT current_setting('statement_timeout'), current_user", ())
     if limit == "0":
         cure = f"ALTER ROLE {role} SET statement_timeout = '30s', then RECONNECT in the pooler's console."
@@ -187,7 +187,7 @@ async def _pooler(make: Factory) -> AsyncIterator[Finding]:
 
 
 async def _projections(make: Factory) -> AsyncIterator[Finding]:
-    """How far each projection is, and what it could not apply."""
+    """Check how far each projection has got, and what it could not apply."""
     from consumers.lag import behind
     from consumers.store.origin import require
 
@@ -198,7 +198,7 @@ async def _projections(make: Factory) -> AsyncIterator[Finding]:
             cure = f"`backbone parked list {name}` says why; upgrade, then `backbone parked retry {name}`."
             yield Finding(Level.WARN, "projections", f"{name} could not apply {lag.parked:,} events", cure)
         elif lag.events and lag.seconds > LATE.total_seconds():
-            says = f"{name} is {lag.events:,} events behind, the oldest of {lag.seconds:,.0f} s ago"
+            says = f"{name} is {lag.events:,} events behind, the oldest from {lag.seconds:,.0f} s ago"
             yield Finding(Level.WARN, "projections", says, "Is `backbone serve` running with projections among its roles?")
         else:
             yield Finding(Level.OK, "projections", f"{name} is {lag.events:,} events behind")
@@ -247,7 +247,10 @@ async def _drop_folders(make: Factory) -> AsyncIterator[Finding]:
             continue
         if not folder.is_dir():
             yield Finding(
-                Level.WARN, "drop folders", f"{folder} is not there", "Is its share mounted? It is made at the start."
+                Level.WARN,
+                "drop folders",
+                f"{folder} is not there",
+                "Is its share mounted? If it has none, the next start makes it.",
             )
         elif not os.access(folder, os.R_OK | os.W_OK | os.X_OK):
             cure = "Let the user that runs the backbone read and write it: files taken in are moved to done/."

@@ -1,4 +1,4 @@
-"""The doors besides HTTP, put together: the MLLP listener and the drop folders of the sources in force."""
+"""Puts together the doors besides HTTP: the MLLP listener and the drop folders of the sources in force."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 class Doors:
-    """What listens and looks for the sources in force, and hands all that comes to ``intake``."""
+    """The listener and the watched folders of the sources in force, which hand everything to ``intake``."""
 
     def __init__(self, make: Factory, intake: Intake) -> None:
         self._make = make
@@ -37,7 +37,7 @@ class Doors:
         return [MllpPart(self._listener), self._folders]
 
     def renew(self) -> None:
-        """Other sources are in force: from now on it is they who may send."""
+        """Follow a change of the sources in force: from now on these may send, and no others."""
         self._listener.senders = self._senders()
         self._folders.watch(self._watched())
 

@@ -1,4 +1,5 @@
-"""What surrounds every request: its correlation id, who may send it at all, its headers, its count, and the last resort.
+"""What surrounds every request: the correlation id, the check who may send it at all, headers, metrics, and the last resort
+for errors.
 
 Plain ASGI, because a middleware that wraps requests and responses in objects of its own costs more than the route inside.
 
@@ -25,9 +26,9 @@ from schemas.errors import Misdirected
 LOGGER = logging.getLogger("backbone.gateway")
 
 CORRELATION_HEADER = b"x-correlation-id"
-"""Constant through a conversation (BaRS, transport headers); a sender's own is kept when it is a UUID."""
+"""Constant throughout a conversation (BaRS, transport headers). A sender's own is kept if it is a UUID."""
 _UUID = re.compile(rb"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
-"""Nothing else is taken over: it goes into logs, and a free text could hold an NHS number."""
+"""Only a UUID is accepted: the id goes into logs, and free text could contain an NHS number."""
 
 SAFE_HEADERS = (
     (b"x-content-type-options", b"nosniff"),
@@ -35,17 +36,17 @@ SAFE_HEADERS = (
     (b"cross-origin-resource-policy", b"same-origin"),
 )
 _NO_STORE = (b"cache-control", b"no-store")
-"""What is about a person stays in no cache; an answer that is not says so itself."""
+"""Answers about people stay out of caches; any other answer overrides this."""
 _LOCKED = (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'")
-"""Nothing here is a page: a browser that shows it anyway may load nothing."""
+"""Nothing here is a web page: a browser that displays it anyway may load nothing."""
 _UNLESS_SET = (_NO_STORE, _LOCKED)
 
 CLIENT_GONE = 499
-"""Counted for a client that left before its answer; no such status is ever sent."""
+"""The status counted when a client left before its answer; it is never sent."""
 
 
 class Metrics(Protocol):
-    """Counts answers. Labels are route templates, never paths: a path may hold a person's id."""
+    """Counts answers. Labels are route templates, never paths, which may contain a person's id."""
 
     def answered(self, route: str, method: str, status: int, seconds: float) -> None:
         """A request was answered; ``seconds`` until the first byte of the answer."""
@@ -55,7 +56,7 @@ class Metrics(Protocol):
 class Envelope:
     """Wraps the application.
 
-    ``hosts`` are the names this server answers to, without port; ``None``: any (see `gateway.names`).
+    ``hosts`` are the names this server answers to, without port, or ``None`` for any (see `gateway.names`).
     """
 
     def __init__(self, app: ASGIApp, metrics: Metrics, hosts: Container[str] | None = None) -> None:
@@ -125,7 +126,7 @@ class _Answer:
 
 
 def _correlation(sent: bytes) -> str:
-    """The sender's, or a new one: a version 4 UUID (RFC 9562 §5.4), written without the six objects of the library's."""
+    """The sender's own, or a new version 4 UUID (RFC 9562 §5.4), made without the six objects that the library's takes."""
     if sent and _UUID.fullmatch(sent):
         return sent.decode().lower()
     digits = os.urandom(16).hex()

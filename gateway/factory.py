@@ -1,8 +1,8 @@
 """The composition root: engines, queries and projections, each named here and nowhere else.
 
-`gateway.reading` names translators, `gateway.doors` the doors, and `gateway.assembly` puts a server together from all of them;
-these modules are the only ones that name concrete classes. What is
-heavy is imported by the method that needs it, so that a command pays for what it uses and no more.
+`gateway.reading` names the translators, `gateway.doors` the doors, and `gateway.assembly` puts a server together from all of
+them. No other module names concrete classes. Anything heavy is imported by the method that needs it, so that a command pays
+only for what it uses.
 """
 
 from __future__ import annotations
@@ -45,12 +45,12 @@ def now() -> datetime:
 
 
 class Factory:
-    """Makes what one event loop works with, each thing once.
+    """Makes everything one event loop works with, each thing once.
 
-    Use it as an asynchronous context: what it opened it closes, last first.
+    Use it as an asynchronous context: it closes what it opened, last first.
 
-    ``writes``: it may make what it needs, the data folder, the key secret and the files of the embedded engines. ``log``,
-    ``metrics`` and ``declared`` are another factory's, lent to this one: it uses them and does not close them.
+    With ``writes`` it may create what it needs: the data folder, the key secret and the files of the embedded engines.
+    ``log``, ``metrics`` and ``declared`` are borrowed from another factory: it uses them and does not close them.
     """
 
     def __init__(
@@ -83,7 +83,7 @@ class Factory:
         found = self.declared.get(source)
         if found is None:
             known = ", ".join(self.declared) or "none"
-            raise UnknownSource(where="SOURCE", cure=f"Declared are: {known}. `backbone source add` declares one.")
+            raise UnknownSource(where="SOURCE", cure=f"The declared sources are: {known}. `backbone source add` declares one.")
         return found
 
     @cached_property
@@ -107,7 +107,7 @@ class Factory:
 
     @cached_property
     def tracing(self) -> Tracing | None:
-        """Where spans go; ``None``, and nothing of it loaded, unless set. Raises `SettingsError`: it is not installed."""
+        """Where spans go; ``None``, with nothing imported, unless set. Raises `SettingsError` when tracing is not installed."""
         if self.settings.traces.endpoint is None:
             return None
         try:
@@ -122,7 +122,7 @@ class Factory:
 
     @cached_property
     def pseudonyms(self) -> Pseudonyms:
-        """Raises `SettingsError` when there is no key secret and none may be made."""
+        """Keys made with the backbone's secret. Raises `NotFound` when there is none and none may be made; see `key_secret`."""
         secret = key_secret(self.settings, create=self._writes)
         if secret is None:
             raise NotFound("there is no key secret yet", where=str(self.settings.data), cure="`backbone serve` makes it.")
@@ -130,7 +130,7 @@ class Factory:
 
     @cached_property
     def registry(self) -> Registry:
-        """Which translator reads what. Raises an ``ExceptionGroup`` of `MappingError`: mapping files that cannot be used."""
+        """Which translator reads what. Raises an ``ExceptionGroup`` of `MappingError` when mapping files cannot be used."""
         from adapters.registry import Registry
 
         own, wrong = translators(self.declared)
@@ -162,7 +162,7 @@ class Factory:
 
     @cached_property
     def database(self) -> Database:
-        """The store; nothing is asked of it yet."""
+        """The store, not yet connected to."""
         from consumers.store.database import Database
         from consumers.store.engines import Settings as Connecting
 
@@ -181,7 +181,7 @@ class Factory:
         return database
 
     def _prepare(self, engine: Url) -> None:
-        """Make the folder of an embedded engine. Raises `NotFound` when it is not there and nothing may be made."""
+        """Make the folder of an embedded engine. Raises `NotFound` when the engine's file is missing and may not be made."""
         if engine.file is None:
             return
         if self._writes:
@@ -191,16 +191,16 @@ class Factory:
 
     @cached_property
     def trial_pseudonyms(self) -> Pseudonyms:
-        """For a dry run: the backbone's own, or, where there is no secret yet, those of one that is thrown away."""
+        """For a dry run: the backbone's own, or, while there is no secret yet, keys from one that is thrown away."""
         return Pseudonyms(key_secret(self.settings, create=False) or secrets.token_bytes(32))
 
     @property
     def has_secret(self) -> bool:
-        """Whether the keys of a dry run are those that will be in the log."""
+        """Whether the keys of a dry run are the ones the log will have."""
         return key_secret(self.settings, create=False) is not None
 
     async def intake(self) -> Intake:
-        """The one way in, opened once: it knows what arrived of late. Raises `LogUnavailable`."""
+        """The one way in, opened once, knowing what arrived recently. Raises `LogUnavailable`."""
         from adapters.intake import Intake
         from gateway.known_log import remember
 
@@ -276,7 +276,7 @@ class Factory:
         return QuarantineQuery(self.database)
 
     async def freshness(self) -> Freshness:
-        """How far what is read is behind, one measurement for all who say it."""
+        """How far the read models are behind: one measurement, shared by all who report it."""
         from consumers.lag import behind
         from gateway.freshness import Freshness
 

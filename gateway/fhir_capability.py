@@ -1,4 +1,4 @@
-"""What the FHIR facade can do, as a CapabilityStatement: what stands here is served, and nothing else stands here.
+"""What the FHIR facade can do, as a CapabilityStatement, which lists exactly what is served.
 
 Source: FHIR R4 CapabilityStatement; RESTful API §3.1.0.8 (capabilities).
 """
@@ -10,26 +10,26 @@ from importlib.metadata import version
 from schemas.resources.bundle import Resource
 
 SINCE = "2026-01-01"
-"""Day of the last change to what is stated here."""
+"""The day on which this statement last changed."""
 _EVERYTHING = "http://hl7.org/fhir/OperationDefinition/Patient-everything"
 _PROCESS_MESSAGE = "http://hl7.org/fhir/OperationDefinition/MessageHeader-process-message"
 
 
 def capability_statement(base: str) -> Resource:
-    """The statement of the facade at ``base``, without a slash at its end."""
+    """The statement of the facade at ``base``, a URL without a trailing slash."""
     return {
         "resourceType": "CapabilityStatement",
         "status": "active",
         "date": SINCE,
         "kind": "instance",
         "software": {"name": "Care Backbone", "version": version("care-backbone")},
-        "implementation": {"description": "One person's records of many systems, read as FHIR", "url": base},
+        "implementation": {"description": "One person's records from many systems, read as FHIR", "url": base},
         "fhirVersion": "4.0.1",
         "format": ["application/fhir+json", "json"],
         "rest": [
             {
                 "mode": "server",
-                "documentation": "Read only; what is sent goes in by $process-message. Identifiers never travel in a URL.",
+                "documentation": "Read only; messages go in through $process-message. Identifiers never travel in a URL.",
                 "resource": [_PATIENT],
                 "operation": [{"name": "process-message", "definition": _PROCESS_MESSAGE}],
             }
@@ -39,10 +39,10 @@ def capability_statement(base: str) -> Resource:
 
 _PATIENT = {
     "type": "Patient",
-    "documentation": "One Patient a person: the union of what their records say.",
+    "documentation": "One Patient for each person: the union of what their records say.",
     "interaction": [
         {"code": "read"},
-        {"code": "search-type", "documentation": "By POST to Patient/_search; by GET by _id alone."},
+        {"code": "search-type", "documentation": "By POST to Patient/_search; by GET only with _id."},
     ],
     "versioning": "no-version",
     "searchParam": [

@@ -1,7 +1,7 @@
-"""What is read, as FHIR R4: one Patient a person, and the payloads of their timeline in searchset Bundles. Pure.
+"""People and timelines as FHIR R4: one Patient for each person, and the payloads of their timeline in searchset Bundles. Pure.
 
-The facade serves what sources stated. It completes nothing: a Patient here is the union of what their records say, and a
-resource is the one its event carried, with its references made to lead to what is beside it.
+The facade serves what sources stated and adds nothing. A Patient here is the union of what their records say; any other
+resource is the one its event carried, with references rewritten to lead to what is served beside it.
 
 Source: FHIR R4 RESTful API §3.1.1.4 (search), Patient ``$everything``, Bundle §2.36.
 """
@@ -18,11 +18,11 @@ from schemas.resources.person import DELETED
 from schemas.source import Sector
 
 EVENT_URN = "urn:care-backbone:event:"
-"""Followed by an event's id and a place in its payload: the ``fullUrl`` of what came under the sender's own."""
+"""Prefix; an event's id and a place in its payload follow. Replaces the sender's own ``fullUrl``."""
 _OWN = frozenset({"resourceType", "id", "meta", "identifier", "text", "contained", "link"})
-"""Elements of a record's Patient that are not taken over: they are that resource's own, or joined by hand."""
+"""Elements of a record's Patient that are not copied: they belong to that resource, or are joined separately."""
 _CHOICES = ("deceased", "multipleBirth")
-"""Elements that take one of several types: of a choice one record's answer counts."""
+"""Elements with a choice of types; only one record's answer to a choice counts."""
 
 
 class Answer(NamedTuple):
@@ -37,9 +37,10 @@ class Answer(NamedTuple):
 
 
 def person_as_patient(person: str, known: Sequence[KnownPatient]) -> Resource:
-    """One Patient of all records of a person: all their identifiers, and each other element as the first record has it.
+    """One Patient from all the records of a person: all their identifiers, and every other element from the first record that
+    has it.
 
-    Records of the NHS come first, as it traces its demographics; among equals the order given counts.
+    NHS records come first, as the NHS traces its demographics; among equals the given order counts.
     """
     ranked = [row.patient for row in sorted(known, key=lambda row: row.sector != Sector.NHS)]
     patient: Resource = {"resourceType": "Patient", "id": person}
@@ -67,7 +68,7 @@ _EMPTY: tuple[Any, ...] = ([], {}, None)
 
 
 def _anywhere(value: Any) -> Any:
-    """``value`` without references that lead somewhere only in the payload it came in: their words stay."""
+    """``value`` without references that only resolve inside their original payload; their display text stays."""
     if isinstance(value, list):
         return [shown for item in value if (shown := _anywhere(item)) not in _EMPTY]
     if not isinstance(value, dict):
@@ -87,7 +88,7 @@ def _identifiers(patients: Iterable[Resource]) -> list[Resource]:
 
 
 def searchset(entries: Iterable[Resource], self_url: str, next_url: str | None, total: int | None = None) -> Resource:
-    """A searchset Bundle. ``total`` only where it is known without counting."""
+    """A searchset Bundle. ``total`` is given only when it is known without counting."""
     links = [{"relation": "self", "url": self_url}]
     links += [{"relation": "next", "url": next_url}] if next_url else []
     bundle: Resource = {"resourceType": "Bundle", "type": "searchset", "link": links}
@@ -102,9 +103,10 @@ def entry(full_url: str, resource: Resource, mode: str = "match") -> Resource:
 
 
 def entries_of(answers: Iterable[Answer], patient_url: str, types: Collection[str]) -> Iterator[Resource]:
-    """The searchset entries of a page: each payload's focus, then what came along with it.
+    """The searchset entries of a page: each payload's focus, then whatever came with it.
 
-    The payload's own Patient is left out: the person's takes its place. ``types`` are the resource types wanted; empty: all.
+    The payload's own Patient is left out, as the person's takes its place. ``types`` are the resource types wanted; all when
+    empty.
     """
     for answer in answers:
         addresses = dict(_addresses(answer, patient_url))
@@ -118,10 +120,10 @@ def entries_of(answers: Iterable[Answer], patient_url: str, types: Collection[st
 
 
 def _addresses(answer: Answer, patient_url: str) -> Iterator[tuple[str, str]]:
-    """How what is in the payload is referred to there, and its address here.
+    """How each resource is referred to inside the payload → its address here.
 
-    A sender's own ``fullUrl`` may stand in many payloads with other content each time, and no two entries of a Bundle may have
-    the same one (invariant bdl-7).
+    A sender may use the same ``fullUrl`` in many payloads with different content, but no two entries of a Bundle may share one
+    (invariant bdl-7).
     """
     for place, part in enumerate(answer.bundle["entry"]):
         sent, resource = part["fullUrl"], part["resource"]
@@ -133,7 +135,7 @@ def _addresses(answer: Answer, patient_url: str) -> Iterator[tuple[str, str]]:
 
 
 def _readdressed(value: Any, addresses: Mapping[str, str]) -> Any:
-    """``value`` with every reference to what is in the payload leading to its address here."""
+    """``value`` with every reference into the payload replaced by the address here."""
     if isinstance(value, list):
         return [_readdressed(item, addresses) for item in value]
     if not isinstance(value, dict):

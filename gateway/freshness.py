@@ -1,7 +1,7 @@
-"""How far what is read lags behind what was sent, measured beside the requests: a page quotes the last measurement.
+"""How far the read models lag behind what was sent. Measured apart from requests: a page quotes the last measurement.
 
-Two things make a timeline incomplete without anybody seeing it: a projection that is behind the log, and a source that has
-stopped sending (promise P10). Both are said on every page.
+Two things make a timeline incomplete without anybody noticing: a projection behind the log, and a source that has stopped
+sending (promise P10). Every page states both.
 """
 
 from __future__ import annotations
@@ -26,9 +26,9 @@ from schemas.timeline import EntrySource
 LOGGER = logging.getLogger("backbone.gateway")
 
 EVERY = timedelta(seconds=1)
-"""Time between measurements: a page's ``behind`` is at most that old; two cheap queries each."""
+"""Time between measurements, and so the greatest age of a page's ``behind``; each takes two cheap queries."""
 TRUSTED_FOR = timedelta(seconds=10)
-"""A measurement older than this (an engine does not answer) is no longer quoted as the number of events."""
+"""Once a measurement is older than this (because an engine does not answer), its number of events is no longer quoted."""
 
 TIMELINE = "timeline"
 """Name of the projection that pages are read from."""
@@ -41,15 +41,15 @@ class Measured(NamedTuple):
     behind: Mapping[str, Behind]
     """By projection."""
     heard: Mapping[str, datetime]
-    """Last arrival by source id; a source that never sent anything is not there."""
+    """Time of the last arrival by source id, without sources that never sent anything."""
 
 
 class Snapshot(NamedTuple):
-    """What a page says, as JSON ready to be put into it."""
+    """What a page says about freshness, as JSON ready to be inserted."""
 
     behind: bytes = b'{"events":null,"seconds":null}'
     silent: Mapping[str, bytes] = MappingProxyType({})
-    """By source id, for those that are silent."""
+    """By source id, for the silent ones."""
 
     def missing(self, sources: Iterable[str]) -> bytes:
         """The JSON array of those of ``sources`` that are silent."""
@@ -64,16 +64,16 @@ class Observer(Protocol):
         ...
 
     def heard(self, source: str, at: datetime | None, expected: timedelta | None) -> None:
-        """When a declared source last sent something (``None``: never), and how often it should."""
+        """When a declared source last sent something (``None`` for never), and how often it should."""
         ...
 
     def measured(self, at: datetime) -> None:
-        """That was all of it."""
+        """The measurement is complete."""
         ...
 
 
 class Freshness:
-    """Measures every `EVERY` while `keep` runs; `snapshot` is what was found last.
+    """Measures every `EVERY` while `keep` runs; `snapshot` holds the latest result.
 
     ``measure_behind`` and ``measure_heard`` ask the engines; ``clock`` gives aware times; ``observer`` is told what was found.
     """
@@ -95,7 +95,7 @@ class Freshness:
         self.snapshot = Snapshot()
 
     async def keep(self) -> None:
-        """Measure until cancelled. An engine that does not answer is asked again; how long it has not is then said."""
+        """Measure until cancelled. An engine that does not answer is asked again, and pages say since when it has not."""
         said = ""
         while True:
             try:
@@ -109,7 +109,7 @@ class Freshness:
             await asyncio.sleep(EVERY.total_seconds())
 
     async def measure(self) -> Measured:
-        """Measure now, and let `snapshot` say it. Raises `schemas.errors.EngineUnavailable`."""
+        """Measure now and update `snapshot`. Raises `schemas.errors.EngineUnavailable`."""
         behind = await self._measure_behind()
         measured = self._measured = Measured(self._clock(), behind, await self._measure_heard())
         self._say()

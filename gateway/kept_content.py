@@ -1,4 +1,4 @@
-"""The content of a quarantine item, read from the log part by part: in flat memory, however large it is."""
+"""The content of a quarantine item, read from the log part by part in constant memory, however large it is."""
 
 from __future__ import annotations
 

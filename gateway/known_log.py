@@ -1,6 +1,6 @@
-"""Which log was taken in to, remembered in the data folder: senders may not be acknowledged by another one by mistake.
+"""Remembers in the data folder which log arrivals went to, so that no other log acknowledges senders by mistake.
 
-A process that only takes in has no store that would know it. On the embedded default the log lies in that folder itself.
+A process that only takes in has no store to remember it. With the embedded default the log is in the data folder itself.
 
 Source: KIP-78 (a cluster's id).
 """
@@ -20,20 +20,20 @@ LOGGER = logging.getLogger("backbone.gateway")
 FILE_NAME = "log-identity"
 
 Open = Callable[[bool], Awaitable[EventLog]]
-"""Opens the log; told whether topics that are missing may be made."""
+"""Opens the log; the argument says whether missing topics may be made."""
 
 
 async def open_known(data: Path, open_log: Open, *, create: bool) -> EventLog:
-    """The log, opened, if it is the one that this data folder knows, or if it knows none.
+    """Open the log and return it, provided it is the one this data folder knows, or the folder knows none.
 
-    One that is known and not there is not made anew. Raises `OtherLogError` and what ``open_log`` raises.
+    A known log that is missing is not made anew. Raises `OtherLogError` and whatever ``open_log`` raises.
     """
     known = _known(data)
     try:
         log = await open_log(create and not known)
     except NotFound:
         if known:
-            raise _other(data, known, "at this address there is no log") from None
+            raise _other(data, known, "there is no log at this address") from None
         raise
     if known not in ("", log.identity):
         await log.close()
@@ -42,9 +42,9 @@ async def open_known(data: Path, open_log: Open, *, create: bool) -> EventLog:
 
 
 def remember(data: Path, identity: str) -> None:
-    """Note that what arrives goes to the log of that name; one without a name is not noted.
+    """Note that arrivals go to the log of that name; a log without a name is not noted.
 
-    A folder that cannot be written to, as in some containers, is no reason to take nothing in.
+    A folder that cannot be written to, as in some containers, is no reason to refuse arrivals.
     """
     if not identity or _known(data):
         return

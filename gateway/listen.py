@@ -1,7 +1,7 @@
-"""Where doors may listen, and the sockets they listen on.
+"""Where doors may listen, and the sockets on which they do.
 
-A socket listens from the moment it is bound: two programs may bind one port as long as neither listens, and the conflict would
-show only after the start. Who connects in between waits in the backlog until the door is ready.
+A socket listens from the moment it is bound. Two programs can bind one port as long as neither listens, so the conflict would
+otherwise show only after the start. Clients that connect early wait in the backlog until the door is ready.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from gateway.settings.shapes import Address
 from schemas.errors import SettingsError
 
 BACKLOG = 1024
-"""Connections that wait to be accepted: a site's interface engines all reconnect at once after a restart."""
+"""Most connections waiting to be accepted: after a restart all of a site's interface engines reconnect at once."""
 
 
 class NotLoopbackError(SettingsError):
@@ -49,14 +49,14 @@ class Place(NamedTuple):
     name: tuple[str, int]
     """As `socket.bind` takes it."""
     beyond_loopback: bool
-    """Other machines may reach it."""
+    """Whether other machines can reach it."""
 
 
 def resolve(door: str, address: Address, *, beyond_loopback: bool = False) -> Place:
-    """Where ``door`` is to be bound; ``beyond_loopback``: the operator lets other machines reach it.
+    """Where ``door`` is to be bound. With ``beyond_loopback`` the operator lets other machines reach it.
 
-    Raises `NotLoopbackError` when any address of the host is not of this machine and may not be; `PublicAddressError` whatever
-    the operator said; `SettingsError` when the host has no address.
+    Raises `NotLoopbackError` when an address of the host can be reached by other machines and may not be; `PublicAddressError`
+    when one is public, whatever the operator said; `SettingsError` when the host has no address.
     """
     try:
         found = socket.getaddrinfo(address.host, address.port, type=socket.SOCK_STREAM)
@@ -84,12 +84,12 @@ def listen(door: str, address: Address, *, beyond_loopback: bool = False) -> soc
         bound.close()
         if error.errno == errno.EADDRINUSE:
             raise AddressInUseError(where=f"{door} {address}") from None
-        cure = "A port below 1024 needs a special right; another one needs none."
+        cure = "A port below 1024 needs special rights; choose a higher one."
         raise SettingsError(f"cannot listen: {error.strerror}", where=f"{door} {address}", cure=cure) from None
     return bound
 
 
 def address_of(bound: socket.socket) -> Address:
-    """Where it listens, its port known."""
+    """Where ``bound`` listens, with the actual port."""
     host, port = bound.getsockname()[:2]
     return Address(host, port)

@@ -1,8 +1,8 @@
-"""A person's timeline as it grows: server-sent events, resumable, ended by the server's stop.
+"""A person's timeline as it grows: resumable server-sent events, which end when the server stops.
 
-Each event's id is a cursor of the store, so that a client that comes back with its last one misses nothing, whichever process
-answers it and whatever happened in between. It may be told some entries again, or that some are gone which it never had: those
-of a record of which something was judged anew meanwhile. Both change nothing for a client that keeps entries by their id.
+Each event's id is a cursor of the store, so a client that comes back with its last one misses nothing, whichever process
+answers and whatever has happened in between. Some entries may be repeated, or reported as gone though the client never had
+them: those of a record of which something has been judged again meanwhile. Neither matters to a client that keeps entries by id.
 
 Source: HTML Living Standard §9.2 (server-sent events).
 """
@@ -28,9 +28,10 @@ class Pace(NamedTuple):
     """How often things happen on a stream."""
 
     look_every: timedelta = timedelta(milliseconds=250)
-    """How often the store is asked for what is new: an event is seen that long after its projection at most."""
+    """How often the store is asked for news, and so the most by which an event follows its projection."""
     heartbeat: timedelta = timedelta(seconds=15)
-    """A comment is sent after so long a silence: proxies close what is idle for a minute, and a client that left is noticed."""
+    """Silence after which a comment is sent: proxies close connections that are idle for a minute, and it shows that a client
+    has left."""
 
 
 PACE = Pace()
@@ -39,10 +40,10 @@ PACE = Pace()
 async def events(
     query: TimelineQuery, asked: Question, first: Changes, stopping: asyncio.Event, pace: Pace = PACE
 ) -> AsyncIterator[bytes]:
-    """Server-sent events of ``first`` (what ``asked`` found) and of all that is learned after it, until ``stopping``.
+    """Server-sent events for ``first`` (what ``asked`` found) and for everything learned after it, until ``stopping``.
 
-    The first has an id and no data: a client that never saw an entry resumes from there. While the store does not answer the
-    stream stays open and silent.
+    The first event has an id but no data, so that a client which has not seen any entry can resume from there. While the store
+    does not answer, the stream stays open and silent.
     """
     clock = asyncio.get_running_loop().time
     yield b"retry: %d\nid: %b\n\n" % (RETRY_MS, (asked.after or first.after).encode())

@@ -1,6 +1,6 @@
-"""One server of a role on one embedded folder: two would take the same files out of a drop folder and write the same rows.
+"""Allows only one server for each role on an embedded folder: two would take the same dropped files and write the same rows.
 
-The operating system lets a lock go when its process ends, however it ends, so that no stale lock is ever in the way.
+The operating system releases a lock when its process ends, however it ends, so there are no stale locks.
 
 Source: flock(2).
 """
@@ -21,7 +21,7 @@ PRIVATE = 0o700
 
 
 def is_for_everybody(folder: Path) -> bool:
-    """Whether every user of the machine may look into ``folder``, which somebody else made than the backbone."""
+    """Whether every user of the machine can look into ``folder``, which the backbone did not make itself."""
     return folder.exists() and bool(folder.stat().st_mode & stat.S_IRWXO)
 
 
@@ -34,7 +34,7 @@ class AlreadyServingError(SettingsError):
 
 @contextmanager
 def hold_roles(folders: Iterable[Path], roles: Iterable[str]) -> Iterator[None]:
-    """Be the only server of ``roles`` on ``folders`` while the context is open. Raises `AlreadyServingError`, ``OSError``."""
+    """Hold ``roles`` on ``folders`` alone while the context is open. Raises `AlreadyServingError`, ``OSError``."""
     with ExitStack() as held:
         for folder in sorted(set(folders)):
             folder.mkdir(mode=PRIVATE, parents=True, exist_ok=True)

@@ -1,9 +1,9 @@
-"""What a process says to its operators: one line a message on standard error, as JSON or for people.
+"""What a process tells its operators: one line for each message on standard error, as JSON or for people.
 
-No message holds personal data (promise P12): of an exception only its kind and place are written, because its text may repeat
-what was sent.
+No message contains personal data (promise P12): of an exception only the kind and place are written, because its text may
+repeat what was sent.
 
-Measured: structlog costs 200 ms of every start for what a formatter of the standard library does.
+Measured: structlog would add 200 ms to every start for what a formatter of the standard library does.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ from adapters.observe import CORRELATION
 from gateway.settings.shapes import Form
 
 _FRAMES = 8
-"""Innermost frames of an exception that are written: enough to find the place."""
+"""Innermost frames of an exception to write: enough to find the place."""
 
 
 def fields(record: logging.LogRecord) -> dict[str, str]:
-    """``at``, ``level``, ``logger``, ``message``, and where known ``correlation`` and ``exception``."""
+    """``at``, ``level``, ``logger`` and ``message``, with ``correlation`` and ``exception`` when known."""
     line = {
         "at": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds")[:23] + "Z",
         "level": record.levelname.lower(),
@@ -79,4 +79,4 @@ _CHATTY = {
     "aiokafka.cluster": logging.CRITICAL,  # an error ten times a second while a topic is not there
     "asyncio": logging.WARNING,
 }
-"""Libraries → below which level our own messages say the same."""
+"""Library → the level below which our own messages already say the same."""

@@ -1,7 +1,7 @@
 """The table of metrics: the only place where one is added. ``docs/reference/metrics.md`` is made from it.
 
-Names say the unit and, of a counter, ``_total``. Labels are ids of declared sources, doors, codes, route templates and names of
-projections, never anything that was sent (promise P12).
+Names end in the unit, and those of counters in ``_total``. Labels are ids of declared sources, doors, codes, route templates
+and names of projections, never anything that was sent (promise P12).
 
 Source: Prometheus, "Metric and label naming".
 """
@@ -45,10 +45,10 @@ REPEATED = Measure(
     "backbone_arrivals_repeated_total",
     Kind.COUNTER,
     ("source", "door"),
-    "Arrivals known already: answered as before, nothing appended.",
+    "Arrivals already known: answered as before, with nothing appended.",
 )
 DOOR_FAULTS = Measure(
-    "backbone_door_faults_total", Kind.COUNTER, ("door", "code"), "Troubles at a door that are no arrival's content."
+    "backbone_door_faults_total", Kind.COUNTER, ("door", "code"), "Faults at a door that are not about an arrival's content."
 )
 CONNECTIONS = Measure("backbone_door_connections", Kind.GAUGE, ("door",), "Connections open now.")
 APPENDED = Measure("backbone_log_records_appended_total", Kind.COUNTER, (), "Records appended to the log.")
@@ -70,7 +70,7 @@ APPLIED = Measure(
     "backbone_projection_records_total",
     Kind.COUNTER,
     ("topic",),
-    "Records of the log that the projections of this process have behind them.",
+    "Log records that this process's projections have dealt with.",
 )
 APPLY = Measure(
     "backbone_projection_batch_seconds", Kind.HISTOGRAM, (), "How long one batch of records took until it was committed."
@@ -94,7 +94,7 @@ MEASURED = Measure(
     "backbone_measured_timestamp_seconds",
     Kind.GAUGE,
     (),
-    "When the log and the store were last asked how far the projections are behind: no newer, no answer.",
+    "When it was last measured how far the projections are behind; stands still while the log or the store does not answer.",
 )
 HEARD = Measure(
     "backbone_source_heard_timestamp_seconds", Kind.GAUGE, ("source",), "When a source last sent something; 0 if it never did."
@@ -112,15 +112,15 @@ POOL_USED = Measure(
     "Connections to the store that are in use, for `reading` or `writing`.",
 )
 POOL_LIMIT = Measure(
-    "backbone_store_pool_limit_connections", Kind.GAUGE, ("use",), "Connections to the store there may be at most."
+    "backbone_store_pool_limit_connections", Kind.GAUGE, ("use",), "The most connections to the store there may be."
 )
 REFUSED = Measure(
     "backbone_settings_faults",
     Kind.GAUGE,
     (),
-    "Things wrong with the settings and mappings as they stand, so that this process goes on with those before.",
+    "Faults in the settings and mappings as they now are; until they are mended this process goes on with the previous ones.",
 )
-BUILD = Measure("backbone_build_info", Kind.GAUGE, ("version", "python"), "Always 1: what runs here.")
+BUILD = Measure("backbone_build_info", Kind.GAUGE, ("version", "python"), "Always 1; the labels say what is running.")
 
 MEASURES = (
     ARRIVALS,
@@ -146,4 +146,4 @@ MEASURES = (
     REFUSED,
     BUILD,
 )
-"""In the order of the documentation; beside them stand Prometheus' own ``process_…`` and ``python_info``."""
+"""In the order of the documentation. Prometheus's own ``process_…`` and ``python_info`` are exposed beside them."""

@@ -1,8 +1,8 @@
-"""Which names a request may call this server by.
+"""The names by which requests may address this server.
 
-A page of another site can have its own name resolve to an address in here (DNS rebinding), and would then read whatever the
-user's browser can reach. Such a request names that site in its Host header; an address it cannot name. So names are listed, and
-addresses are answered to as soon as anybody but this machine may ask.
+Another site can make its own name resolve to an address in here (DNS rebinding), and its pages could then read whatever the
+user's browser can reach. Such a request has that site's name in its Host header, never an address. So allowed names are
+listed, and addresses are accepted once anybody but this machine may ask.
 
 Source: RFC 9110 §7.2 (Host).
 """
@@ -20,7 +20,7 @@ LOOPBACK_NAMES = frozenset({"127.0.0.1", "[::1]", "localhost"})
 
 
 class HostNames:
-    """Holds the names that are answered to; with ``addresses`` every IP address as well."""
+    """The names to answer to; with ``addresses``, every IP address as well."""
 
     def __init__(self, names: Iterable[str], *, addresses: bool) -> None:
         self._names = frozenset(names)

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def joined(person: PersonId, page: Page, snapshot: Snapshot) -> bytes:
-    """The page as JSON. Its parts are JSON already, and a person's id has no character that JSON escapes."""
+    """The page as JSON, joined from parts that are JSON already; a person's id has no character that JSON escapes."""
     return b'{"person":"%b","entries":%b,"next":%b,"missing":%b,"behind":%b}' % (
         person.encode(),
         page.entries_json,

@@ -1,7 +1,7 @@
-"""One table: which error is answered with which status, outside ``/fhir`` and inside.
+"""One table: which error is answered with which status, inside ``/fhir`` and outside.
 
-Outside ``/fhir`` an error is a problem detail, inside an OperationOutcome. Both carry the error's stable code, where it is and
-the cure; neither repeats what was sent, which may be about a person (promise P12).
+Outside ``/fhir`` an error is a problem detail, inside it an OperationOutcome. Both carry the error's stable code, the place
+and the cure; neither repeats what was sent, which may be about a person (promise P12).
 
 Source: RFC 9457 (problem details); RFC 9110 §15 (status codes); FHIR R4 OperationOutcome, IssueType.
 """
@@ -39,13 +39,13 @@ from schemas.errors import (
 PROBLEM_TYPE = "application/problem+json"
 FHIR_TYPE = "application/fhir+json"
 PROBLEM_URN = "urn:care-backbone:problem:"
-"""Followed by the error's code: the problem's ``type``, and the system of the code in an OperationOutcome."""
+"""Prefix; the error's code follows. The problem's ``type``, and the system of the code in an OperationOutcome."""
 RETRY_AFTER_S = 5
 """Seconds a sender is asked to wait: a broker's leader election or a server's restart is over by then."""
 
 _RETRY = {"retry-after": str(RETRY_AFTER_S)}
 _CLOSE = {"connection": "close"}
-"""The rest of the body is not read: the connection cannot carry another request."""
+"""The rest of the body is not read, so the connection cannot carry another request."""
 
 
 class Answer(NamedTuple):
@@ -76,7 +76,7 @@ TABLE: Mapping[type[BackboneError], Answer] = MappingProxyType(
         Misdirected: Answer(403, "security"),
     }
 )
-"""The nearest class in an error's ancestry counts."""
+"""An error is answered by the row of its nearest ancestor."""
 
 
 class HttpError(BackboneError):
@@ -111,7 +111,7 @@ def answer_of(error: type[BackboneError]) -> Answer:
 
 
 def refuse(request: Request, error: BackboneError, answer: Answer | None = None) -> Response:
-    """The response that says ``error``, in the manner of the path that was asked."""
+    """The response that reports ``error`` in the way of the requested path."""
     answer = answer or answer_of(type(error))
     instance = getattr(request.state, "correlation_id", "")
     inside = f"{request.scope['path']}/".startswith("/fhir/")
@@ -151,7 +151,7 @@ def outcome(issues: list[dict[str, Any]]) -> dict[str, Any]:
 
 
 async def on_backbone_error(request: Request, error: Exception) -> Response:
-    """Handler of everything we raise on purpose."""
+    """Handle whatever we raise on purpose."""
     if not isinstance(error, BackboneError):
         raise error
     return refuse(request, error)
@@ -164,11 +164,11 @@ _ROUTED: Mapping[int, tuple[type[HttpError], str, str]] = MappingProxyType(
         413: (HttpError, "too-long", "body"),
     }
 )
-"""What the router refuses before any of our code is asked, with its FHIR IssueType and where it is."""
+"""What the router refuses before our code runs, with its FHIR IssueType and place."""
 
 
 async def on_http_error(request: Request, error: Exception) -> Response:
-    """Handler of what the router refuses."""
+    """Handle whatever the router refuses."""
     if not isinstance(error, HTTPException):
         raise error
     status = HTTPStatus(error.status_code)

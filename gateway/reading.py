@@ -1,4 +1,4 @@
-"""What each source reads: the third part of the composition root, which names the translators and nothing else.
+"""Which translator reads each source: the third part of the composition root, which names the translators and nothing else.
 
 Heavy modules are imported by the function that needs them.
 """
@@ -28,7 +28,7 @@ def formats() -> Mapping[str, Translator]:
 
 
 def translators(sources: Mapping[str, SourceSettings]) -> tuple[dict[str, Translator], list[MappingError]]:
-    """What each source reads, by its id; and what is wrong with the mapping files of those that are not there."""
+    """The translator of each source by its id, and the faults in the mapping files of sources that have none."""
     found: dict[str, Translator] = {}
     wrong: list[MappingError] = []
     for name, source in sources.items():
@@ -40,7 +40,7 @@ def translators(sources: Mapping[str, SourceSettings]) -> tuple[dict[str, Transl
 
 
 def translator(source: SourceSettings) -> Translator:
-    """What ``source`` reads. Raises `MappingError`."""
+    """The translator of ``source``. Raises `MappingError`."""
     if source.mapping is None:
         return formats()[source.reads]
     return _mapped(mapping_text(source.mapping), str(source.mapping))
@@ -48,7 +48,7 @@ def translator(source: SourceSettings) -> Translator:
 
 @lru_cache(256)
 def _mapped(text: str, name: str) -> Translator:
-    """What reads by the mapping ``text``. Made once: of a mapping that is as it was it is the same."""
+    """The translator for the mapping ``text``. Cached, so that an unchanged mapping gives the same translator."""
     from adapters.tabular.mapping import load_mapping
     from adapters.tabular.translate import TabularTranslator
 

@@ -1,4 +1,4 @@
-"""Puts changed sources into force in a running server: at every door at once, and in what is read."""
+"""Puts changed sources into force in a running server, at every door and in every translator at once."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ if TYPE_CHECKING:
 
 
 async def renew(make: Factory, settings: Settings, doors: Doors | None, *, reads: bool) -> Renewed:
-    """Put the sources of ``settings`` into force. ``reads``: this process takes in, so that it needs their mappings.
+    """Put the sources of ``settings`` into force. With ``reads`` this process takes in, and so needs their mappings.
 
-    A source whose mapping has an error goes on with the mapping before; a new one stays undeclared.
+    A source whose mapping has an error keeps its previous mapping; a new source stays undeclared.
     """
     sources, before = settings.sources, dict(make.declared)
     changed: set[str] = set()
@@ -42,7 +42,7 @@ async def renew(make: Factory, settings: Settings, doors: Doors | None, *, reads
 
 
 def _read_anew(make: Factory, own: Mapping[str, Translator], sources: Mapping[str, SourceSettings]) -> set[str]:
-    """Let the sources read what ``own`` says, or else what they did before; ids of those whose mapping is another."""
+    """Give the sources the translators in ``own``, or leave them their previous ones; ids of those whose mapping changed."""
     registry = make.registry
     kept = {name: before for name in sources if name not in own and (before := registry.own(name)) is not None}
     changed = {name for name, reader in own.items() if registry.own(name) is not reader}

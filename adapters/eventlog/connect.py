@@ -29,7 +29,7 @@ async def connect(url: str, *, partitions: int = PARTITIONS, create: bool = True
     scheme, separator, rest = url.partition("://")
     if not separator or scheme not in _SCHEMES:
         known = " or ".join(f"{name}://" for name in _SCHEMES)
-        raise SettingsError("the address names no log that is known", cure=f"Begin it with {known}.", where="BACKBONE_LOG")
+        raise SettingsError("the address names no known kind of log", cure=f"Begin it with {known}.", where="BACKBONE_LOG")
     return await _SCHEMES[scheme](rest, partitions, create)
 
 

@@ -32,8 +32,8 @@ _FAULTS = MappingProxyType(
     {
         sqlite3.SQLITE_FULL: _Fault("the disk of the log is full", "Make room on it, then send again."),
         sqlite3.SQLITE_IOERR: _Fault("the disk of the log gives errors", "Check it: is it full, over a quota, or failing?"),
-        sqlite3.SQLITE_BUSY: _Fault("another program keeps the log to itself", "Find the program that has the file open."),
-        sqlite3.SQLITE_LOCKED: _Fault("another program keeps the log to itself", "Find the program that has the file open."),
+        sqlite3.SQLITE_BUSY: _Fault("another program has locked the log", "Find the program that has the file open."),
+        sqlite3.SQLITE_LOCKED: _Fault("another program has locked the log", "Find the program that has the file open."),
         sqlite3.SQLITE_READONLY: _Fault("the log cannot be written", _RIGHTS),
         sqlite3.SQLITE_PERM: _Fault("the log cannot be opened", _RIGHTS),
         sqlite3.SQLITE_CANTOPEN: _Fault("the log cannot be opened", _RIGHTS),

@@ -218,7 +218,7 @@ class EmbeddedReader:
         except struct.error:
             found = -1
         if found != stored:
-            raise corrupt(topic, partition, offset, "the entry is not as it was appended: its checksum is another")
+            raise corrupt(topic, partition, offset, "the entry is not as it was appended: its checksum does not match")
         return Record(topic, partition, offset, key.decode(), value, appended_us / 1e6)
 
     def _topic(self, number: int) -> str:

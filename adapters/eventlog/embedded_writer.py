@@ -197,7 +197,7 @@ class GroupWriter:
             raise SettingsError(message, cure=cure, where=str(self._path.parent)) from error
         if not held:
             cure = "Find the process that holds the lock file beside the log; it may be stopped."
-            raise LogUnavailable("another process keeps the log to itself", cure=cure, where=str(self._lock.path))
+            raise LogUnavailable("another process has locked the log", cure=cure, where=str(self._lock.path))
 
     def _checkpoint(self, appender: Appender) -> None:
         """Failing costs nobody anything yet: what was acknowledged is in the write-ahead file, and the next try comes soon."""

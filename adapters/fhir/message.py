@@ -100,7 +100,7 @@ def said_by_message(entries: Entries) -> Said:
     if system == EVENT_SYSTEM and code in CATALOGUE:
         return _named(CATALOGUE[code], header, entries)
     if not system.lower().endswith(_BARS_SYSTEMS) or not any(row.event == code for row in MEANINGS):
-        raise Unsupported("the event of this message is none that is known here", where="MessageHeader.event[x]")
+        raise Unsupported("the event of this message is not one that is known here", where="MessageHeader.event[x]")
     return _meant(code, header, entries)
 
 
@@ -136,7 +136,7 @@ def _meant(event: str, header: Entry, entries: Entries) -> Said:
             found = next((one for one in carried if one.type == row.about), None)
             if found is not None:
                 return Said(found, row.makes, fact(row.makes), row.build)
-    raise Unsupported("what this message carries is in no state that says something here", where="MessageHeader.focus")
+    raise Unsupported("nothing in this message is in a state that makes an event", where="MessageHeader.focus")
 
 
 def _carried(header: Entry, entries: Entries) -> list[Entry]:

@@ -70,7 +70,7 @@ def said_by(entry: Entry, entries: Entries) -> list[Said]:
     resource = entry.sound()
     kind = KINDS.get(entry.type)
     if kind is None:
-        raise Unsupported(f"no event type says what {_a(entry.type)} alone says", where=entry.type)
+        raise Unsupported(f"no event type expresses {_a(entry.type)} on its own", where=entry.type)
     status = resource.get(kind.status, "") if kind.status else ""
     if IN_ERROR in (status, resource.get("docStatus")):
         return [Said(entry, WITHDRAWN, name) for name in facts_of(kind)]
@@ -79,9 +79,7 @@ def said_by(entry: Entry, entries: Entries) -> list[Said]:
     ]
     if not found:
         state = f" that is {status}" if status else " like this one"
-        raise Unsupported(
-            f"no event type says what {_a(entry.type)}{state} says", where=f"{entry.type}.{kind.status}".rstrip(".")
-        )
+        raise Unsupported(f"no event type expresses {_a(entry.type)}{state}", where=f"{entry.type}.{kind.status}".rstrip("."))
     return [Said(entry, rule.makes, fact(rule.makes), rule.build) for rule in found]
 
 

@@ -112,6 +112,6 @@ class Reading:
 
     def _wrong(self, code: str, where: str, then: Then, said: Moment | None) -> Moment | None:
         if then is Then.REJECT:
-            raise InvalidValue("this is no date or time that can be meant", where=where)
+            raise InvalidValue("this date or time cannot be right", where=where)
         self.flag(code, where)
         return said if then is Then.KEEP else None

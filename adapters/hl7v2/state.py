@@ -63,7 +63,7 @@ def _named(syntax: Syntax, kind: str, event: str) -> tuple[Trigger, bool]:
     stated = syntax.first(event).upper()
     code = parts[1] if len(parts) > 1 and parts[1] else stated
     if code not in TRIGGERS:
-        raise Unsupported("no rule says what this trigger of ADT means", where="MSH-9.2")
+        raise Unsupported("there is no rule for this ADT trigger", where="MSH-9.2")
     return TRIGGERS[code], bool(stated) and stated != code
 
 
@@ -74,7 +74,7 @@ def _own(trigger: Trigger, shared: Told, reading: Reading) -> tuple[Trigger, Sta
     """
     stay = shared.visit
     if trigger.status and stay is None:
-        raise Unreadable("a message of this trigger has a PV1 segment", where="PV1")
+        raise Unreadable("a message with this trigger must have a PV1 segment", where="PV1")
     if trigger.makes.focus == "Encounter" and stay is not None and shared.stay:
         return trigger, movement(trigger, shared, stay, reading)
     row = trigger if trigger.makes.focus == "Patient" else WITHOUT_VISIT

@@ -50,7 +50,7 @@ _DAMAGED = "The file is damaged or was cut short: send it again whole."
 
 
 def _damaged() -> RejectedInput:
-    return Unreadable("the archive that a spreadsheet is, is broken", cure=_DAMAGED)
+    return Unreadable("the spreadsheet's archive is broken", cure=_DAMAGED)
 
 
 def check_archive(content: BinaryIO) -> Archive:
@@ -71,7 +71,7 @@ def _directory(content: BinaryIO) -> dict[str, zipfile.ZipInfo]:
         raise TooLarge(f"the spreadsheet has more than {SHEET_PARTS_MOST:,} parts")
     parts = {part.filename: part for part in listed}
     if len(parts) < len(listed) or sum(part.compress_size for part in listed) > size:
-        raise Unreadable("the archive that a spreadsheet is, has parts that overlap", cure=_DAMAGED)
+        raise Unreadable("the spreadsheet's archive has parts that overlap", cure=_DAMAGED)
     for part in listed:
         _refuse_at_sight(part)
     if sum(part.file_size for part in listed) > SHEET_INFLATED_MOST:

@@ -62,7 +62,7 @@ def _no_twins(names: Sequence[str], layout: Layout, where: str) -> None:
             raise Unreadable(
                 f"columns {first[name] + 1} and {place + 1} have the same name{known}",
                 where=where,
-                cure="Nothing tells which of the two is meant: give each a name of its own and send the file again.",
+                cure="Nothing says which of the two is meant: give each a name of its own and send the file again.",
             )
         first[name] = place
 

@@ -99,7 +99,7 @@ def _written(year: int, month: int, day_of_month: int | None = None) -> str:
     if not YEAR_LEAST <= year <= YEAR_MOST:
         raise ImpossibleError("is a date too far from today")
     if not 1 <= month <= 12:
-        raise ImpossibleError("is a date with a month that is none: the day comes first")
+        raise ImpossibleError("is a date with no such month: the day comes first")
     if day_of_month is None:
         return f"{year:04}-{month:02}"
     if not 1 <= day_of_month <= 31 or (day_of_month > 28 and day_of_month > _length(year, month)):
@@ -114,7 +114,7 @@ def _length(year: int, month: int) -> int:
 def _month(word: str) -> int:
     number = _MONTHS.get(word.lower())
     if number is None:
-        raise ImpossibleError("is a date with a month that is none")
+        raise ImpossibleError("is a date with no such month")
     return number
 
 
@@ -186,7 +186,7 @@ def _clock(text: str) -> timedelta:
         raise ImpossibleError("is not a time")
     hour, minute, second = _hour(int(match[1]), match[5]), int(match[2] or 0), int(match[3] or 0)
     if hour > 23 or minute > 59 or second > 59:
-        raise ImpossibleError("is a time that is on no clock")
+        raise ImpossibleError("is a time that does not exist")
     return timedelta(hours=hour, minutes=minute, seconds=second, microseconds=int(float(match[4] or 0) * 1_000_000))
 
 
@@ -194,7 +194,7 @@ def _hour(hour: int, half: str | None) -> int:
     if not half:
         return hour
     if not 1 <= hour <= 12:
-        raise ImpossibleError("is a time that is on no clock")
+        raise ImpossibleError("is a time that does not exist")
     return hour % 12 + (12 if half[0] in "pP" else 0)
 
 

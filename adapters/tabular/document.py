@@ -149,7 +149,7 @@ def _no_anchors(text: str, name: str) -> None:
         if depth > DEPTH_MOST:
             raise _too_deep(name, line)
         if isinstance(event, yaml.AliasEvent) or getattr(event, "anchor", None):
-            raise MappingError("anchors and aliases are not read", where=f"{name}, line {line}", cure="Write the value out.")
+            raise MappingError("anchors and aliases are not allowed", where=f"{name}, line {line}", cure="Write the value out.")
 
 
 def _too_deep(name: str, line: int) -> MappingError:
@@ -180,7 +180,7 @@ def _entries(raw: yaml.MappingNode, file: str, depth: int) -> dict[str, Node]:
         if not isinstance(key, yaml.ScalarNode):
             raise node.fault("a key is a list or a mapping", "Write a plain word or a text in quotes before the colon.")
         if _unicode(key.value, file, node.line) in entries:
-            raise node.fault(f'the key "{key.value}" stands twice', "Keep one of them.")
+            raise node.fault(f'the key "{key.value}" appears twice', "Keep one of them.")
         entries[key.value] = node
     return entries
 

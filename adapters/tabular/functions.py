@@ -263,10 +263,10 @@ JSONATA = frozenset(
 REFUSED: Mapping[str, str] = MappingProxyType(
     {
         "eval": "would run text from a record as code",
-        "now": "says another thing at every run, and a record sent again must make the same event",
-        "millis": "says another thing at every run, and a record sent again must make the same event",
-        "random": "says another thing at every run, and a record sent again must make the same event",
-        "shuffle": "says another thing at every run, and a record sent again must make the same event",
+        "now": "gives another result each time, and a record sent again must make the same event",
+        "millis": "gives another result each time, and a record sent again must make the same event",
+        "random": "gives another result each time, and a record sent again must make the same event",
+        "shuffle": "gives another result each time, and a record sent again must make the same event",
     }
 )
 """JSONata's own functions that a mapping may not call, and why."""

@@ -170,7 +170,7 @@ class _Loader:
             return ""
         delimiter = {"tab": "\t", "\\t": "\t"}.get(node.text, node.text)
         if len(delimiter) != 1 or delimiter in '\r\n" ' or delimiter.isalnum():
-            raise node.fault("delimiter is not one sign", 'Write one, in quotes, for example ";", or "tab".')
+            raise node.fault("the delimiter is not a single character", 'Write one, in quotes, for example ";", or "tab".')
         return delimiter
 
     def _digest(self) -> str:

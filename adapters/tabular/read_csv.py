@@ -195,7 +195,7 @@ def _unsplit(wrong: str, line: int) -> RejectedInput:
     if "field larger" in wrong:
         return TooLarge("a cell is too long", where=f"line {line}")
     return Unreadable(
-        "a quotation mark stands where the row cannot be split",
+        "a quotation mark is out of place, so the row cannot be split",
         where=f"line {line}",
         cure="Double it, or quote the whole cell.",
     )

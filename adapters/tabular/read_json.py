@@ -112,7 +112,7 @@ def _object(raw: bytes, where: str) -> dict[str, Any]:
     if not isinstance(entry, dict):
         raise Unreadable("the entry is not an object", where=where)
     if twins:
-        raise Unreadable("the entry has a name twice", where=where, cure="Nothing tells which of the two values is meant.")
+        raise Unreadable("the entry has a name twice", where=where, cure="Nothing says which of the two values is meant.")
     if len(entry) > FIELDS_MOST:
         raise TooLarge(f"the entry has more than {FIELDS_MOST:,} fields", where=where)
     return entry

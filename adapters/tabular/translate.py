@@ -139,7 +139,7 @@ class _Speaker:
             raise mapping.conditions.blame(row.cells, error, row.position) from None
         if not wanted and mapping.rejects_unmatched:
             columns = sorted(frozenset[str]().union(*(leaf.columns for leaf in mapping.conditions.leaves)))
-            raise InvalidValue("the row is of no kind that the mapping knows", where=f"{row.position}, {named(columns)}")
+            raise InvalidValue("no entry of the mapping wants this row", where=f"{row.position}, {named(columns)}")
         return wanted
 
     def _statement(self, spoken: _Spoken, row: Row, person: Person, flags: list[str]) -> Statement | None:
@@ -199,7 +199,7 @@ class _Speaker:
         try:
             happened_at = dates.happened_at(said)
         except (ValueError, KeyError):
-            raise entry.occurred_at.fault("is not made a date by the expression", row.position) from None
+            raise entry.occurred_at.fault("is not turned into a date by the expression", row.position) from None
         if happened_at > self._latest and entry.type.name not in MAY_LIE_AHEAD:
             raise entry.occurred_at.fault("is a date in the future", row.position)
         return said, dates.precision(said)
@@ -247,4 +247,4 @@ def _sensitivity(entry: Entry, scope: Scope, row: Row) -> Sensitivity:
     try:
         return Sensitivity(text) if text else Sensitivity.NORMAL
     except ValueError:
-        raise InvalidValue(f"the sensitivity of {entry.type.name} is none of N, R and V", where=row.position) from None
+        raise InvalidValue(f"the sensitivity of {entry.type.name} is not N, R or V", where=row.position) from None

@@ -1,7 +1,7 @@
 """``backbone demo``: the bundled samples through the real doors, and the timeline they make.
 
-It is a client like any other: it starts ``backbone serve`` as a process of its own on free ports and talks to it over MLLP, a
-drop folder and HTTP. What it prints is what the gateway answered. Settings of the environment are left out: they may name the
+It is a client like any other: it starts ``backbone serve`` as a separate process on free ports and talks to it over MLLP, a
+drop folder and HTTP. It prints what the gateway answered. The environment's settings are ignored, because they may name the
 engines of a real backbone.
 """
 
@@ -30,11 +30,11 @@ from schemas.identifiers import NHS_NUMBER
 
 SAMPLES = files("gateway") / "samples"
 PERSON = "9990000018"
-"""NHS number of the invented person the samples are about: of the 999 range, which is never issued."""
+"""NHS number of the invented person the samples are about, from the 999 range, which is never issued."""
 DEADLINE_S = 30.0
-"""Longest wait for one step; a laptop needs about three seconds for all of them."""
+"""Longest wait for one step, in seconds; a laptop needs about three for all of them."""
 _MARK = ".backbone-demo"
-"""Stands in a folder the demo made: only such a folder is emptied when the demo starts afresh."""
+"""Marks a folder as made by the demo: only such a folder is emptied when the demo starts afresh."""
 
 
 class DemoError(BackboneError):
@@ -77,7 +77,7 @@ def _quiet(_line: str) -> None:
 
 def _fresh(folder: Path) -> None:
     if folder.exists() and not (folder / _MARK).exists():
-        raise DemoError("this folder is not of the demo's making", where=str(folder), cure="Name another: --folder.")
+        raise DemoError("this folder was not made by the demo", where=str(folder), cure="Name another: --folder.")
     shutil.rmtree(folder, ignore_errors=True)
     (folder / "inbox" / "riverside").mkdir(parents=True)
     (folder / _MARK).touch()
@@ -148,7 +148,7 @@ def _timeline(http: str) -> tuple[str, dict[str, Any]] | None:
 
 
 async def _until(what: str, look: Any, server: asyncio.subprocess.Process) -> Any:
-    """What ``look`` finds, asked again until it finds something."""
+    """Whatever ``look`` finds; it is called again until it finds something."""
     try:
         async with asyncio.timeout(DEADLINE_S):
             while not (found := await asyncio.to_thread(look)):
@@ -157,7 +157,7 @@ async def _until(what: str, look: Any, server: asyncio.subprocess.Process) -> An
                 await asyncio.sleep(0.05)
             return found
     except TimeoutError:
-        raise DemoError(f"waited {DEADLINE_S:.0f} s in vain until {what}") from None
+        raise DemoError(f"waited {DEADLINE_S:.0f} s without success until {what}") from None
 
 
 def _get(http: str, path: str) -> dict[str, Any] | None:
@@ -197,7 +197,7 @@ Start it again with"""
 
 
 def _command() -> str:
-    """How ``backbone`` is typed here: it need not be on the PATH."""
+    """How to type ``backbone`` here: it may not be on the PATH."""
     mine = Path(sys.executable).with_name("backbone")
     found = shutil.which("backbone")
     if found and Path(found).resolve() == mine.resolve():

@@ -12,7 +12,7 @@ from schemas.errors import SettingsError
 
 
 async def doctor(call: Call) -> int:
-    """Look at everything; 3 when an engine does not answer, 2 when something else must be mended."""
+    """Check everything. Returns 3 when an engine does not answer, 2 when something else must be mended."""
     try:
         settings = call.settings()
     except* SettingsError as faults:

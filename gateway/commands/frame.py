@@ -1,4 +1,4 @@
-"""What every command has in common: the shared options, and how a failure becomes one line and an exit status.
+"""What all commands share: their common options, and how a failure becomes one line and an exit status.
 
 A command's body takes a `Call` first, then what typer reads from its signature, and returns its exit status; nothing is 0::
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 DONE, REJECTED, WRONG_USE, UNREACHABLE = 0, 1, 2, 3
 BROKEN = 70
-"""A fault of the backbone itself: EX_SOFTWARE of sysexits.h. Python's own 1 would read as "some input rejected"."""
+"""A fault of the backbone itself: EX_SOFTWARE of sysexits.h. Python's own 1 would mean "some input rejected"."""
 INTERRUPTED = 130
 """Ctrl-C: 128 + SIGINT, as shells report it."""
 TERMINATED = 143
@@ -35,7 +35,7 @@ TERMINATED = 143
 
 
 class TerminatedError(KeyboardInterrupt):
-    """Somebody asked the process to end: it closes what it opened, and gives the terminal back as it was."""
+    """Somebody asked the process to end: it closes what it opened and leaves the terminal as it found it."""
 
 
 def _terminate(*_signal: object) -> NoReturn:
@@ -51,7 +51,7 @@ _STATUS: tuple[tuple[type[BaseException], int], ...] = (
     (KeyboardInterrupt, INTERRUPTED),
     (BaseException, BROKEN),
 )
-"""Kind of failure to exit status; the first that fits."""
+"""Kind of failure → exit status; the first match counts."""
 
 
 class Call(NamedTuple):
@@ -62,7 +62,7 @@ class Call(NamedTuple):
     debug: bool = False
 
     def or_else(self, other: Call) -> Call:
-        """These options, and those of ``other`` that are not given here."""
+        """These options, completed by those of ``other`` where none are given here."""
         return Call(self.config or other.config, self.json or other.json, self.debug or other.debug)
 
     def settings(self) -> Settings:
@@ -74,10 +74,10 @@ class Call(NamedTuple):
 
 _CONFIG_HELP = "Settings file. [default: BACKBONE_CONFIG, else ./backbone.toml]"
 STARTED = time.perf_counter()
-"""When this process began, but for the twentieth of a second that Python takes."""
+"""When this process began, apart from the twentieth of a second that Python takes to start."""
 
 Config = Annotated[Path | None, typer.Option("--config", metavar="FILE", help=_CONFIG_HELP)]
-Json = Annotated[bool, typer.Option("--json", help="Print JSON, errors too.")]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON, errors included.")]
 Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")]
 
 _SHARED = {"config": (Config, None), "as_json": (Json, False), "debug": (Debug, False)}
@@ -87,7 +87,7 @@ Body = Callable[..., Any]
 
 
 def shared_options(context: typer.Context, config: Config = None, as_json: Json = False, debug: Debug = False) -> None:
-    """Takes the shared options before the command's name as well. The callback of the whole command line."""
+    """Accept the shared options before the command's name as well: the callback of the whole command line."""
     context.obj = Call(config, as_json, debug)
 
 
@@ -117,7 +117,8 @@ def _framed(body: Body) -> Body:
 
 
 def run(call: Call, body: Callable[[], Any]) -> int:
-    """The exit status of ``body``; what it raises is reported on standard error. A server has its own handling of signals."""
+    """Run ``body`` and return its exit status, reporting whatever it raises on standard error. A server handles signals
+    itself."""
     signal.signal(signal.SIGTERM, _terminate)
     try:
         outcome = body()
@@ -142,7 +143,7 @@ def run(call: Call, body: Callable[[], Any]) -> int:
 
 
 def report(error: BaseException, *, as_json: bool = False) -> int:
-    """Print one line for each thing that went wrong; the gravest one's exit status."""
+    """Print one line for each thing that went wrong and return the exit status of the gravest."""
     import orjson
 
     leaves = list(_leaves(error))
@@ -193,7 +194,7 @@ _STORAGE_CURES = {
 
 
 def _line(error: BaseException) -> _Line:
-    """What is said of ``error``. Of what we did not expect only its kind and place: its text may repeat somebody's data."""
+    """What to say about ``error``. For one we did not expect, only its kind and place: its text may repeat somebody's data."""
     if isinstance(error, BackboneError):
         return _Line(error.code, error.message, error.where, error.cure)
     if isinstance(error, OSError):

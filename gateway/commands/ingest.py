@@ -1,4 +1,4 @@
-"""``backbone ingest``: files through the same intake as every door, beside a running server or without one."""
+"""``backbone ingest``: files through the same intake as every door, with or without a running server."""
 
 from __future__ import annotations
 
@@ -26,24 +26,24 @@ if TYPE_CHECKING:
 DOOR = "cli"
 STANDARD_INPUT = "-"
 IN_MEMORY_BYTES = 1024 * 1024
-"""Standard input beyond this goes into a temporary file: the intake reads content twice."""
+"""Standard input longer than this goes into a temporary file, as the intake reads content twice."""
 TOLD_EVERY = 100_000
 """Items between two lines of progress where no bar can be drawn."""
 
 SourceId = Annotated[str, typer.Argument(metavar="SOURCE", help="Id of a declared source.")]
-Files = Annotated[list[Path], typer.Argument(metavar="FILE…", help="What it sends; - is standard input.")]
-MediaType = Annotated[str, typer.Option(help="Of the files; by default what their suffix says, else what the source reads.")]
+Files = Annotated[list[Path], typer.Argument(metavar="FILE…", help="What the source sent; - is standard input.")]
+MediaType = Annotated[str, typer.Option(help="Media type; by default by the file's suffix, else by what the source reads.")]
 
 
 class UnreadableFile(InvalidRequest):
     """The file that was named cannot be read."""
 
     code = "file-unreadable"
-    cure = "Name a file that is there and that you may read, or - for standard input."
+    cure = "Name a file that exists and that you may read, or - for standard input."
 
 
 async def ingest(call: Call, source: SourceId, files: Files, media_type: MediaType = "") -> int:
-    """Take ``files`` in as ``source``'s and print the receipts."""
+    """Take in ``files`` as coming from ``source`` and print their receipts."""
     async with Factory(call.settings()) as make:
         declared = make.source(source).source
         intake = await make.intake()
@@ -67,7 +67,7 @@ async def _take_in(intake: Intake, source: Source, file: Path, media_type: str, 
 
 
 def media_type_of(file: Path) -> str:
-    """What the file's suffix says."""
+    """The media type that the file's suffix stands for."""
     from adapters.sources.folder import ANY_TYPE, MEDIA_TYPES
 
     return MEDIA_TYPES.get(file.suffix.lower(), ANY_TYPE)
@@ -95,7 +95,8 @@ def _open(file: Path) -> BinaryIO:
 
 @contextmanager
 def progress(content: BinaryIO, *, quiet: bool) -> Iterator[Callable[[int], None]]:
-    """A function to tell the number of items so far: a bar on a terminal, else a line now and then, on standard error."""
+    """A function that reports the number of items so far on standard error: as a bar on a terminal, else as a line now and
+    then."""
     if quiet:
         yield lambda items: None
     elif not sys.stderr.isatty():

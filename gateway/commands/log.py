@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from adapters.eventlog.verify import Verification
 
 SHOWN = 20
-"""Findings printed of each topic; --json has them all."""
+"""Most findings printed for each topic; ``--json`` has them all."""
 
 
 async def verify(call: Call) -> int:

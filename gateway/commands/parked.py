@@ -12,13 +12,13 @@ from gateway.commands.show import json_line, table
 from gateway.factory import Factory, now
 
 MOST = 500
-"""Events listed of one projection: when there are more, one cause is behind most of them."""
+"""Most events listed for one projection: when there are more, most of them have one cause."""
 
-Projections = Annotated[list[str] | None, typer.Argument(metavar="PROJECTION…", help="people, timeline, …; without: all.")]
+Projections = Annotated[list[str] | None, typer.Argument(metavar="PROJECTION…", help="people, timeline, …; all by default.")]
 
 
 async def list_parked(call: Call, projections: Projections = None) -> None:
-    """List what is parked, oldest first: where it stands in the log, what went wrong and where in the code."""
+    """List what is parked, oldest first: its place in the log, what went wrong, and where in the code."""
     from consumers.store.parked import counts, parked
 
     async with Factory(call.settings(), writes=False) as make:
@@ -39,7 +39,7 @@ async def list_parked(call: Call, projections: Projections = None) -> None:
 
 
 async def retry(call: Call, projections: Projections = None) -> int:
-    """Try again what is parked, once its cause is mended (by an upgrade, most often); 1 when some still cannot be applied."""
+    """Try again what is parked, once its cause is mended. Returns 1 when some still cannot be applied."""
     from consumers.retry import retry as retry_one
     from consumers.store.migrate import migrate
 

@@ -1,6 +1,6 @@
 """``backbone person find``: from an identifier to a person. The identifier comes on standard input.
 
-In the arguments it would stand in the shell's history and in every process list (promise P12).
+As an argument it would end up in the shell's history and in every process list (promise P12).
 """
 
 from __future__ import annotations
@@ -53,13 +53,13 @@ async def find(call: Call, given: Given = None, source: SourceOption = "") -> No
 
 
 def _read() -> str:
-    """The identifier; typed on a terminal it does not show."""
-    text = getpass.getpass("Identifier (it does not show): ") if sys.stdin.isatty() else sys.stdin.readline()
+    """The identifier, which is not echoed when typed on a terminal."""
+    text = getpass.getpass("Identifier (not shown as you type): ") if sys.stdin.isatty() else sys.stdin.readline()
     return text.strip()
 
 
 def identifier(text: str, source: str) -> Identifier:
-    """What the text means. Raises `InvalidRequest`, which never repeats it."""
+    """The identifier in ``text``. Raises `InvalidRequest`, which never repeats it."""
     if source:
         found = Identifier(SOURCE_URN + source, text)
     elif text.startswith("{"):

@@ -1,4 +1,4 @@
-"""``backbone quarantine``: what was not understood, kept whole. Its content is printed only when it is asked for."""
+"""``backbone quarantine``: what was not understood, kept whole. Content is printed only on request."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ if TYPE_CHECKING:
     from schemas.quarantine import QuarantineSummary
 
 PAGE = 500
-"""Items asked of the store at a time."""
+"""Items fetched from the store at a time."""
 _BETWEEN = "~"
 """Between the two parts of a cursor, as in the API."""
 
-Status = Annotated[str, typer.Option(help="open, or taken-in: sent through again with success.")]
+Status = Annotated[str, typer.Option(help="open, or taken-in: sent through again successfully.")]
 Source = Annotated[str, typer.Option(metavar="SOURCE", help="Only what is kept under this source.")]
 Limit = Annotated[int, typer.Option(help="Items at most.", min=1, max=PAGE)]
-After = Annotated[str, typer.Option(help="The items after this cursor.")]
+After = Annotated[str, typer.Option(help="Only the items after this cursor.")]
 ItemId = Annotated[str, typer.Argument(metavar="ID", help="As `backbone quarantine list` prints it.")]
 
 
@@ -91,9 +91,9 @@ async def redrive(
     items: Annotated[list[str] | None, typer.Argument(metavar="ID…", help="Items; or --all.")] = None,
     everything: Annotated[bool, typer.Option("--all", help="Every open item, or of --source.")] = False,
     source: Source = "",
-    sent_by: Annotated[str, typer.Option("--as", metavar="SOURCE", help="Whose they are, when it was not known then.")] = "",
+    sent_by: Annotated[str, typer.Option("--as", metavar="SOURCE", help="Whose they are, when not known on arrival.")] = "",
 ) -> int:
-    """Send items through again, once the mapping or the settings are mended; twice makes nothing twice."""
+    """Send items through again, once the mapping or the settings are mended. Doing so twice makes nothing twice."""
     if bool(items) == everything:
         raise InvalidRequest("say which items", where="ID…", cure="Give their ids, or --all for every open one.")
     rejected = False
@@ -138,7 +138,7 @@ async def _named(query: QuarantineQuery, items: list[str]) -> AsyncIterator[Item
 
 
 async def _open(query: QuarantineQuery, source: str) -> AsyncIterator[Item]:
-    """Every open item, oldest first; one that comes while they are redriven is left for the next time."""
+    """Every open item, oldest first. One that arrives while they are being redriven is left for next time."""
     after: tuple[str, str] | None = None
     found: list[QuarantineSummary] = []
     while page := await query.items("open", source or None, after, PAGE):

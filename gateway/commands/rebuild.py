@@ -1,4 +1,4 @@
-"""``backbone rebuild``: projections anew from the log, beside the live ones, then swapped. Sends nothing."""
+"""``backbone rebuild``: makes projections anew from the log beside the live ones, then swaps them. Sends nothing."""
 
 from __future__ import annotations
 
@@ -37,12 +37,12 @@ async def rebuild(
         for one in wanted:
             records = await rebuild_one(one, log, database, now, _progress(one.name, quiet=call.json))
             json_line({"rebuilt": one.name, "records": records}) if call.json else print(
-                f"{one.name}: made anew of {records:,} records."
+                f"{one.name}: rebuilt from {records:,} records."
             )
 
 
 def chosen(make: Factory, names: Sequence[str]) -> list[Projection]:
-    """The projections of these names, each once; all of them when none is named. Raises `InvalidRequest`."""
+    """The projections of these names, each once, or all of them when none is named. Raises `InvalidRequest`."""
     known = {projection.name: projection for projection in make.projections()}
     for name in names:
         if name not in known:

@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from gateway.serve import Role
     from gateway.settings.shapes import Settings
 
-Http = Annotated[str, typer.Option(metavar="HOST:PORT", help="Where HTTP is answered; over the settings.")]
-Mllp = Annotated[str, typer.Option(metavar="HOST:PORT", help="Where HL7 v2 messages are taken in; over the settings.")]
+Http = Annotated[str, typer.Option(metavar="HOST:PORT", help="Address for HTTP; overrides the settings.")]
+Mllp = Annotated[str, typer.Option(metavar="HOST:PORT", help="Address for HL7 v2 messages; overrides the settings.")]
 Only = Annotated[str, typer.Option(metavar="ROLES", help="Some of gateway,intake,projections,delivery; all by default.")]
 
 

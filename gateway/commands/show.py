@@ -1,4 +1,4 @@
-"""What commands print: JSON for programs, tables for people. ``rich`` is imported only where something is drawn."""
+"""What commands print: JSON for programs, tables for people. ``rich`` is imported only when something is drawn."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 WIDTH = 120
-"""Columns of a table whose output is no terminal, so that a file or a test reads whole lines."""
+"""Width of a table when the output is not a terminal, so that files and tests get whole lines."""
 
 
 SHOWN = 20
-"""Refusals, and flags, printed of one receipt: a file that is wrong in one column has a million."""
+"""Most refusals, and most flags, printed for one receipt: a file that is wrong in one column has a million."""
 _UNSEEN = dict.fromkeys((*range(32), *range(127, 160)), "\N{REPLACEMENT CHARACTER}")
-"""Control characters: in what somebody else wrote they would move the terminal's cursor, rename its window or hide lines."""
+"""Control characters. In other people's text they could move the terminal's cursor, rename its window or hide lines."""
 
 
 def console() -> Console:
@@ -31,7 +31,7 @@ def console() -> Console:
 
 
 def seen(text: object) -> str:
-    """``text`` on one line, as a terminal may show it."""
+    """``text`` on one line and safe for a terminal."""
     return str(text).translate(_UNSEEN)
 
 
@@ -74,7 +74,7 @@ def timeline_table(page: Mapping[str, Any]) -> None:
 
 
 def when(written: str) -> str:
-    """An entry's time as exactly as it is known: a day stays a day. Shown in the zone the timeline's days are meant in."""
+    """An entry's time, as exactly as it is known: a day stays a day. In London's time, as the timeline's days are."""
     from datetime import datetime
     from zoneinfo import ZoneInfo
 
@@ -90,7 +90,7 @@ def _missing(missing: Mapping[str, Any]) -> str:
 
 
 def receipt_lines(receipt: Mapping[str, Any]) -> None:
-    """A receipt for people: what became of it, and of each item that was rejected why."""
+    """A receipt for people: what became of the arrival, and why each rejected item was rejected."""
     name = f"{seen(receipt['name'])}: " if receipt.get("name") else ""
     print(name + ", ".join(f"{count} {receipt.get(count, 0):,}" for count in ("received", "accepted", "rejected")))
     refusals, flags = receipt.get("refusals", ()), receipt.get("flags", ())

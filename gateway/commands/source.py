@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from gateway.settings.shapes import SourceSettings
 
 TABLES = {"match": "sending_application=PAS", "places": "KM='Kingsmill Ward'"}
-"""Keys of a source that are tables, with an example of how they are given in the arguments."""
+"""The keys of a source that are tables, with an example of how to give each as an argument."""
 METAVARS = dict.fromkeys(TABLES, "KEY=VALUE") | {
     "sector": "|".join(Sector),
     "doors": "|".join(Door),
@@ -32,11 +32,11 @@ METAVARS = dict.fromkeys(TABLES, "KEY=VALUE") | {
     "visit_numbers": "|".join(VisitNumbersAre),
     "folder": "FOLDER",
 }
-"""What may follow the option of a key, where that is not any text."""
+"""What may follow the option of a key that does not take any text."""
 
 
 def list_sources(call: Call) -> None:
-    """List the sources that are declared."""
+    """List the declared sources."""
     sources = list(call.settings().sources.values())
     if call.json:
         json_line([_described(source) for source in sources])
@@ -62,7 +62,7 @@ def _described(settings: SourceSettings) -> dict[str, object]:
 
 
 def add_source(call: Call, **given: Any) -> None:
-    """Declare a source in the settings file, which is made if there is none."""
+    """Declare a source in the settings file, which is created if there is none."""
     from gateway.settings.read import FILE_NAME, read_settings, settings_file
 
     file = settings_file(call.config) or Path(FILE_NAME).resolve()
@@ -73,7 +73,7 @@ def add_source(call: Call, **given: Any) -> None:
     if call.json:
         json_line({"id": given["id"], "file": str(file)})
     else:
-        print(f"{given['id']} is declared in {file}. A server that runs takes it up in a moment.")
+        print(f"{given['id']} is declared in {file}. A running server picks it up in a moment.")
 
 
 def _parameter(key: SourceKey) -> inspect.Parameter:
@@ -93,14 +93,14 @@ add_source.__signature__ = inspect.Signature(_OPTIONS)  # type: ignore[attr-defi
 
 
 def _pairs(name: str, given: list[str] | None) -> dict[str, str]:
-    """The table that ``KEY=VALUE`` texts say. Raises `SettingsError`."""
+    """The table that ``KEY=VALUE`` texts stand for. Raises `SettingsError`."""
     if not all("=" in pair for pair in given or ()):
         raise SettingsError(f"--{name} is not KEY=VALUE", where=f"--{name}", cure=f"For example --{name} {TABLES[name]}.")
     return dict(pair.split("=", 1) for pair in given or ())
 
 
 def _toml(values: dict[str, object]) -> str:
-    """One ``[[source]]`` table of what is not empty."""
+    """One ``[[source]]`` table, without the empty values."""
     lines = [f"{key} = {_toml_value(value)}" for key, value in values.items() if value]
     return "\n".join(["[[source]]", *lines, ""])
 
@@ -118,7 +118,7 @@ _ESCAPES = {'"': '\\"', "\\": "\\\\"} | {chr(code): f"\\u{code:04x}" for code in
 
 
 def _replace(file: Path, text: str) -> None:
-    """Write ``text`` to ``file``: all of it or nothing, with the rights the file had."""
+    """Write ``text`` to ``file``, all of it or nothing, keeping the file's permissions."""
     mode = file.stat().st_mode if file.is_file() else 0o644
     handle, draft = tempfile.mkstemp(prefix=f".{file.name}-", dir=file.parent)
     try:
@@ -168,7 +168,7 @@ def _next_step(call: Call, source: str) -> str:
 def check(
     call: Call, sources: Annotated[list[str] | None, typer.Argument(metavar="SOURCE…", help="Ids; all by default.")] = None
 ) -> int:
-    """Run the tests inside the mapping files; a failed one is wrong use (2), and so is a file that is none."""
+    """Run the tests inside the mapping files. Returns 2 (wrong use) when one fails; a faulty file is raised."""
     told: list[dict[str, Any]] = []
     faults: list[MappingError] = []
     for settings in chosen(call, sources):
@@ -187,7 +187,7 @@ def check(
 
 
 def _outcomes(settings: SourceSettings) -> list[dict[str, Any]]:
-    """What became of each test of the source's mapping. Raises `MappingError`."""
+    """The outcome of each test in the source's mapping. Raises `MappingError`."""
     from adapters.tabular.check import check as outcomes_of
     from adapters.tabular.mapping import load_mapping
 
@@ -209,10 +209,10 @@ def _print_checked(told: list[dict[str, Any]]) -> None:
 
 
 def chosen(call: Call, ids: list[str] | None) -> list[SourceSettings]:
-    """The sources of these ids, or all. Raises `SettingsError` for one that is not declared."""
+    """The sources with these ids, or all of them. Raises `SettingsError` for an id that is not declared."""
     sources = call.settings().sources
     unknown = [each for each in ids or () if each not in sources]
     if unknown:
         known = ", ".join(sources) or "none"
-        raise SettingsError(f"no source {unknown[0]} is declared", where="ID", cure=f"Declared are: {known}.")
+        raise SettingsError(f"no source {unknown[0]} is declared", where="ID", cure=f"The declared sources are: {known}.")
     return [sources[each] for each in ids] if ids else list(sources.values())

@@ -1,4 +1,4 @@
-"""``backbone translate``: what a translator makes of content, and from which field each thing came. Writes nothing."""
+"""``backbone translate``: what a translator makes of some content, and which field each part came from. Writes nothing."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ if TYPE_CHECKING:
     from schemas.source import Source
 
 SAMPLE_BYTES = 16 * 1024 * 1024
-"""Largest content looked at: the largest message there is, or some ten thousand rows. It is translated once for each field."""
+"""Largest content it looks at: the largest message, or about ten thousand rows. It is translated once for each field."""
 
-File = Annotated[Path, typer.Argument(metavar="FILE", help="What it sends; - is standard input.")]
+File = Annotated[Path, typer.Argument(metavar="FILE", help="What the source sent; - is standard input.")]
 
 
 async def translate(call: Call, source: SourceId, file: File, media_type: MediaType = "") -> int:
-    """Explain ``file`` as ``source``'s."""
+    """Explain ``file`` as if ``source`` had sent it."""
     from adapters.explain import explain
     from adapters.translator import Arrival
 
@@ -114,7 +114,7 @@ def _outcome(item: Item, source: Source) -> str:
 
 
 def _told(event: Event, source: Source) -> str:
-    """The event's type, and the entry it would be on a timeline."""
+    """The event's type, and its entry as a timeline would show it."""
     from consumers.timeline.compose import occurred
 
     entries = payload(event)["entry"]
@@ -123,7 +123,7 @@ def _told(event: Event, source: Source) -> str:
 
 
 def _rows(event: Event, origins: Mapping[str, Sequence[str]]) -> Iterator[tuple[str, str, str]]:
-    """Each field with its value and the source fields it came from; a resource is called by its type."""
+    """Each field with its value and the source fields it came from. Resources are called by their type."""
     bundle = payload(event)
     envelope = {name: getattr(event, name) for name in event.__struct_fields__ if name != "data"}
     values = dict(_leaves(bundle | envelope, ""))

@@ -44,7 +44,7 @@ class Watched(NamedTuple):
 
     @property
     def about(self) -> tuple[Source, Path]:
-        """Two that are the same in this are one folder, watched the same way."""
+        """Identifies the folder and how it is watched: two that are equal in this are the same."""
         return self.source, self.path
 
 
@@ -69,7 +69,7 @@ class FoldersPart:
         self.watch(watched)
 
     def watch(self, watched: Iterable[Watched]) -> None:
-        """Look into these from now on, and into no others; one that is the same as before is looked into as before."""
+        """Watch these from now on, and no others; a folder that is the same as before goes on being watched."""
         self._wanted = {one.source.id: one for one in watched}
         self._woken.set()
 
@@ -108,7 +108,7 @@ class FoldersPart:
             self._watching[one.source.id] = _Watching(one, stop, group.create_task(one.folder.run(stop)))
 
     async def _end(self, watching: Iterable[_Watching]) -> None:
-        """Look into these no more; the files under way are finished, or left where they are."""
+        """Stop watching these. Files in progress are finished, or left where they are."""
         ending = list(watching)
         for each in ending:
             each.stop.set()
@@ -118,6 +118,6 @@ class FoldersPart:
 
 
 def _make(folder: Path) -> None:
-    """Where it cannot be made, the drop folder itself says why it cannot be read, and again when it can."""
+    """Make the folder if possible. If not, the drop folder itself reports why it cannot be read, and when it can be again."""
     with contextlib.suppress(OSError):
         folder.mkdir(parents=True, exist_ok=True)

@@ -18,7 +18,7 @@ from gateway.settings.shapes import Limits
 from gateway.slow_headers import HttpProtocol
 
 KEEP_ALIVE_S = 75
-"""An idle connection is kept longer than clients and proxies keep theirs (60 s), so that the client closes first and never
+"""Idle connections are kept longer than clients and proxies keep theirs (60 s), so that the client closes first and never
 sends a request into a closing connection."""
 
 
@@ -39,9 +39,9 @@ class _Server(uvicorn.Server):
 
 
 class HttpPart:
-    """Answers HTTP and keeps measuring how far what it answers is behind, where ``freshness`` does so.
+    """Answers HTTP and, with ``freshness``, keeps measuring how far its answers are behind.
 
-    ``stopping`` is set at the stop, so that live streams end instead of holding it up.
+    ``stopping`` is set when the server stops, so that live streams end instead of holding it up.
     """
 
     def __init__(
@@ -61,7 +61,7 @@ class HttpPart:
             lifespan="off",
             ws="none",
             http=HttpProtocol,
-            proxy_headers=False,  # nobody but this machine can connect: a forwarded address would be a claim
+            proxy_headers=False,  # nothing here depends on the client's address, and a forwarded one is only a claim
             server_header=False,
             backlog=BACKLOG,
             timeout_keep_alive=KEEP_ALIVE_S,

@@ -7,7 +7,7 @@ from typing import NamedTuple, Protocol
 
 
 class Shown(NamedTuple):
-    """What is printed of a door that is open."""
+    """What is printed about an open door."""
 
     door: str
     """``http``, ``mllp``, ``folder``, ``projections``."""
@@ -16,18 +16,18 @@ class Shown(NamedTuple):
 
 
 class Part(Protocol):
-    """One part of the server. A part that ends brings the whole process down: a server is never half alive."""
+    """One part of the server. When a part ends the whole process ends: a server is never half alive."""
 
     name: str
 
     async def start(self) -> list[Shown]:
-        """Be ready for work; what to print. Raises what keeps it from starting."""
+        """Get ready for work and return what to print. Raises whatever keeps it from starting."""
         ...
 
     async def run(self) -> None:
-        """Work until `stop` was called. Raises what went wrong; returning before that is a fault as well."""
+        """Work until `stop` is called. Raises whatever went wrong; returning any earlier is a fault too."""
         ...
 
     async def stop(self, within: timedelta) -> None:
-        """Take no more in, finish what is under way or leave it for the next start, and let `run` return."""
+        """Accept nothing more, finish what is in progress or leave it for the next start, and let `run` return."""
         ...

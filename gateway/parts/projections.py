@@ -1,6 +1,6 @@
 """The projections, on a thread and an event loop of their own, so that a batch's commit never delays an acknowledgement.
 
-With the store down the doors go on taking in, because that needs the log alone: the projections wait for the store and then
+While the store is down the doors go on taking in, because that needs only the log. The projections wait for the store and then
 catch up.
 """
 
@@ -24,11 +24,12 @@ from schemas.errors import EngineUnavailable
 LOGGER = logging.getLogger("backbone.gateway")
 
 FIRST_WAIT_S, LONGEST_WAIT_S = 0.5, 30.0
-"""Between two tries to reach an engine; doubled each time, until the projections ran for longer than the longest."""
+"""Wait between attempts to reach an engine: doubled each time, and reset once the projections have run for longer than the
+longest."""
 
 
 class Runner(Protocol):
-    """What runs one projection."""
+    """Whatever runs one projection."""
 
     async def run(self, stop: asyncio.Event) -> None:
         """Project until ``stop`` is set."""
@@ -96,7 +97,7 @@ class ProjectionsPart:
                 wait_s = min(wait_s * 2, LONGEST_WAIT_S)
 
     def _tried(self) -> None:
-        """The engines were opened, or do not answer yet: either way the server may call itself ready."""
+        """The engines have been opened or do not answer yet: either way the server may call itself ready."""
         if not self._opened.done():
             self._opened.set_result(None)
 
@@ -121,6 +122,6 @@ def _leaves(group: BaseExceptionGroup[EngineUnavailable]) -> Iterator[EngineUnav
 
 
 async def _pause(stop: asyncio.Event, seconds: float) -> None:
-    """Wait, or less if ``stop`` is set."""
+    """Wait, but only until ``stop`` is set."""
     with contextlib.suppress(TimeoutError):
         await asyncio.wait_for(stop.wait(), seconds)

@@ -1,8 +1,8 @@
-"""Takes up settings and mappings that were changed while the server runs: what they say of sources, and nothing else.
+"""Picks up changes to settings and mappings while the server runs, as far as they concern sources.
 
-A file is looked at each second and read when it has come to rest. What is wrong with it is said, in the log and in a metric,
-and what was in force stays so: a source whose mapping has an error goes on with the mapping before. As long as something is
-wrong it is read again at every look, because the cure may be a file that nobody could know of before.
+Files are looked at every second and read once they have come to rest. Faults are reported in the log and in a metric, and what
+was in force stays in force: a source whose mapping has an error goes on with its previous mapping. While anything is wrong
+everything is read again at every look, because the cure may be a file nobody knew of before.
 """
 
 from __future__ import annotations
@@ -22,37 +22,38 @@ from schemas.errors import BackboneError
 LOGGER = logging.getLogger("backbone.gateway")
 
 EVERY = timedelta(seconds=1)
-"""Between two looks at the files. One that changed is read at the look that finds it as the look before did."""
+"""Time between two looks at the files. A changed file is read by the first look that finds it unchanged since the one before.
+"""
 
 Read = Callable[[], Settings]
-"""Reads the settings as they stand. Raises an ``ExceptionGroup`` of `BackboneError`."""
+"""Reads the settings as they now are. Raises an ``ExceptionGroup`` of `BackboneError`."""
 
 
 class Renewed(NamedTuple):
-    """What became of settings that were read anew."""
+    """The outcome of reading the settings again."""
 
     sources: Collection[str]
-    """Ids of those that are new, gone, or otherwise than before."""
+    """Ids of the sources that are new, gone or changed."""
     wrong: Sequence[BackboneError]
     """What is wrong with mappings."""
 
 
 Renew = Callable[[Settings], Awaitable[Renewed]]
-"""Puts what settings say of sources into force."""
+"""Puts the sources in the settings into force."""
 Marks = dict[Path, tuple[int, int, int] | None]
-"""What tells that a file is another than before: inode, size and time of change; ``None``: it is not there."""
+"""What shows that a file has changed: inode, size and time of change; ``None`` when it does not exist."""
 
 
 class Observer(Protocol):
     """Told of each reading."""
 
     def refused(self, faults: int) -> None:
-        """So many things are wrong with the settings and mappings as they stand."""
+        """The settings and mappings, as they now are, have this many faults."""
         ...
 
 
 class SettingsPart:
-    """Follows the files that ``in_force`` came from. ``file`` is the settings file, there or not."""
+    """Follows the files that ``in_force`` came from. ``file`` is the settings file, which need not exist."""
 
     name = "settings"
 
@@ -65,7 +66,7 @@ class SettingsPart:
         self._stop = asyncio.Event()
         self._seen: Marks = {}
         self._taken: Marks = {}
-        """None yet: what was changed while the server started is taken up at the first look."""
+        """Empty at first, so that anything changed while the server started is picked up by the first look."""
         self._said: list[str] = []
         """What was wrong at the last reading."""
 
@@ -91,7 +92,7 @@ class SettingsPart:
                 await self._take(settings)
 
     def _files(self) -> Iterable[Path]:
-        """The settings, each mapping in force, and the file beside the settings that would take its place."""
+        """The settings file, each mapping in force, and for each the file beside the settings that would take its place."""
         mapped = [source for source in self._in_force.sources.values() if source.mapping is not None]
         return {
             self._file,
@@ -100,7 +101,7 @@ class SettingsPart:
         }
 
     async def _settings(self) -> Settings | None:
-        """The settings as they stand; ``None`` when they cannot be."""
+        """The settings as they now are; ``None`` when they have faults."""
         settings: Settings | None = None
         try:
             settings = await asyncio.to_thread(self._read)
@@ -109,10 +110,10 @@ class SettingsPart:
         return settings
 
     async def _take(self, settings: Settings) -> None:
-        """Put ``settings`` into force, but for what waits for the next start."""
+        """Put ``settings`` into force, except for what has to wait for the next start."""
         renewed = await self._renew(settings)
         if renewed.sources:
-            LOGGER.info("the settings are in force as they stand now: %s", ", ".join(renewed.sources))
+            LOGGER.info("the changed settings are in force: %s", ", ".join(renewed.sources))
         waiting = [name for name in _OTHERS if getattr(settings, name) != getattr(self._in_force, name)]
         if waiting:
             LOGGER.warning("what the settings say of %s waits for the next start", ", ".join(waiting))
@@ -120,18 +121,18 @@ class SettingsPart:
         self._tell(renewed.wrong)
 
     def _tell(self, faults: Iterable[BaseException]) -> None:
-        """Say each fault, once as long as they stay the same, and count them."""
+        """Report the faults, once for as long as they stay the same, and count them."""
         said = [str(fault) for fault in faults]
         for fault in said if said != self._said else ():
-            LOGGER.error("not taken up, what was in force before stays so: %s", fault)
+            LOGGER.error("the change was refused, and the previous settings stay in force: %s", fault)
         if self._said and not said:
-            LOGGER.info("nothing is wrong with the settings and mappings any more")
+            LOGGER.info("the settings and mappings have no faults any more")
         self._said = said
         self._observer.refused(len(said))
 
 
 _OTHERS = [name for name in Settings.__struct_fields__ if name not in ("sources", "file", "secret_files")]
-"""What a running server does not take up."""
+"""The settings that a running server does not pick up."""
 
 
 def _marks(files: Iterable[Path]) -> Marks:

@@ -82,7 +82,7 @@ async def metadata(request: Request) -> Response:
 async def search_in_url(request: Request) -> Response:
     agree(request, asked := BY_ID.read(request))
     if "_id" not in asked:
-        raise InvalidRequest("a Patient is searched for by GET by _id alone", where="query", cure=_POST_IT)
+        raise InvalidRequest("by GET a Patient can be searched for only with _id", where="query", cure=_POST_IT)
     return await _searchset(request, asked, f"{base(request)}/Patient?{request.scope['query_string'].decode('latin-1')}")
 
 

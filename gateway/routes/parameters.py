@@ -64,7 +64,7 @@ class Parameters:
     def _add(self, found: dict[str, Any], name: str, value: str) -> None:
         row = self._rows.get(name)
         if row is None:
-            raise InvalidRequest("this path does not know one of the parameters", where="query", cure=self._known(name))
+            raise InvalidRequest("this path does not take one of the parameters", where="query", cure=self._known(name))
         if row.many:
             found[name] = found.get(name, frozenset()) | {_read(row, part) for part in value.split(",")}
         elif name in found:
@@ -76,7 +76,7 @@ class Parameters:
         if self._unknown:
             return self._unknown
         close = get_close_matches(name.lower(), self._rows, n=1)
-        return f"Did you mean {close[0]}?" if close else f"It knows {', '.join(self._rows)}."
+        return f"Did you mean {close[0]}?" if close else f"It takes {', '.join(self._rows)}."
 
     def documented(self, *before: Mapping[str, Any]) -> dict[str, Any]:
         """For ``openapi_extra``: these parameters after those of ``before`` (of the path, of the header)."""

@@ -44,7 +44,7 @@ SHOW = Parameters(
     Parameter("include", one_of((CONTENT,)), "`content`: the raw bytes, in base64."),
 )
 REDRIVE = Parameters(
-    Parameter("source", SOURCE, "Whose it is, when its sender was not known then."),
+    Parameter("source", SOURCE, "Whose it is, when its sender was not known on arrival."),
 )
 
 routes = router("quarantine")

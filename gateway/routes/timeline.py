@@ -65,7 +65,7 @@ async def _exists(known: Services, person: PersonId) -> None:
 
 @routes.get(
     "/people/{person}/timeline/live",
-    summary="The same as it grows, as server-sent events",
+    summary="The timeline as it grows, as server-sent events",
     responses=answers({200: Says("Entries as they are learned.", _EVENT, EVENT_STREAM)}, *READS),
     openapi_extra=LIVE.documented(PERSON.documented(), _LAST_EVENT_ID),
 )

@@ -67,7 +67,7 @@ KEYS = (
         ("store",),
         url("sqlite", "postgresql"),
         None,
-        "What is read from, a file or PostgreSQL. Default: `store.db` in the data folder.",
+        "The store that pages are read from, a file or PostgreSQL. Default: `store.db` in the data folder.",
         True,
     ),
     Key(("http",), address, "127.0.0.1:8080", "Where HTTP is answered."),
@@ -76,7 +76,7 @@ KEYS = (
         ("listen_beyond_loopback",),
         spelled_out("inside-a-private-network-without-access-control"),
         None,
-        "Lets `http` and `mllp` be addresses that other machines reach; to be spelled out in full, see below.",
+        "Lets `http` and `mllp` be addresses that other machines can reach; must be spelled out in full, see below.",
     ),
     Key(("http_names",), names, None, 'Names, besides this machine\'s own, that HTTP is asked by: `["backbone.example"]`.'),
     Key(
@@ -86,7 +86,14 @@ KEYS = (
         "Where `/health` and `/metrics` are answered apart from HTTP, by a process of any role. Default: nowhere.",
     ),
     Key(("partitions",), whole(1, 1000), PARTITIONS, "Partitions of a new log: the most processes that can share it."),
-    Key(("key_secret",), text, None, "Secret of keys and person ids: 32 characters or more, for ever.", True, True),
+    Key(
+        ("key_secret",),
+        text,
+        None,
+        "Secret that keys and person ids are made with: 32 characters or more, for ever the same.",
+        True,
+        True,
+    ),
     Key(("logging",), one_of(("debug", "info", "warning", "error")), "info", "Least serious message that is written."),
     Key(("logging_form",), one_of(Form), Form.AUTO, "`json`, `text` for people, or `auto`: text on a terminal, else JSON."),
     Key(("limits", "body"), size, "256 MiB", "Largest content of one HTTP request."),
@@ -95,7 +102,7 @@ KEYS = (
     Key(("limits", "first_byte"), duration, "60 seconds", "How long a sender may stay silent after it connected."),
     Key(("limits", "next_byte"), duration, "10 seconds", "How long the sender of half a message or body may pause."),
     Key(("limits", "stop"), duration, "8 seconds", "How long a stop waits for work under way."),
-    Key(("folders", "interval"), duration, "1 second", "How often drop folders are looked into."),
+    Key(("folders", "interval"), duration, "1 second", "How often drop folders are checked."),
     Key(("folders", "settle"), duration, "2 seconds", "How long a file must be unchanged before it is taken."),
     Key(
         ("postgresql", "pool"),
@@ -103,10 +110,10 @@ KEYS = (
         5,
         "Connections to PostgreSQL that a process holds at most, for reading and for writing each.",
     ),
-    Key(("postgresql", "pool_wait"), _WAIT, "10 seconds", "How long one is waited for when all are busy."),
+    Key(("postgresql", "pool_wait"), _WAIT, "10 seconds", "How long to wait for a connection when all are busy."),
     Key(("postgresql", "connect"), _WAIT, "5 seconds", "How long PostgreSQL may take to accept a connection."),
-    Key(("postgresql", "statement"), _WAIT, "30 seconds", "PostgreSQL gives up on a statement after it."),
-    Key(("postgresql", "idle"), _WAIT, "30 seconds", "PostgreSQL ends a transaction whose process says nothing for so long."),
+    Key(("postgresql", "statement"), _WAIT, "30 seconds", "Time after which PostgreSQL gives up on a statement."),
+    Key(("postgresql", "idle"), _WAIT, "30 seconds", "Time after which PostgreSQL ends a transaction whose process is silent."),
     Key(
         ("postgresql", "pooler"),
         one_of(POOLERS),
@@ -114,7 +121,12 @@ KEYS = (
         "What stands before PostgreSQL: `none`, or a pooler in `transaction` mode.",
     ),
     Key(("traces", "endpoint"), web, None, "Where OpenTelemetry traces are sent, OTLP over HTTP. Default: there are none."),
-    Key(("traces", "share"), share, 1, "Part of the arrivals that is traced, from 0 to 1; a sender's own trace goes on."),
+    Key(
+        ("traces", "share"),
+        share,
+        1,
+        "Share of arrivals traced, from 0 to 1; a trace begun by the sender follows the sender's choice.",
+    ),
     Key(("mllp_tls", "certificate"), path, None, "Certificate chain of the MLLP door, PEM; with it, MLLP is TLS only."),
     Key(("mllp_tls", "key"), path, None, "Private key of that certificate, PEM."),
     Key(("mllp_tls", "client_authority"), path, None, "Authority of client certificates, PEM; every sender must show one."),
@@ -132,21 +144,21 @@ class SourceKey(NamedTuple):
 
 
 SOURCE_KEYS = (
-    SourceKey("id", text, "Names it for ever, in every key: lower-case letters, digits, hyphens.", True),
+    SourceKey("id", text, "Names the source for ever, in every key: lower-case letters, digits, hyphens.", True),
     SourceKey("name", text, "What people call it; shown on the timeline.", True),
     SourceKey("sector", one_of(Sector), "The part of health and care it belongs to.", True),
     SourceKey("reads", text, "`hl7v2`, `fhir`, `cloudevents`, or the name of a mapping file beside this one.", True),
     SourceKey("organisation", text, "ODS code of the organisation."),
-    SourceKey("doors", some_of(Door), 'Ways in that it may use. Default: `["http"]`.'),
+    SourceKey("doors", some_of(Door), 'Doors that it may use. Default: `["http"]`.'),
     SourceKey("match", text, "Its MLLP messages: `{ sending_application = …, sending_facility = … }`, one or both."),
     SourceKey("endpoint", text, "What its FHIR messages name as `MessageHeader.source.endpoint`."),
     SourceKey("folder", path, "Its drop folder."),
     SourceKey("places", text, "What its codes of wards and sites are called: `{ code = name }`."),
     SourceKey(
-        "nhs_numbers", one_of(NumbersAre), "What its NHS numbers are worth when a record does not say. Default: `traced`."
+        "nhs_numbers", one_of(NumbersAre), "How far to trust its NHS numbers when a record does not say. Default: `traced`."
     ),
-    SourceKey("visit_numbers", one_of(VisitNumbersAre), "What its HL7 v2 visit numbers (PV1-19) name. Default: `unique`."),
-    SourceKey("expect_every", duration, "Silent for longer than this, it is named under `missing`."),
+    SourceKey("visit_numbers", one_of(VisitNumbersAre), "What its HL7 v2 visit numbers (PV1-19) identify. Default: `unique`."),
+    SourceKey("expect_every", duration, "When it is silent for longer than this, it is named under `missing`."),
     SourceKey("tls_client", text, "Name in the client certificate that its MLLP connections must show."),
 )
 """Every key of a ``[[source]]`` table; ``match`` and ``places`` are tables and read by `gateway.settings.sources`."""

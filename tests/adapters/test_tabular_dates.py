@@ -56,7 +56,7 @@ def test_a_date_is_read_day_first_and_keeps_its_precision(text: str, expected: s
         ("00/01/2026", "does not exist"),
         ("32/01/2026", "does not exist"),
         ("02/13/2026", "the day comes first"),
-        ("3 Fev 2026", "a month that is none"),
+        ("3 Fev 2026", "no such month"),
         ("03/02/26", "two digits"),
         ("3 Feb 26", "two digits"),
         ("03/02/0226", "too far"),

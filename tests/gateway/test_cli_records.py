@@ -262,7 +262,7 @@ def test_the_items_of_a_redrive_must_be_said(backbone: Backbone) -> None:
 def test_a_rebuild_beside_the_server_changes_nothing_that_is_read(backbone: Backbone, person: str) -> None:
     before = run(backbone, "timeline", person, "--json").json["entries"]
     outcome = run(backbone, "rebuild", "timeline", "people", "receipts", "quarantine")
-    assert "timeline: made anew of " in outcome.out
+    assert "timeline: rebuilt from " in outcome.out
     assert run(backbone, "timeline", person, "--json").json["entries"] == before
 
 

@@ -81,7 +81,7 @@ def test_an_empty_cluster_is_refused_and_nothing_is_made_there(taking: Taking) -
     empty = uuid.uuid4().hex
     refused = taking.refused(empty)
     assert refused.status == 2, refused.err
-    assert f"/{taking.prefix}, at this address there is no log" in refused.err
+    assert f"/{taking.prefix}, there is no log at this address" in refused.err
     assert "Correct BACKBONE_LOG" in refused.err
     assert taking.topics(empty) == set()
 

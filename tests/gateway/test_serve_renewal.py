@@ -100,7 +100,7 @@ def test_a_mapping_with_an_error_leaves_the_one_before_in_force_and_says_so(back
         mapping.write_text(WILLOW)
         eventually(lambda: faults(server) == 0)
         messages = said(server)
-    (refusal,) = [message for message in messages if "stays so" in message]
+    (refusal,) = [message for message in messages if "stay in force" in message]
     assert f"{mapping}, line 2" in refusal
     assert [message for message in messages if "any more" in message]
 
