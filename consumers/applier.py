@@ -1,8 +1,8 @@
-"""Applies records to projections, each once, whatever goes wrong: rows and positions commit together.
+"""Applies each record to each projection once, whatever goes wrong: rows and positions commit together.
 
-All projections of a process share one transaction, because a small transaction costs as much as ten to twenty events. When
-one of them fails, each is applied by itself, and then the records are halved down to the one at fault: a projection's trouble
-is no other's. What an error means and what to do about it stands in `consumers.faults`.
+All projections of a process share one transaction, because a small transaction costs as much as ten to twenty events. When one
+of them fails, each is applied by itself, and then its records are halved down to the one at fault, so that no projection
+suffers from another's trouble. `consumers.faults` says what each error means and what to do about it.
 """
 
 from __future__ import annotations
@@ -25,14 +25,14 @@ LOGGER = logging.getLogger(__name__)
 
 
 class _Lot(NamedTuple):
-    """What one projection has to do of a batch."""
+    """One projection's share of a batch."""
 
     projection: Projection
     records: Sequence[Record]
 
 
 class Applier:
-    """Moves projections along the log. ``owner`` names whose positions these are; ``clock`` gives aware times."""
+    """Moves projections along the log. ``owner`` names the owner of the positions; ``clock`` gives aware times."""
 
     def __init__(
         self, projections: Sequence[Projection], database: Database, owner: str, clock: Callable[[], datetime]
@@ -42,7 +42,7 @@ class Applier:
         self._owner = owner
         self._clock = clock
         self._next: dict[tuple[str, str, int], int] = {}
-        """Where the stored positions (projection, topic, partition) stand, as this owner left them."""
+        """The stored position of each (projection, topic, partition), as this owner left it."""
 
     @property
     def topics(self) -> tuple[str, ...]:
@@ -50,7 +50,8 @@ class Applier:
         return tuple(dict.fromkeys(topic for projection in self.projections for topic in projection.topics))
 
     async def claim(self, topic: str, starts: Mapping[int, int]) -> Mapping[str, Mapping[int, int]]:
-        """Take over these partitions; the next offset wanted of each, by projection, from ``starts`` on where none was read."""
+        """Take over these partitions; returns the next offset wanted from each, by projection: from ``starts`` where none was
+        read."""
         found: dict[str, Mapping[int, int]] = {}
         for projection in self.projections:
             if topic in projection.topics:
@@ -63,8 +64,8 @@ class Applier:
     async def apply(self, records: Sequence[Record]) -> None:
         """Apply ``records`` and move past them, in as many transactions as it takes.
 
-        A record that a projection has behind it already is not applied to it again. Raises `PositionLost` when another owner
-        has taken a partition over, `StoreUnavailable` when the store is away for long.
+        A record that a projection has already passed is not applied to it again. Raises `PositionLost` when another owner has
+        taken a partition over, `StoreUnavailable` when the store stays away for long.
         """
         lots = [_Lot(projection, self._ahead(projection, records)) for projection in self.projections]
         await self._apply([lot for lot in lots if lot.records])
@@ -76,7 +77,7 @@ class Applier:
     async def _apply(self, lots: Sequence[_Lot], attempt: int = 1) -> None:
         try:
             await self._commit(lots)
-        except Exception as error:  # what it means and what to do about it stands in a table
+        except Exception as error:  # `consumers.faults` says what it means and what to do
             decision = decide(error, attempt, sum(len(lot.records) for lot in lots))
             if decision.remedy is Remedy.GIVE_UP:
                 raise
@@ -112,7 +113,7 @@ class Applier:
         self._move(steps)
 
     def _steps(self, lot: _Lot) -> list[Step]:
-        """From where to where each partition moves."""
+        """How each partition's position moves."""
         name = lot.projection.name
         last = {(record.topic, record.partition): record.offset + 1 for record in lot.records}
         return [Step(name, *place, expected=self._next[name, *place], next=last[place]) for place in last]
@@ -123,7 +124,7 @@ class Applier:
 
 
 def _halves(lots: Sequence[_Lot]) -> list[Sequence[_Lot]]:
-    """Smaller parts of ``lots``: of several, each by itself; of one, its records in halves."""
+    """Split ``lots``: several into one each, a single one into halves of its records."""
     if len(lots) > 1:
         return [[lot] for lot in lots]
     projection, records = lots[0]

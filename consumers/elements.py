@@ -1,7 +1,7 @@
-"""What a resource says, element by element: so that what it leaves out stays as it was, and what it deletes goes.
+"""A resource taken apart into elements, so that what it leaves out stays as it was and what it deletes goes.
 
-An element here is the smallest part that a source states by itself: the identifiers of one system, an extension by its URL, the
-parts of a stay's ``hospitalization`` and ``period``. A choice of types (``deceased[x]``) is one element.
+An element here is the smallest part that a source states separately: the identifiers of one system, the extension of one URL,
+the parts of a stay's ``hospitalization`` and ``period``. A choice of types (``deceased[x]``) is one element.
 
 Source: HL7 v2.4 §2.7.1 (an omitted field is unchanged, ``""`` deletes); `schemas.resources.person.mark_deleted`.
 """
@@ -22,12 +22,12 @@ _CHOICES = {
     **dict.fromkeys(("deceasedBoolean", "deceasedDateTime"), "deceased"),
     **dict.fromkeys(("multipleBirthBoolean", "multipleBirthInteger"), "multipleBirth"),
 }
-"""Elements that take one of several types: another type replaces the one before."""
+"""Elements with a choice of types: a new type replaces the previous one."""
 _CHOSEN = frozenset(_CHOICES.values())
 _LISTS = {"identifier": "system", "extension": "url"}
-"""Lists whose parts are stated each by itself, and what names the part."""
+"""Lists whose parts are stated separately → what names a part."""
 _GROUPS = frozenset({"hospitalization", "period"})
-"""Elements whose parts come from different fields and are stated each by itself."""
+"""Elements whose parts come from different fields and are stated separately."""
 _SILENT = frozenset({"resourceType", "id", "meta", "link", "subject"})
 """Say nothing of the thing itself."""
 _SPECIAL = frozenset({*_CHOICES, *_LISTS, *_GROUPS, *_SILENT})
@@ -36,11 +36,11 @@ _DELETED_AS: Mapping[str, str] = {
     "dischargeMethod": f"extension {DISCHARGE_METHOD_URL}",
     "hospitalization.admissionMethod": f"hospitalization.extension {ADMISSION_METHOD_URL}",
 }
-"""What a deletion calls an element whose place in FHIR is an extension."""
+"""The name a deletion uses for an element that FHIR has as an extension."""
 
 
 def elements(resource: Resource) -> Elements:
-    """What ``resource`` states and deletes. What it both deletes and states, it states."""
+    """What ``resource`` states and deletes. Anything that it both deletes and states counts as stated."""
     found: Elements = dict.fromkeys(_deleted(resource)) if "extension" in resource else {}
     for name, value in resource.items():
         if name not in _SPECIAL:
@@ -66,7 +66,7 @@ def _parts(name: str, value: Any) -> Elements:
 
 
 def _parted(name: str, parts: list[Resource]) -> Elements:
-    """The parts of a list by what names them, each a list again: a system may have several identifiers."""
+    """The parts of a list by their names, each again a list: a system may have several identifiers."""
     found: Elements = {}
     for part in parts:
         by = part.get(_LISTS[name], "")
@@ -76,7 +76,7 @@ def _parted(name: str, parts: list[Resource]) -> Elements:
 
 
 def compose(kind: str, found: Elements) -> Resource:
-    """The resource of type ``kind`` that says ``found``: of a Patient the inverse of `elements`, in a fixed order."""
+    """The resource of type ``kind`` that states ``found``, in a fixed order; for a Patient the inverse of `elements`."""
     resource: Resource = {"resourceType": kind}
     for name, value in sorted(found.items()):
         element = name.partition(" ")[0]

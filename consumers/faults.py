@@ -1,7 +1,7 @@
-"""What to do about an error while records are applied: a table of error and attempt. Pure.
+"""What to do about an error while applying records: a table by kind of error and number of attempts. Pure.
 
-An engine's trouble passes and is waited for; a record's trouble never passes and is set aside. To confuse the two would stop
-everything for one bad record, or drop good records for one full disk.
+Trouble with an engine passes, and is waited for; trouble with a record never passes, and the record is set aside. Confusing
+the two would stop everything for one bad record, or drop good records because of one full disk.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ class Remedy(StrEnum):
     AGAIN = "again"
     """Wait, then apply the same records again."""
     GIVE_UP = "give-up"
-    """Raise: whoever runs the projection opens the engines anew."""
+    """Raise: whoever runs the projection reopens the engines."""
     SPLIT = "split"
     """Apply the records in smaller lots, down to the one at fault."""
     PARK = "park"
-    """Note the record as one that cannot be applied, and go on."""
+    """Note that the record cannot be applied, and go on."""
 
 
 class Decision(NamedTuple):
@@ -37,30 +37,30 @@ class Decision(NamedTuple):
 
 
 class Rule(NamedTuple):
-    """What to do about one kind of error. The first rule whose kind it is holds."""
+    """What to do about one kind of error. The first rule that matches the error counts."""
 
     error: type[Exception]
     tries: int
-    """So often the same records are applied again before ``then``."""
+    """How many times the same records are applied again before ``then``."""
     then: Remedy
 
 
 RULES = (
-    Rule(PositionLost, 0, Remedy.GIVE_UP),  # another owner does the work now
-    Rule(EngineUnavailable, 5, Remedy.GIVE_UP),  # a deadlock is gone at the second try; an engine that starts anew is not
+    Rule(PositionLost, 0, Remedy.GIVE_UP),  # another owner has the work now
+    Rule(EngineUnavailable, 5, Remedy.GIVE_UP),  # a deadlock is gone at the second try; an engine that is restarting is not
     Rule(sqlite3.IntegrityError, 0, Remedy.PARK),  # SQLite has one writer: nobody else wrote at the time
-    Rule(IntegrityError, 3, Remedy.PARK),  # two processes wrote the first of something at a time: one of them sees it next time
+    Rule(IntegrityError, 3, Remedy.PARK),  # two processes wrote the first of something at once: one of them sees it next time
     Rule(MemoryError, 0, Remedy.GIVE_UP),  # says nothing of the record
     Rule(Exception, 0, Remedy.PARK),
 )
-"""Kind of error → remedy, the special before the general."""
+"""Kind of error → remedy, the specific before the general."""
 
 FIRST_WAIT = timedelta(milliseconds=20)
-"""Before the second try; doubled each time."""
+"""Wait before the second try; doubled each time."""
 
 
 def decide(error: Exception, attempt: int, records: int) -> Decision:
-    """The remedy for ``error`` at the ``attempt``-th try (from 1) to apply so many records."""
+    """The remedy for ``error`` at the ``attempt``-th try (counted from 1) to apply ``records`` records."""
     rule = next(rule for rule in RULES if isinstance(error, rule.error))
     if attempt < rule.tries:
         return Decision(Remedy.AGAIN, FIRST_WAIT * 2 ** (attempt - 1))

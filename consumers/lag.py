@@ -1,4 +1,4 @@
-"""How far each projection is behind the log."""
+"""Measures how far each projection is behind the log."""
 
 from __future__ import annotations
 
@@ -20,27 +20,27 @@ TOPIC_OF: Mapping[str, str] = MappingProxyType(
 
 
 class Waiting(NamedTuple):
-    """What of one partition is not applied yet."""
+    """What is not yet applied of one partition."""
 
     events: int
     seconds: float
 
 
 class Behind(NamedTuple):
-    """What a projection has not applied yet."""
+    """What a projection has not yet applied."""
 
     events: int
     """Records in the log after its positions."""
     seconds: float
-    """Age of the oldest of them by the log's clock; 0 when there is none."""
+    """Age in seconds of the oldest of them by the log's clock; 0 when there is none."""
     partitions: Mapping[int, Waiting] = MappingProxyType({})
-    """The same of each partition of its topic."""
+    """The same for each partition of its topic."""
     parked: int = 0
-    """Events it has set aside because it cannot apply them."""
+    """How many events it has set aside because it cannot apply them."""
 
 
 async def behind(log: EventLog, database: Database) -> Mapping[str, Behind]:
-    """How far each projection is behind, by its name.
+    """How far behind each projection is, by its name.
 
     Raises `LogUnavailable`, `StoreUnavailable`; `LogMismatch` when the log does not go on where a projection left off.
     """

@@ -1,6 +1,6 @@
-"""What the projections tell an onlooker: which records are done and how long it took, never their content.
+"""What projections tell an onlooker: which records are done and how long they took, never their content.
 
-The gateway makes metrics and traces of it; nothing here knows how.
+The gateway turns this into metrics and traces; nothing here knows how.
 """
 
 from __future__ import annotations
@@ -12,10 +12,11 @@ from schemas.log import Record
 
 
 class Observer(Protocol):
-    """Told of what is committed. Called on the projections' event loop after every batch: it only counts, and never raises."""
+    """Told what has been committed. Called on the projections' event loop after every batch, so it must only count and never
+    raise."""
 
     def applied(self, records: Sequence[Record], seconds: float) -> None:
-        """The projections of a runner have ``records`` behind them, applied or parked; it took so long."""
+        """A runner's projections have passed ``records``, applied or parked, in ``seconds``."""
         ...
 
 

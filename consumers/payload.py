@@ -1,4 +1,4 @@
-"""An event's payload, parsed no further than is needed: of a Bundle often one resource is, and most of the time is parsing."""
+"""An event's payload, parsed only as far as needed: often one resource is enough, and parsing is most of the cost."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _TYPED = msgspec.json.Decoder(_Typed)
 
 
 def resources_of(bundle: bytes | msgspec.Raw) -> list[bytes]:
-    """The resources of a Bundle as JSON, in its order. Raises ``msgspec.ValidationError`` when it is none."""
+    """The resources of a Bundle as JSON, in its order. Raises ``msgspec.ValidationError`` when it is not a Bundle."""
     return [bytes(part.resource) for part in _BUNDLE.decode(bundle).entry]
 
 
@@ -34,17 +34,17 @@ def resources_in(event: Event) -> list[bytes]:
 
 
 _HEAD = b'{"resourceType":"'
-"""How resources begin that were built here; one from elsewhere is parsed."""
+"""How resources built by the backbone begin; any other is parsed."""
 
 
 def kind_of(resource: bytes) -> str:
-    """The resource's type."""
+    """The type of a resource."""
     if resource.startswith(_HEAD):
         return resource[len(_HEAD) : resource.index(b'"', len(_HEAD))].decode()
     return _TYPED.decode(resource).kind
 
 
 def patient_in(event: Event) -> bytes:
-    """The Patient as JSON; an empty one of a Bundle that has none."""
+    """The event's Patient as JSON; an empty one when the Bundle has none."""
     patients = (one for one in resources_in(event) if kind_of(one) == "Patient")
     return next(patients, b'{"resourceType":"Patient"}')

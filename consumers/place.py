@@ -1,6 +1,6 @@
-"""A record's place in its topic as one number: which partition, and where in it.
+"""A record's place in its topic as one number: the partition and the offset in it.
 
-Places of one partition rise in the order of the log. Between partitions they only need to be the same for ever.
+Within a partition places rise in the order of the log. Across partitions they only have to stay the same for ever.
 """
 
 from __future__ import annotations
@@ -8,7 +8,7 @@ from __future__ import annotations
 from schemas.log import Record
 
 OFFSET_BITS = 48
-"""Of 63: room for 32,768 partitions of 2.8 × 10^14 records each."""
+"""Bits for the offset, of 63: room for 32,768 partitions of 2.8 × 10^14 records each."""
 
 
 def place(partition: int, offset: int) -> int:

@@ -1,7 +1,7 @@
-"""A projection anew from the log: into copies of its tables beside the live ones, which are then swapped in one transaction.
+"""Rebuilds a projection from the log, into copies of its tables beside the live ones, and then swaps them in one transaction.
 
-The live projection goes on meanwhile. At the swap its runner loses its positions, finds those of the rebuilt one, and goes on
-from there. Nothing is sent to anybody (promise P3).
+The live projection carries on meanwhile. At the swap its runner loses its positions, finds those of the rebuilt one, and
+continues from there. Nothing is sent to anybody (promise P3).
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ from consumers.store.tables import PARKED, POSITION
 from schemas.log import EventLog, Record
 
 SUFFIX = "_rebuilt"
-"""Of the copies' names, and of the projection's own while it is rebuilt."""
+"""Suffix of the copies' names, and of the projection's own name while it is being rebuilt."""
 TRIES = 20
-"""How often the swap waits for the rebuilt projection to be as far as the live one; then it is swapped as it is, and the live
-runner makes up for the rest."""
+"""How many times the swap waits for the rebuilt projection to catch up with the live one. After that it is swapped as it is,
+and the live runner makes up the rest."""
 
 
 async def rebuild(
@@ -35,10 +35,10 @@ async def rebuild(
     clock: Callable[[], datetime],
     progress: Callable[[int], None] = lambda applied: None,
 ) -> int:
-    """Rebuild ``projection`` and put it in the place of the live one; how many records it was made of.
+    """Rebuild ``projection``, put it in the place of the live one, and return how many records it was made from.
 
-    ``progress`` is told the number of records so far. What an interrupted rebuild left is thrown away first. Raises
-    `schemas.errors.EngineUnavailable`; the live one is untouched then.
+    ``progress`` is told the number of records so far. Whatever an interrupted rebuild left behind is thrown away first. Raises
+    `schemas.errors.EngineUnavailable`, and then the live projection is untouched.
     """
     copies = _copies(projection.tables)
     async with database.writing() as connection:
@@ -67,7 +67,7 @@ class _Shadow:
         self._copy = projection.onto(self.tables)
 
     def onto(self, tables: Any) -> Self:
-        """A rebuild is not rebuilt."""
+        """Not supported: a rebuild is never itself rebuilt."""
         raise TypeError
 
     async def apply(self, records: Sequence[Record], connection: AsyncConnection) -> None:
@@ -85,7 +85,7 @@ class _Work:
         self.applied = 0
 
     async def catch_up(self) -> None:
-        """Apply everything up to where the log ends now."""
+        """Apply everything up to the current end of the log."""
         for topic in self._applier.topics:
             ends = await self._log.ends(topic)
             claimed = await self._applier.claim(topic, await self._log.starts(topic))
@@ -105,7 +105,7 @@ class _Work:
 
 
 def _copies(tables: Sequence[Table]) -> list[Table]:
-    """Tables of the same shape under other names, as are their indexes."""
+    """Tables of the same shape with other names, as have their indexes."""
     beside = MetaData()
     copies = [table.to_metadata(beside, name=table.name + SUFFIX) for table in tables]
     for copy in copies:
@@ -128,10 +128,10 @@ async def _forget(connection: AsyncConnection, name: str) -> None:
 
 
 async def _keep_out(connection: AsyncConnection, tables: Sequence[Table]) -> None:
-    """Wait until nobody is at work on ``tables``, and let nobody begin until this transaction ends.
+    """Wait until nobody is working on ``tables``, and let nobody start until this transaction ends.
 
-    The live projection takes its tables first and its positions last: taken in another order here, each would wait for the
-    other. SQLite has one writer anyhow.
+    The live projection takes its tables first and its positions last; in any other order here, each would wait for the other.
+    SQLite has only one writer anyway.
     """
     if connection.dialect.name != "sqlite":
         names = ", ".join(f'"{table.name}"' for table in tables)
@@ -139,13 +139,13 @@ async def _keep_out(connection: AsyncConnection, tables: Sequence[Table]) -> Non
 
 
 async def _is_as_far(connection: AsyncConnection, name: str) -> bool:
-    """Whether the rebuilt projection has applied all that the live one has; from here on neither can move."""
+    """Whether the rebuilt projection has applied everything the live one has. From here on neither can move."""
     live, rebuilt = await _positions(connection, name), await _positions(connection, name + SUFFIX)
     return all(rebuilt.get(place, 0) >= position for place, position in live.items())
 
 
 async def _positions(connection: AsyncConnection, name: str) -> dict[tuple[str, int], int]:
-    """The positions of ``name``, kept from moving until this transaction ends."""
+    """The positions of ``name``, locked until this transaction ends."""
     wanted = select(POSITION.c.topic, POSITION.c.partition, POSITION.c.next).where(POSITION.c.projection == name)
     rows = await connection.execute(wanted.order_by(POSITION.c.topic, POSITION.c.partition).with_for_update())
     return {(topic, partition): position for topic, partition, position in rows}
@@ -165,7 +165,7 @@ def _swap(connection: Connection, tables: Sequence[Table], copies: Sequence[Tabl
 
 
 def _index_anew(connection: Connection, table: Table, copy: Table) -> None:
-    """SQLite cannot rename an index. The live projection waits while they are made: about a second for a million rows."""
+    """Recreate an index, as SQLite cannot rename one. The live projection waits: a second for a million rows."""
     for index in copy.indexes:
         connection.execute(text(f'DROP INDEX "{index.name}"'))
     for index in table.indexes:
@@ -177,7 +177,7 @@ def _rename(connection: Connection, kind: str, name: str, to: str) -> None:
 
 
 async def _take_positions(connection: AsyncConnection, name: str) -> None:
-    """The live projection's positions and parked records are those of the rebuilt one now; its runner's claim is void."""
+    """Give the live projection the positions and parked records of the rebuilt one, which voids its runner's claim."""
     await _forget(connection, name)
     for table in (POSITION, PARKED):
         await connection.execute(update(table).where(table.c.projection == name + SUFFIX).values(projection=name))

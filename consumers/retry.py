@@ -1,6 +1,6 @@
-"""Tries again what a projection has parked, once what kept it from being applied is mended.
+"""Tries again what a projection has parked, once the cause is mended.
 
-Order does not matter to a projection, and what was applied already changes nothing: so a retry may run beside the live one.
+A projection does not depend on order, and a repeated record changes nothing, so a retry may run beside the live projection.
 """
 
 from __future__ import annotations
@@ -18,19 +18,19 @@ from schemas.log import EventLog, Record
 
 
 class Retried(NamedTuple):
-    """What came of it."""
+    """The outcome of a retry."""
 
     applied: int
     left: int
-    """Still cannot be applied."""
+    """Records that still cannot be applied."""
     gone: int
-    """Is no longer in the log, because retention removed it; stays listed."""
+    """Records no longer in the log, because retention removed them; they stay listed."""
 
 
 async def retry(projection: Projection, log: EventLog, database: Database, clock: Callable[[], datetime]) -> Retried:
-    """Apply each record that ``projection`` has parked, in a transaction of its own; what it still cannot do stays parked.
+    """Apply each record that ``projection`` has parked, each in a transaction of its own. Whatever still fails stays parked.
 
-    Raises `schemas.errors.EngineUnavailable`; what was applied until then is.
+    Raises `schemas.errors.EngineUnavailable`; records applied before that stay applied.
     """
     applied = left = gone = 0
     last: Parked | None = None
@@ -59,7 +59,7 @@ async def _apply(
         async with database.writing() as connection:
             await projection.apply([record], connection)
             await release(connection, projection.name, item.position)
-    except Exception as error:  # what it means stands in a table
+    except Exception as error:  # `consumers.faults` says what it means
         if decide(error, attempt=1, records=1).remedy is not Remedy.PARK:
             raise
         async with database.writing() as connection:

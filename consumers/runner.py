@@ -1,7 +1,7 @@
-"""The one loop of all projections: read → apply → commit with the positions.
+"""The one loop that runs all projections: read → apply → commit together with the positions.
 
-The rows and the position they stand for commit together, and only for the owner of the position. So whatever is killed, frozen
-or doubled, each record is applied once (promise P2).
+Rows commit together with the position they belong to, and only for that position's owner. So whichever process is killed,
+frozen or started twice, each record is applied once (promise P2).
 """
 
 from __future__ import annotations
@@ -24,15 +24,15 @@ from schemas.log import EventLog, Follower
 LOGGER = logging.getLogger(__name__)
 
 BATCH = 1000
-"""Records a transaction takes at most: with more, a backlog is no faster and a rollback throws more away."""
+"""Most records in a transaction: with more, a backlog is no faster and a rollback throws more away."""
 WAIT_S = 0.5
-"""Longest wait for a record before a stop is looked for; a record that comes is given at once."""
+"""Longest wait for a record before checking for a stop, in seconds; a record that comes is returned at once."""
 PACE_S = 0.02
-"""Shortest time from one transaction to the next while the log is kept up with: what comes meanwhile goes together, as a
-transaction costs as much as some ten to twenty events, and none is delayed by more than this."""
+"""Shortest time from one transaction to the next while keeping up with the log. A transaction costs as much as ten to twenty
+events, so whatever comes meanwhile shares one, and no event is delayed by more than this."""
 STAND_BACK_S = 0.1
-"""Longest wait after a first loss of partitions, doubled with each loss in a row: two processes that both hold them to be
-theirs would else take them from each other before either has applied anything."""
+"""Longest wait after a first loss of partitions, doubled with each loss in a row. Otherwise two processes that both believe
+they own them would take them from each other before either has applied anything."""
 STAND_BACK_MOST_S = 5.0
 """Longest wait after many losses: far more than a transaction takes."""
 GROUP = "projections"

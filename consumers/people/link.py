@@ -1,12 +1,12 @@
-"""Which records are one person: pure, and a function of the evidence alone.
+"""Decides which records are one person: pure, and a function of the evidence alone.
 
 Two rules, both deterministic:
 
-* Records with the same *verified* NHS number are one person's.
-* A record that its source says was replaced by another belongs to the person of that other, to the end of the chain. Where the
-  end of a chain has no number of its own and all the records replaced by it that have one agree, their number counts.
+* Records with the same *verified* NHS number belong to one person.
+* A record that its source replaced by another belongs to that other's person, and so on to the end of the chain. When the end
+  of a chain has no number of its own, and all the replaced records that have one agree, their number counts.
 
-Evidence that contradicts itself (two verified numbers in one chain) is not guessed away: the end of the chain decides, or else
+Contradictory evidence (two verified numbers in one chain) is never resolved by guessing: the end of the chain decides, or
 nobody is linked, and `consumers.people.query` shows the contradiction.
 """
 
@@ -21,27 +21,28 @@ class Rule(StrEnum):
     """Why a record belongs to its person."""
 
     ALONE = "own-record"
-    """Nothing links it: it is a person by itself, so far."""
+    """Nothing links it, so for now it is a person by itself."""
     NUMBER = "verified-nhs-number"
     MERGED = "merged-by-source"
-    """Its source replaced it by another record."""
+    """Its source replaced it with another record."""
     MERGED_NUMBER = "verified-nhs-number-of-merged-record"
-    """It has no number; the records its source replaced by it have one."""
+    """It has no number, but the records it replaced have one."""
 
 
 class Merge(NamedTuple):
-    """A row of ``person_merge``: a statement that a record replaces another, or (no records) that such a one is withdrawn."""
+    """A row of ``person_merge``: a statement that one record replaces another or, without records, that such a statement is
+    withdrawn."""
 
     fact: str
     old: str
-    """Key of the record that was replaced; ``""`` of a withdrawal."""
+    """Key of the record that was replaced; ``""`` for a withdrawal."""
     new: str
     order: str
     place: int
 
     @property
     def rank(self) -> tuple[str, bool, int]:
-        """Of equals a withdrawal comes last, then the log decides."""
+        """Order among statements: between equals a withdrawal comes last, then the log decides."""
         return self.order, not self.old, self.place
 
 
@@ -50,7 +51,7 @@ class Own(NamedTuple):
 
     person: str
     numbered: bool
-    """It has a verified NHS number."""
+    """Whether it has a verified NHS number."""
 
 
 class Link(NamedTuple):
@@ -63,7 +64,7 @@ class Link(NamedTuple):
 
 
 def standing(merges: Iterable[Merge]) -> dict[str, Merge]:
-    """The merge that holds for each replaced record: of a fact its newest version, of several facts the newest."""
+    """The merge in force for each replaced record: the newest version of a fact and, among several facts, the newest."""
     newest: dict[str, Merge] = {}
     for merge in merges:
         known = newest.get(merge.fact)
@@ -80,7 +81,7 @@ def standing(merges: Iterable[Merge]) -> dict[str, Merge]:
 
 
 def _without_circles(merges: dict[str, Merge]) -> dict[str, Merge]:
-    """Of merges that lead round in a circle the oldest is left out: it was said before anybody knew better."""
+    """``merges`` without circles: the oldest merge of a circle is left out, as it was said before anybody knew better."""
     for start in sorted(merges):
         path: list[str] = []
         key = start
@@ -94,7 +95,7 @@ def _without_circles(merges: dict[str, Merge]) -> dict[str, Merge]:
 
 
 def link(records: Mapping[str, Own], merges: Iterable[Merge]) -> dict[str, Link]:
-    """Where each of ``records`` belongs; they and ``merges`` are whole: no merge leads out of them."""
+    """Where each of ``records`` belongs. They must be complete: no merge may lead to a record outside them."""
     into = standing(list(merges))
     roots = {key: _root(key, into) for key in records}
     chains: dict[str, list[str]] = {}

@@ -1,7 +1,7 @@
-"""The people projection: which source records there are, what each says of its Patient, and whose they are.
+"""The people projection: which source records exist, what each says about its Patient, and whose they are.
 
-There is no row of a person: a person is the records that have their id, and the id is a function of evidence
-(`consumers.people.link`). So no race between two processes can make two people of one, and a rebuild gives the same ids.
+People have no rows of their own: a person is the set of records with their id, and the id is a function of the evidence
+(`consumers.people.link`). So no race between two processes can make two people out of one, and a rebuild gives the same ids.
 """
 
 from __future__ import annotations
@@ -70,7 +70,7 @@ def _tell(record: LogRecord) -> _Told:
 
 
 class _Batch:
-    """The records that one transaction has to do with."""
+    """The records involved in one transaction."""
 
     def __init__(self, pseudonyms: Pseudonyms, rows: PeopleRows, connection: AsyncConnection) -> None:
         self._pseudonyms = pseudonyms
@@ -79,12 +79,12 @@ class _Batch:
         self._records: dict[str, Record] = {}
         self._merges: dict[tuple[str, str], Merge] = {}
         self._given: set[tuple[str, str]] = set()
-        """Pairs (person, record): the ids that single events give."""
+        """Pairs (person, record): the ids given by single events."""
         self._local_ids: set[tuple[str, str]] = set()
-        """Pairs (key, record): the keys that a record's local identifiers make."""
+        """Pairs (key, record): the keys made from a record's local identifiers."""
 
     async def hear(self, told: Sequence[_Told]) -> None:
-        """Take in what events say of records and of merges."""
+        """Take in what events say about records and merges."""
         await self._read({one.event.partitionkey: one.source for one in told})
         replaced: dict[str, tuple[str, Resource]] = {}
         for one in told:
@@ -115,7 +115,7 @@ class _Batch:
         return patient
 
     def _merge(self, told: _Told, patient: Resource) -> dict[str, tuple[str, Resource]]:
-        """Note what is stated of merges; the records that are replaced, with the source and the identifier of each."""
+        """Note the merges that are stated; returns the replaced records, with the source and the identifier of each."""
         event, key = told.event, told.event.partitionkey
         if event.type == WITHDRAWN:
             self._state(Merge(event.subject, "", "", event.order, told.place))
@@ -142,7 +142,7 @@ class _Batch:
             self._merges[merge.fact, merge.old] = merge
 
     async def link(self) -> None:
-        """Say whose each record is whose evidence changed, and each that is joined with it by merges."""
+        """Decide whose each record is: those whose evidence changed, and all that merges join to them."""
         await self._rows.note(self._merges.values(), self._connection)
         stated = await self._rows.of_facts({fact for fact, _ in self._merges}, self._connection) if self._merges else []
         keys = {key for key, record in self._records.items() if record.own_changed}
@@ -153,7 +153,7 @@ class _Batch:
             row.person, row.rule, row.root, row.merged_into = found.person, found.rule, found.root, found.merged_into
 
     async def _joined(self, keys: set[str]) -> tuple[list[Merge], set[str]]:
-        """All merges that lead to or from ``keys``, however far, and all records they join; those are read and locked."""
+        """All merges leading to or from ``keys``, however far, and all records they join, which are read and locked."""
         while True:
             await self._read(dict.fromkeys(keys, ""))
             merges = await self._rows.merges(keys, self._connection) if keys else []

@@ -1,6 +1,6 @@
-"""Who somebody is: from an identifier to a person, and from a person to their records.
+"""Finds out who somebody is: from an identifier to a person, and from a person to their records.
 
-An identifier is only ever compared as the key or id it makes; none stands in a column that is searched.
+Identifiers are only ever compared as the keys or ids they make; no searched column contains one.
 """
 
 from __future__ import annotations
@@ -49,13 +49,13 @@ _FORMER_OF = Statement(select(_FORMER).where(Among(_FORMER.c.record, "keys")))
 
 
 class KnownPatient(NamedTuple):
-    """A person as one record has them."""
+    """A person as one record describes them."""
 
     record: RecordKey
     source: str
     """Id."""
     sector: str
-    """``""`` of a source that is no longer declared."""
+    """``""`` when the source is no longer declared."""
     patient: Resource
 
 
@@ -68,28 +68,27 @@ class PeopleQuery:
         self._sources = sources
 
     async def by_number(self, number: NhsNumber) -> PersonId | None:
-        """The person with this verified NHS number. One that a record once had and was corrected finds nobody."""
+        """The person with this verified NHS number. A number that a record once had and that was corrected finds nobody."""
         person = self._pseudonyms.person_by_number(number)
         return self._one(await self._rows(_OWN, its_person=person), person)
 
     async def by_local_id(self, source: str, local_id: LocalId) -> PersonId | None:
-        """The person of the record that ``source`` knows by ``local_id``, or has it among its other identifiers."""
+        """The person of the record that ``source`` knows by ``local_id``, as its own or among its other identifiers."""
         return self._one(await self._rows(_OF_KEY, its_key=self._pseudonyms.record(source, local_id)))
 
     async def current(self, person: PersonId) -> PersonId | None:
-        """The id that ``person`` has now: itself, or where its records went. ``None`` if it was never given out.
+        """The current id of ``person``: the same, or wherever its records went. ``None`` if it was never given out.
 
-        Records that went to different people leave several; the first of their ids is then the answer, and `person` of it
-        shows the contradiction.
+        When its records went to different people, the first of their ids is returned, and `person` shows the contradiction.
         """
         if await self._rows(_OF_PERSON, its_person=person):
             return person
         return self._one(await self._rows(_FORMERLY, its_person=person))
 
     async def person(self, person: PersonId) -> dict[str, Any] | None:
-        """The records that are one person's, by which rule, with their identifiers, and what contradicts itself.
+        """A person's records, the rules that linked them, their identifiers, and any contradictions.
 
-        ``person`` may be an id they had before. ``None`` if there is no such person.
+        ``person`` may be an earlier id of theirs. ``None`` if there is no such person.
         """
         found, records = await self._found(person)
         if found is None:
@@ -103,7 +102,7 @@ class PeopleQuery:
         }
 
     async def patients(self, person: PersonId) -> list[KnownPatient]:
-        """The Patient as each of the person's records has it, by key; empty if there is no such person."""
+        """The Patient according to each of the person's records, by key; empty if there is no such person."""
         _, records = await self._found(person)
         return [
             KnownPatient(RecordKey(row.key), row.source, self._sector(row.source), orjson.loads(row.patient)) for row in records
@@ -138,7 +137,7 @@ class PeopleQuery:
 
     @staticmethod
     def _one(rows: Sequence[Any], preferred: PersonId | None = None) -> PersonId | None:
-        """The preferred of the people found, else the first by id: the same whoever asks."""
+        """The preferred person among those found, else the first by id, so that everybody gets the same answer."""
         people = sorted(row.person for row in rows)
         if preferred in people:
             return preferred
@@ -148,7 +147,7 @@ class PeopleQuery:
 def _contradictions(
     person: str, records: Sequence[Any], former: Sequence[Any], pseudonyms: Pseudonyms
 ) -> Iterator[dict[str, Any]]:
-    """Evidence that speaks against itself. Numbers are named by the person ids they give, never as they are."""
+    """Contradictions in the evidence. Numbers are named by the person ids they give, never as such."""
     numbered = {row.own_person for row in records if row.own_person != pseudonyms.person_by_record(row.key)}
     if len(numbered) > 1:
         yield {"code": "verified-numbers-differ", "people": sorted(numbered), "records": [row.key for row in records]}

@@ -1,7 +1,7 @@
-"""One source's record of one person: what all its events say of the Patient, and the person that follows from it alone.
+"""One source's record of one person: what all its events say about the Patient, and the person that follows from it alone.
 
-Element by element the newest statement holds, by when it was so (`consumers.chronicle.valid`) and not by when it arrived.
-What a message leaves out stays as it was; what it deletes goes.
+The newest statement about each element holds, by when it was so (`consumers.chronicle.valid`) and not by when it arrived.
+Whatever a message leaves out stays as it was; whatever it deletes goes.
 """
 
 from __future__ import annotations
@@ -22,21 +22,21 @@ from schemas.resources.bundle import Resource
 from schemas.resources.person import verified_number
 
 Stamp = tuple[str, bool, int]
-"""From when on a statement holds, whether it shows a whole state (which then comes after a movement), its place."""
+"""From when on a statement holds, whether it shows a whole state (which then follows any movement), and its place."""
 _FIRST: Stamp = ("", False, -1)
 BEFORE_ALL: Stamp = ("", False, 0)
-"""Of what is said of a record by the one that replaced it: what it says itself holds, whenever it says it."""
+"""The stamp of what is said about a record by the one that replaced it: anything the record says itself outranks it."""
 
 
 class Stamps(msgspec.Struct):
     """When each element of a record's Patient was last stated."""
 
     last: str = ""
-    """Digest of the Patient that was stated last: most messages of a person repeat it."""
+    """Digest of the last Patient stated: most messages about a person repeat it."""
     at: Stamp = _FIRST
     """Its stamp."""
     names: list[str] = []
-    """The elements it stated or deleted: those of the others are older."""
+    """The elements it stated or deleted; all others are older."""
     others: dict[str, Stamp] = {}
 
 
@@ -51,18 +51,18 @@ class Row(msgspec.Struct):
     person: str
     """Id of the person it belongs to."""
     own_person: str
-    """Id that its own evidence gives: it differs when the record was merged with others."""
+    """Id given by its own evidence; it differs when the record was merged with others."""
     rule: str
     """`consumers.people.link.Rule`: why it belongs to that person."""
     root: str | None
-    """Key of the record that its chain of merges ends in; ``None`` when that is itself."""
+    """Key of the record in which its chain of merges ends; ``None`` when that is itself."""
     merged_into: str | None
     """Key of the record that replaces it."""
     first_at: str
-    """When the backbone first learned of it; ``""`` of a record that is only known to be replaced."""
+    """When the backbone first learned of it; ``""`` when all that is known is that it was replaced."""
     last_at: str
     stamps: str
-    """JSON: for each stamp the elements that were last stated by it."""
+    """JSON: for each stamp, the elements last stated under it."""
     patient: str
     """The Patient as JSON, ready to serve."""
 
@@ -71,7 +71,7 @@ COLUMNS = Row.__struct_fields__
 
 
 class Heard(NamedTuple):
-    """What somebody says of a Patient."""
+    """What somebody says about a Patient."""
 
     stamp: Stamp
     patient: bytes
@@ -79,12 +79,12 @@ class Heard(NamedTuple):
 
     @property
     def digest(self) -> str:
-        """Of what is said: compared only within one record."""
+        """Digest of what is said; compared only within one record."""
         return hashlib.blake2b(self.patient, digest_size=8).hexdigest()
 
 
 class Record:
-    """A record that events are being read into."""
+    """A record into which events are being read."""
 
     def __init__(self, row: Row, new: bool) -> None:
         self.row = row
@@ -92,7 +92,7 @@ class Record:
         self._read = msgspec.structs.replace(row)
         self._stamps = _STAMPS.decode(row.stamps)
         self._says: Elements | None = None
-        """The elements of the Patient, once something was heard that is not a repetition."""
+        """The elements of the Patient, once something other than a repetition has been heard."""
 
     @classmethod
     def unknown(cls, key: str, source: str) -> Record:
@@ -100,7 +100,7 @@ class Record:
         return cls(Row(key, source, "", "", "", None, None, "", "", "{}", '{"resourceType":"Patient"}'), True)
 
     def hear(self, heard: Heard) -> Resource | None:
-        """Take in what somebody says; the Patient they said it with, or ``None`` when it repeats what was said last."""
+        """Take in what somebody says; returns the Patient stated, or ``None`` when it repeats the last statement."""
         stamps, digest = self._stamps, heard.digest
         if digest == stamps.last and heard.stamp > stamps.at:
             stamps.at = heard.stamp
@@ -128,12 +128,12 @@ class Record:
         return self._stamps.at if name in self._stamps.names else self._stamps.others.get(name, _FIRST)
 
     def seen(self, at: str) -> None:
-        """Note that the backbone learned of it then."""
+        """Note that the backbone learned of it at this time."""
         self.row.first_at = min(self.row.first_at or at, at)
         self.row.last_at = max(self.row.last_at, at)
 
     def settle(self, pseudonyms: Pseudonyms) -> None:
-        """Write what was heard into the row, and the person that it gives by itself."""
+        """Write into the row what was heard, and the person given by the record's own evidence."""
         if self._says is not None:
             self._stamps.others = dict(sorted(self._stamps.others.items()))
             patient = compose("Patient", self._says)
@@ -143,17 +143,17 @@ class Record:
 
     @property
     def changed(self) -> bool:
-        """Whether its row is no longer as it was read."""
+        """Whether its row has changed since it was read."""
         return self.new or self.row != self._read
 
     @property
     def own_changed(self) -> bool:
-        """Whether its own evidence gives another person than it did."""
+        """Whether its own evidence now gives a different person."""
         return self.new or self._read.own_person != self.row.own_person
 
     @property
     def own_before(self) -> str | None:
-        """The person that its own evidence gave before, if that was another one and any event had given it."""
+        """The person given by its own evidence before, if that was somebody else and an event had given it."""
         return self._read.own_person if self._read.first_at and self.own_changed else None
 
     @property
@@ -163,12 +163,13 @@ class Record:
 
 
 def stamp_of(event: Event, place: int) -> Stamp:
-    """When what the event says of the Patient holds."""
+    """The stamp of what the event says about the Patient."""
     return valid(event), CATALOGUE[event.type].movement is Movement.SNAPSHOT, place
 
 
 def number_in(patient: Resource) -> NhsNumber | None:
-    """The verified NHS number by which ``patient`` is linked. Two different ones contradict each other: neither is."""
+    """The verified NHS number by which ``patient`` is linked; none when there are two different ones, which contradict each
+    other."""
     stated = [one for one in patient.get("identifier", ()) if one.get("system") == NHS_NUMBER]
     numbers = {number for one in stated if (number := verified_number({"identifier": [one]}))}
     return numbers.pop() if len(numbers) == 1 else None

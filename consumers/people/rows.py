@@ -57,7 +57,8 @@ class PeopleRows:
         return [Row(*row) for row in found]
 
     async def insert(self, rows: Sequence[Row], connection: AsyncConnection) -> None:
-        """Add new records. One that another process adds at the same time makes the transaction fail, to be tried again."""
+        """Add new records. If another process adds one of them at the same time the transaction fails, and is to be tried
+        again."""
         ordered = sorted(rows, key=lambda row: row.key)
         await self._insert.put(connection, [msgspec.structs.astuple(row) for row in ordered])
 
@@ -66,25 +67,25 @@ class PeopleRows:
         await self._update.make(connection, [(*(getattr(row, name) for name in _CHANGING), row.key) for row in rows])
 
     async def merges(self, keys: Collection[str], connection: AsyncConnection) -> list[Merge]:
-        """Every statement of a fact that merges one of ``keys``, with the withdrawals of those facts."""
+        """Every statement of the facts that merge one of ``keys``, including withdrawals."""
         asked = {"keys": listed(keys, connection.dialect), "facts": listed((), connection.dialect)}
         touching = [Merge(*row) for row in await self._merges.tuples(connection, asked)]
         facts = {merge.fact for merge in touching}
         return await self.of_facts(facts, connection) if facts else []
 
     async def of_facts(self, facts: Collection[str], connection: AsyncConnection) -> list[Merge]:
-        """Every statement of these facts, and their withdrawals."""
+        """Every statement of these facts, including withdrawals."""
         asked = {"facts": listed(facts, connection.dialect)}
         return [Merge(*row) for row in await self._of_facts.tuples(connection, asked)]
 
     async def note(self, merges: Iterable[Merge], connection: AsyncConnection) -> None:
-        """Keep what is stated of merges: of one fact and record the newest."""
+        """Keep statements of merges, only the newest for each fact and record."""
         await self._note.put(connection, [tuple(merge) for merge in sorted(merges)])
 
     async def former(
         self, add: Iterable[tuple[str, str]], drop: Iterable[tuple[str, str]], connection: AsyncConnection
     ) -> None:
-        """Keep, or forget, person ids of records that are not their own ids now: pairs (person, record)."""
+        """Keep, or forget, earlier person ids of records: pairs (person, record)."""
         dropped = sorted(drop)
         if dropped:
             await self._drop_former.changed(connection, given_rows(dropped, ("person", "record"), connection.dialect))

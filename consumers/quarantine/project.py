@@ -1,6 +1,6 @@
-"""The quarantine projection: which items are kept, where in the log their content stands, and what came of each new try.
+"""The quarantine projection: which items are kept, where in the log their content is, and the outcome of each retry.
 
-The content itself stays in the log. An item's records have one key, so they come in the order they were appended.
+The content itself stays in the log. An item's records share one key, so they come in the order in which they were appended.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from schemas.log import QUARANTINE, Record
 from schemas.quarantine import Kept, Tried, decode
 
 OPEN, TAKEN_IN = "open", "taken-in"
-"""Status of an item: still to be mended, or taken in when it was sent through again."""
+"""Status of an item: still to be mended, or taken in after being sent through again."""
 
 
 class QuarantineProjection:
@@ -66,7 +66,7 @@ class QuarantineProjection:
 
 
 def _item(kept: Kept) -> tuple[str | int | None, ...]:
-    """A row of ``quarantine_item``; part 0 comes last and so vouches for the others."""
+    """A row of ``quarantine_item``. Part 0 comes last, and so vouches for the others."""
     return (
         kept.id,
         kept.source,

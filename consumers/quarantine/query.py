@@ -1,4 +1,4 @@
-"""What was not understood: listed, and where its content stands in the log."""
+"""Lists what was not understood, and says where its content is in the log."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _TRIED = msgspec.json.Decoder(Tried)
 
 
 class Part(NamedTuple):
-    """Where one part of the content stands in the topic `schemas.log.QUARANTINE`."""
+    """The place of one part of the content in the topic `schemas.log.QUARANTINE`."""
 
     part: int
     partition: int
@@ -28,7 +28,7 @@ class Part(NamedTuple):
 
 
 class Item(NamedTuple):
-    """One item with everything but its content."""
+    """One item, with everything except its content."""
 
     summary: QuarantineSummary
     parts: list[Part]
@@ -46,7 +46,7 @@ class QuarantineQuery:
     async def items(
         self, status: str = OPEN, source: str | None = None, after: tuple[str, str] | None = None, limit: int = 50
     ) -> list[QuarantineSummary]:
-        """Items of one status, oldest first, after the one whose (``received_at``, ``id``) is ``after``.
+        """Items of one status, oldest first, starting after the one whose (``received_at``, ``id``) is ``after``.
 
         Raises `StoreUnavailable`.
         """

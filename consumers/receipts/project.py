@@ -1,4 +1,4 @@
-"""The receipts projection: what became of each arrival, ready to be asked for, and what each source has sent so far."""
+"""The receipts projection: what became of each arrival, ready to serve, and what each source has sent so far."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ _SUMS = ("receipts", "received", "accepted", "rejected")
 class ReceiptsProjection:
     """Writes receipts and the activity of sources (`consumers.projection.Projection`).
 
-    A receipt that stands in the log twice counts once: the first is kept. Sums are added up, so that partitions may come in
-    any interleaving.
+    A receipt that is in the log twice counts once: the first is kept. Only sums are kept, so partitions may interleave in any
+    way.
     """
 
     name = "receipts"
@@ -60,7 +60,7 @@ class ReceiptsProjection:
         await self._count.put(connection, _activity(one for _, one in fresh))
 
     async def _fresh(self, read: Sequence[tuple[Record, Receipt]], connection: AsyncConnection) -> list[tuple[Record, Receipt]]:
-        """Those that are not here yet; of two with one id the first."""
+        """The receipts that are not here yet, and of two with the same id the first."""
         first = {one.id: (record, one) for record, one in reversed(read)}
         known = await self._known.tuples(connection, {"ids": listed(first, connection.dialect)})
         for (receipt_id,) in known:
@@ -69,7 +69,7 @@ class ReceiptsProjection:
 
 
 def _activity(receipts: Iterable[Receipt]) -> list[tuple[Any, ...]]:
-    """One row per source, in the order of their ids: two processes that lock several lock them in one order."""
+    """One row per source, ordered by id, so that two processes lock several rows in the same order."""
     found: dict[str, list[Any]] = {}
     for one in receipts:
         row = found.setdefault(one.source, ["", 0, 0, 0, 0])

@@ -1,4 +1,4 @@
-"""What became of an arrival, and when each source was last heard of."""
+"""Says what became of an arrival, and when each source was last heard from."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Activity(NamedTuple):
 
     source: str
     last_at: str
-    """RFC 3339 in UTC: when something of it arrived last."""
+    """RFC 3339 in UTC: when something from it last arrived."""
     receipts: int
     received: int
     accepted: int
@@ -44,7 +44,7 @@ class ReceiptsQuery:
         self._database = database
 
     async def receipt(self, receipt_id: str) -> bytes | None:
-        """The receipt as JSON (`schemas.receipt.Receipt`), the lists of its parts joined to it; ``None`` if there is none.
+        """The receipt as JSON (`schemas.receipt.Receipt`), with the lists of all its parts joined; ``None`` if there is none.
 
         Raises `StoreUnavailable`.
         """
@@ -69,5 +69,5 @@ class ReceiptsQuery:
             return [Activity(*row) for row in await _ALL_ACTIVITY.rows(connection)]
 
     async def activity(self) -> Mapping[str, datetime]:
-        """When each source was last heard of; one that never sent anything is not there. Raises `StoreUnavailable`."""
+        """When each source was last heard from, without sources that never sent anything. Raises `StoreUnavailable`."""
         return {one.source: datetime.fromisoformat(one.last_at) for one in await self.accounts()}

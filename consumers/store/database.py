@@ -1,8 +1,8 @@
-"""One asynchronous way to the store, whichever engine is behind it.
+"""One asynchronous interface to the store, whichever engine is behind it.
 
-Reads are single statements in autocommit; writes are one transaction. What the store holds today is rebuilt from the log and
-carries the position it stands at, so a commit need not reach the disk before it is reported: after a power cut rows and
-position fall back together and the log makes up for them.
+Reads are single statements in autocommit; writes are one transaction. Everything in the store can be rebuilt from the log and
+carries the position it belongs to, so a commit may be reported before it reaches the disk: after a power cut rows and position
+fall back together, and the log makes up for both.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from consumers.store.trouble import answering
 from schemas.errors import StoreUnavailable
 
 CLOSE_S = 2.0
-"""How long the good-byes to a server may take: a stop has ten seconds for everything."""
+"""How long closing connections may take: a stop has ten seconds for everything."""
 
 
 class Pool(NamedTuple):
@@ -33,7 +33,7 @@ class Pool(NamedTuple):
 
     used: int
     limit: int
-    """There may be so many at most."""
+    """The most there may be."""
 
 
 class Database:
@@ -52,13 +52,13 @@ class Database:
         self._file = OpenFile(made.writer.url.database) if self.is_sqlite else None
         self._kept: AsyncConnection | None = None
         self._driver: Any = None
-        """The driver's own connection under the kept one: asking SQLAlchemy for it each time costs 20 µs."""
+        """The driver's own connection beneath the kept one: asking SQLAlchemy for it each time would cost 20 µs."""
 
     @staticmethod
     def connect(url: str, settings: Settings | None = None) -> Database:
         """The store at ``url``: ``sqlite:///path``, ``postgresql://…`` (psycopg 3) or ``postgresql+asyncpg://…``.
 
-        Opens nothing yet. Raises `SettingsError` when the URL names no engine of these.
+        Opens nothing yet. Raises `SettingsError` when the URL names none of these engines.
         """
         settings = settings or Settings()
         return Database(engines(url, settings), settings)
@@ -90,10 +90,10 @@ class Database:
         return transaction(self._writer, self._patience_s, self._patience_s + self._pool_wait_s)
 
     async def fetch(self, statement: str, parameters: Sequence[Any]) -> Sequence[Any]:
-        """The rows of one read, by a statement already in the driver's own words (see `consumers.store.statement`).
+        """The rows of one read by a statement already compiled for the driver (see `consumers.store.statement`).
 
-        The short way, for what costs a page: nothing is composed and, on SQLite, no connection taken from a pool. A connection
-        that broke since the last read is replaced without the caller's notice. Raises `StoreUnavailable`.
+        The fast path, for serving pages: nothing is compiled and, on SQLite, no connection is taken from a pool. A connection
+        that has broken since the last read is replaced without the caller noticing. Raises `StoreUnavailable`.
         """
         if self._file is not None:
             await self._let_go_of_another_file()
@@ -104,9 +104,10 @@ class Database:
                 return await self._fetch_anew(statement, parameters)
 
     async def _let_go_of_another_file(self) -> None:
-        """Close a file that is no longer the one of that name: what is read there is old, and what is written there is gone.
+        """Close a file that is no longer the one its name leads to: what is read there is old, and what is written there is
+        lost.
 
-        Raises `StoreUnavailable`, once: whoever tries again opens the file that is there, which the projections fill anew.
+        Raises `StoreUnavailable`, once: whoever tries again opens the new file, which the projections fill again.
         """
         if self._file is not None and not self._file.is_there():
             await self.close()
@@ -122,7 +123,7 @@ class Database:
         return rows
 
     async def _fetch_anew(self, statement: str, parameters: Sequence[Any]) -> Sequence[Any]:
-        """Over as many connections as the pool may hold that are broken, and then over one more."""
+        """Try as many connections as the pool may hold, in case all are broken, and then one more."""
         for _ in range(self._reader.pool.size()):  # type: ignore[attr-defined] # of every pool made in `engines`
             try:
                 return await self._fetch_pooled(statement, parameters)
@@ -136,7 +137,7 @@ class Database:
         return rows
 
     def _fetch_lent(self, statement: str, parameters: tuple[Any, ...]) -> Sequence[Any]:
-        """Within a greenlet: a connection of the pool, and the driver's own words and rows, with nothing between them."""
+        """Within a greenlet: use a connection of the pool with nothing between the driver and its rows."""
         lent: PoolProxiedConnection | None = None
         try:
             lent = self._reader.sync_engine.raw_connection()
@@ -161,7 +162,7 @@ class Database:
         return {use: Pool(engine.pool.checkedout(), engine.pool.size()) for use, engine in kinds.items()}  # type: ignore[attr-defined] # of every pool made in `engines`
 
     async def close(self) -> None:
-        """Let go of every connection. Transactions under way are rolled back. A server that is frozen is not waited for."""
+        """Close every connection. Transactions in progress are rolled back. A frozen server is not waited for."""
         if self._kept is not None:
             await self._kept.close()
             self._kept = self._driver = None
@@ -172,14 +173,14 @@ class Database:
 
 
 class OpenFile:
-    """The file of a store that is in use, as the system knows it: a name may lead to another one any moment."""
+    """The file of a store in use, as the system knows it: its name may lead to another file at any moment."""
 
     def __init__(self, path: str | None) -> None:
         self.path = Path(path or "")
         self._known: tuple[int, int] | None = None
 
     def is_there(self) -> bool:
-        """Whether the name leads to the file it led to when this was asked first, or first after it did not."""
+        """Whether the name still leads to the same file as at the first call, or at the first call after it did not."""
         try:
             found = self.path.stat()
             now = (found.st_dev, found.st_ino)
@@ -196,9 +197,9 @@ def _throw_away(lent: PoolProxiedConnection | None, error: BaseException) -> Non
 
 
 async def durably(connection: AsyncConnection) -> None:
-    """Have the transaction of ``connection`` reported as committed only once it is on the disk.
+    """Report the transaction of ``connection`` as committed only once it is on disk.
 
-    For what no position stands for, and so nothing would make up for: that the tables are there, that a rebuild is done.
+    For changes that no position covers, so that nothing would make up for them: creating tables, finishing a rebuild.
     """
     if connection.dialect.name != "sqlite":
         await connection.exec_driver_sql("SET LOCAL synchronous_commit = on")

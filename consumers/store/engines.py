@@ -1,4 +1,4 @@
-"""How each engine's connections are made: drivers, timeouts, caches, and how far a commit must get before it is reported."""
+"""Makes each engine's connections: drivers, timeouts, caches, and how far a commit must get before it is reported."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from consumers.store import inline_sqlite
 from schemas.errors import SettingsError
 
 BUSY_TIMEOUT = timedelta(seconds=5)
-"""SQLite waits so long for another process's transaction."""
+"""How long SQLite waits for another process's transaction."""
 _AGAIN_S = 0.01
-"""Between two tries to switch a new file to write-ahead logging: the switch takes a few milliseconds."""
+"""Time between attempts to switch a new file to write-ahead logging, which takes a few milliseconds."""
 CACHE_KIB = 65_536
-"""SQLite's own cache, at most: 64 MiB hold the upper levels of every index of some ten million entries."""
+"""Limit of SQLite's own cache: 64 MiB hold the upper levels of every index for about ten million entries."""
 KEEPALIVE_S = 30
 """A server that says nothing for so long is asked whether it is there, and given up after as long again: one that was cut off
 without a word is else waited for until the system loses patience, a quarter of an hour later. asyncpg cannot be told:
@@ -29,33 +29,33 @@ without a word is else waited for until the system loses patience, a quarter of 
 APPLICATION = "care-backbone"
 """What PostgreSQL's ``pg_stat_activity`` calls our sessions."""
 CHECKPOINT_PAGES = 4_000
-"""The write-ahead log is folded into the file every 16 MiB: four times rarer than by default, for a backlog writes much."""
+"""The write-ahead log is folded into the file every 16 MiB, a quarter as often as by default, because a backlog writes much."""
 
 
 class Settings(NamedTuple):
-    """What may be set about the connections to a store."""
+    """The settings of connections to a store."""
 
     pool: int = 5
-    """Connections of each kind (reading, writing) that one process holds at most."""
+    """Most connections of each kind (reading, writing) that one process holds."""
     statement_timeout: timedelta = timedelta(seconds=30)
-    """PostgreSQL gives up on a statement after it: no question to the store takes a thousandth of that."""
+    """Time after which PostgreSQL gives up on a statement; no query of ours takes a thousandth of it."""
     idle_timeout: timedelta = timedelta(seconds=30)
-    """PostgreSQL ends a transaction whose process says nothing for so long: a frozen process must not keep its locks."""
+    """Time after which PostgreSQL ends a transaction whose process is silent: a frozen process must not keep its locks."""
     connect_timeout: timedelta = timedelta(seconds=5)
     pool_timeout: timedelta = timedelta(seconds=10)
-    """When all connections are busy, one is waited for so long."""
+    """How long to wait for a connection when all are busy."""
     pooler: bool = False
-    """A pooler that shares the server's connections between transactions stands before PostgreSQL (PgBouncer with
-    ``pool_mode = transaction``): nothing may outlive a transaction, neither a prepared statement nor a session's parameter."""
+    """Whether PostgreSQL is behind a pooler that shares connections between transactions (PgBouncer with ``pool_mode =
+    transaction``). Nothing may then outlive a transaction, neither a prepared statement nor a session's parameter."""
     durable: bool = False
-    """A commit is reported only once it is on the disk: for what no log can bring back."""
+    """Whether a commit is reported only once it is on disk, for data that no log can bring back."""
 
 
 class Engines(NamedTuple):
-    """The two ways to one store."""
+    """The two engines of one store."""
 
     reader: AsyncEngine
-    """Autocommit: each statement sees what is committed when it begins, and none costs a transaction."""
+    """In autocommit: each statement sees what is committed when it begins, and none costs a transaction."""
     writer: AsyncEngine
 
 
@@ -115,7 +115,8 @@ def _sqlite(target: URL, settings: Settings) -> Engines:
 
 
 def _set(connection: sqlite3.Connection, pragma: str) -> None:
-    """Several processes may meet at a new file. SQLite lets nobody wait for the switch to write-ahead logging: it is done here.
+    """Run a pragma, trying again while the file is busy. Several processes may meet at a new file, and SQLite itself does not
+    wait for the switch to write-ahead logging.
 
     Source: https://www.sqlite.org/wal.html §2.1 and `sqlite3_busy_handler`: the handler may not be called.
     """
@@ -162,11 +163,11 @@ def _psycopg(target: URL, settings: Settings) -> Engines:
 
 
 def _watch_again(connection: Connection, cursor: Any, statement: str, values: Any, context: Any, executemany: bool) -> None:
-    """Have the server watch again for a transaction whose process says nothing.
+    """Have the server watch again for a transaction whose process is silent.
 
-    psycopg ends many statements by ``Sync`` and then ``Flush``, and PostgreSQL stops the clock of
-    ``idle_in_transaction_session_timeout`` at any message after the ``Sync``: a process frozen then would keep its locks for
-    ever. An empty statement starts the clock anew. Source: PostgreSQL, ``PostgresMain`` in ``tcop/postgres.c``.
+    psycopg ends many statements with ``Sync`` and then ``Flush``, and PostgreSQL stops the clock of
+    ``idle_in_transaction_session_timeout`` at any message after the ``Sync``: a process frozen at that point would keep its
+    locks for ever. An empty statement restarts the clock. Source: PostgreSQL, ``PostgresMain`` in ``tcop/postgres.c``.
     """
     if executemany:
         extra = connection.connection.cursor()
@@ -196,7 +197,7 @@ def _postgresql(target: URL, settings: Settings, autocommit: bool, **options: An
 
 
 def _begin(settings: Settings) -> Callable[[Connection], None]:
-    """Gives a transaction the parameters that a session of its own would have."""
+    """Give a transaction the parameters that a session of its own would have."""
     each = ", ".join(f"set_config('{name}', '{value}', true)" for name, value in _session(settings).items())
 
     def begin(connection: Connection) -> None:

@@ -1,8 +1,8 @@
 """SQLite on the event loop itself: SQLAlchemy's async engine without a thread behind it.
 
-Handing a statement to another thread and back, as aiosqlite does, takes 0.4 ms; the statements of the store take a tenth of
-that. So they run where they are called. Whoever runs long ones (the projections of ``backbone serve``, a rebuild) does so in a
-thread with a loop of its own.
+Handing a statement to another thread and back, as aiosqlite does, takes 0.4 ms; most statements of the store take a tenth of
+that. So they run where they are called, and whoever runs long ones (the projections of ``backbone serve``, a rebuild) does so
+in a thread with an event loop of its own.
 
 Two things follow, and callers may rely on them: a statement is never cancelled half-way, and no other coroutine of the loop
 runs between two statements unless the caller awaits something else.
@@ -21,14 +21,14 @@ from sqlalchemy.pool import AsyncAdaptedQueuePool, Pool
 from sqlalchemy.util.concurrency import await_
 
 DRIVER = "sqlite+inline"
-"""Scheme under which `register` makes the dialect known."""
+"""Scheme under which `register` registers the dialect."""
 
 
 class InlineCursor(sqlite3.Cursor):
-    """A cursor as the async engine wants it: its rows stay with SQLite until they are fetched, which takes no waiting."""
+    """A cursor as the async engine expects it. Rows stay with SQLite until they are fetched, which involves no waiting."""
 
     async def _async_soft_close(self) -> None:
-        """Called when a statement has run; there is nothing to give back."""
+        """Called when a statement has run; there is nothing to release."""
 
 
 class ReadingConnection(sqlite3.Connection):
@@ -43,15 +43,15 @@ class ReadingConnection(sqlite3.Connection):
 class WritingConnection(ReadingConnection):
     """A transaction takes the write lock when it begins.
 
-    One that reads first and writes later fails with SQLITE_BUSY at once, whatever the busy timeout, when another one wrote in
-    between. Source: https://www.sqlite.org/lang_transaction.html §2.2.
+    One that reads first and writes later fails with SQLITE_BUSY at once, whatever the busy timeout, if another one has written
+    in between. Source: https://www.sqlite.org/lang_transaction.html §2.2.
     """
 
     begins = "BEGIN IMMEDIATE"
 
 
 async def _done() -> None:
-    """Completes at once. The async engine takes a driver that never awaits for a mistake, so each statement awaits this."""
+    """Completes at once. The async engine treats a driver that never awaits as a mistake, so each statement awaits this."""
 
 
 class InlineSQLite(SQLiteDialect_pysqlite):

@@ -14,28 +14,28 @@ from sqlalchemy.sql import ClauseElement
 from consumers.store.bulk import Rows, given_objects
 
 Conflict = Callable[[Any], ClauseElement]
-"""Adds to an INSERT what to do with a row whose key is there."""
+"""Adds to an INSERT what to do with a row whose key exists."""
 
 
 def insert(table: Table, sqlite: bool) -> Any:
-    """An INSERT that can say what to do on a conflict, in the words of the engine."""
+    """An INSERT that can say what to do on a conflict, in the engine's dialect."""
     return sqlite_insert(table) if sqlite else postgresql_insert(table)
 
 
 def refuse(fresh: Any) -> ClauseElement:
-    """A row whose key is there is an error."""
+    """A row whose key exists is an error."""
     refused: ClauseElement = fresh
     return refused
 
 
 def keep(fresh: Any) -> ClauseElement:
-    """The row that is there stays as it is."""
+    """The existing row stays as it is."""
     kept: ClauseElement = fresh.on_conflict_do_nothing()
     return kept
 
 
 def replace(fresh: Any) -> ClauseElement:
-    """The row that is there gets the values of the new one."""
+    """The existing row gets the values of the new one."""
     table = fresh.table
     others = {one.name: fresh.excluded[one.name] for one in table.columns if not one.primary_key}
     replaced: ClauseElement = fresh.on_conflict_do_update(index_elements=table.primary_key.columns, set_=others)
@@ -43,7 +43,7 @@ def replace(fresh: Any) -> ClauseElement:
 
 
 class Insertion:
-    """Puts rows into ``table``. A ``conflict`` that changes what is there may meet a key once at a time."""
+    """Puts rows into ``table``. With a ``conflict`` that changes existing rows, a key may occur only once in a call."""
 
     def __init__(self, table: Table, conflict: Conflict = refuse) -> None:
         columns = {one.name: one.type for one in table.columns}
@@ -55,5 +55,5 @@ class Insertion:
         self._rows = Rows(columns, compose)
 
     async def put(self, connection: AsyncConnection, rows: Sequence[tuple[Any, ...]]) -> None:
-        """Put ``rows`` in, in their order; each has the values of the table's columns in theirs."""
+        """Put in ``rows``, in order; each has its values in the order of the table's columns."""
         await self._rows.write(connection, rows)

@@ -1,8 +1,8 @@
-"""Brings the store's tables to the version this program knows, once, whoever starts first.
+"""Brings the store's tables to this program's version: once, by whichever process starts first.
 
-A new store is made at once from `consumers.store.tables` and stamped; an older one is brought up by Alembic, which takes most
-of a second to import and so is imported only then. A store of a newer version is refused: an older program would write it
-wrong. One that is running while the tables are brought up loses its positions, and finds out when it claims them again.
+A new store is made directly from `consumers.store.tables` and stamped. An older one is upgraded by Alembic, which takes most
+of a second to import and is imported only then. A store of a newer version is refused, as an older program would write it
+wrongly. A process that is running during an upgrade loses its positions, and finds out when it claims them again.
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ from consumers.store.tables import METADATA, POSITION
 from schemas.errors import SettingsError, StoreUnavailable
 
 VERSIONS = ("0001", "0002", "0003", "0004")
-"""Every version there has been, oldest first: the file names in ``migrations/versions`` begin with them."""
+"""Every version so far, oldest first; the file names in ``migrations/versions`` begin with them."""
 HEAD = VERSIONS[-1]
 """The version of `consumers.store.tables`."""
 
 _STAMP = "alembic_version"
 """Alembic's own table of one row."""
 _LOCK = 0x6361726562626E65
-"""Number of PostgreSQL's advisory lock for this: any number that nobody else uses."""
+"""Number of the PostgreSQL advisory lock for upgrades: any number that nobody else uses."""
 
 
 NEWER = "the store's tables are of a newer version of the backbone"
@@ -37,7 +37,7 @@ EMPTY_CURE = "`backbone serve` with projections among its roles makes them."
 
 
 class Schema(StrEnum):
-    """How a store's tables stand to those this program knows."""
+    """How a store's tables compare with those this program knows."""
 
     EMPTY = "empty"
     OLDER = "older"
@@ -46,13 +46,13 @@ class Schema(StrEnum):
 
 
 async def schema(database: Database) -> Schema:
-    """How the store's tables stand. Raises `StoreUnavailable`."""
+    """How the store's tables compare with this program's. Raises `StoreUnavailable`."""
     async with database.reading() as connection:
         return await connection.run_sync(_schema)
 
 
 async def migrate(database: Database) -> Schema:
-    """Make the store's tables those of `HEAD`; what they were before. Processes that start together wait for the first.
+    """Bring the store's tables to `HEAD` and return what they were before. Processes that start together wait for the first.
 
     Raises `SettingsError` for a store of a newer version, `StoreUnavailable`.
     """
@@ -73,10 +73,10 @@ def _schema(connection: Connection) -> Schema:
 
 
 async def hold(connection: AsyncConnection) -> None:
-    """Refuse to write to tables of another version, in the transaction of ``connection``.
+    """Refuse to write to tables of another version. Runs in the transaction of ``connection``.
 
-    Whoever brings the tables up takes all positions from their owners; these ask here before they claim them again. Tables
-    that nobody stamped are let pass. Raises `SettingsError`.
+    An upgrade takes all positions from their owners, who call this before they claim them again. Unstamped tables pass. Raises
+    `SettingsError`.
     """
     await connection.run_sync(_hold)
 
@@ -90,9 +90,9 @@ def _hold(connection: Connection) -> None:
 
 
 async def answering(database: Database) -> None:
-    """See that the store can be read: it answers, and its tables are not older than this program.
+    """Check that the store can be read: it answers, and its tables are not older than this program.
 
-    Newer ones are read as far as that goes: while a new version is rolled out, old processes go on answering. Raises
+    Newer tables are read as far as possible, so that old processes go on answering while a new version is rolled out. Raises
     `StoreUnavailable` with the cure.
     """
     found = await schema(database)

@@ -1,4 +1,5 @@
-"""Which log a store was filled from. Positions of one log mean nothing in another: by mistake two histories would be mixed.
+"""Remembers which log a store was filled from. Positions in one log mean nothing in another: a mistake would mix two
+histories.
 
 Source: KIP-78 (a cluster's id).
 """
@@ -16,7 +17,8 @@ _KNOWN = select(ORIGIN.c.log)
 
 
 async def remember(database: Database, identity: str) -> None:
-    """Note that the store is filled from the log of that name (`schemas.log.EventLog.identity`); an empty one is not noted.
+    """Note that the store is filled from the log with this identity (`schemas.log.EventLog.identity`); an empty one is not
+    noted.
 
     Raises `OtherLogError` when it was filled from another one, `schemas.errors.StoreUnavailable`.
     """
@@ -29,7 +31,7 @@ async def remember(database: Database, identity: str) -> None:
 
 
 async def require(database: Database, identity: str) -> None:
-    """See that the store was filled from no other log. Raises `OtherLogError`, `schemas.errors.StoreUnavailable`."""
+    """Check that the store was filled from no other log. Raises `OtherLogError`, `schemas.errors.StoreUnavailable`."""
     async with database.reading() as connection:
         _require((await connection.execute(_KNOWN)).scalar(), identity)
 

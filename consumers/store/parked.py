@@ -1,7 +1,7 @@
-"""Records that a projection could not apply: noted in the transaction that moves past them, never their content.
+"""Records that a projection could not apply, noted without their content in the transaction that moves past them.
 
-The others go on without them. What was parked is tried again with `consumers.retry`, or by a rebuild, once the
-cause is mended: order does not matter to a projection.
+The others go on without them. Once the cause is mended, `consumers.retry` or a rebuild tries them again: a projection does not
+depend on order.
 """
 
 from __future__ import annotations
@@ -28,9 +28,9 @@ class Parked(NamedTuple):
     partition: int
     offset: int
     code: str
-    """The class of what went wrong."""
+    """The class of the error."""
     reason: str
-    """Where in the code, and nothing of the content."""
+    """Where in the code it was raised; nothing of the content."""
     first_at: str
     last_at: str
     tries: int
@@ -41,7 +41,7 @@ class Parked(NamedTuple):
 
 
 async def park(connection: AsyncConnection, projection: str, record: Record, code: str, reason: str, at: datetime) -> None:
-    """Note that ``record`` could not be applied; again, that it still cannot."""
+    """Note that ``record`` could not be applied, or once more that it still cannot."""
     now = instant(at)
     place = {"projection": projection, "topic": record.topic, "partition": record.partition, "offset": record.offset}
     noted = insert(PARKED, connection.dialect.name == "sqlite").values(
@@ -66,7 +66,7 @@ _RANK = (PARKED.c.first_at, PARKED.c.topic, PARKED.c.partition, PARKED.c.offset)
 
 
 async def parked(database: Database, projection: str, limit: int = 1000, after: Parked | None = None) -> Sequence[Parked]:
-    """What is parked, oldest first; of that what comes after ``after``. A record that is parked again keeps its place."""
+    """What is parked, oldest first, starting after ``after``. A record that is parked again keeps its place."""
     wanted = select(PARKED).where(PARKED.c.projection == projection).order_by(*_RANK).limit(limit)
     if after:
         wanted = wanted.where(tuple_(*_RANK) > tuple_(after.first_at, *after.position))
@@ -75,7 +75,7 @@ async def parked(database: Database, projection: str, limit: int = 1000, after: 
 
 
 async def counts(database: Database) -> dict[str, int]:
-    """How many records each projection has parked; none is left out when it has none."""
+    """How many records each projection has parked; projections that have parked none are left out."""
     async with database.reading() as connection:
         rows = await connection.execute(select(PARKED.c.projection, func.count().label("many")).group_by(PARKED.c.projection))
         return {row.projection: row.many for row in rows}

@@ -1,7 +1,7 @@
-"""How far each projection is: positions that move in the same transaction as the rows they vouch for.
+"""How far each projection has got: positions that move in the same transaction as the rows they belong to.
 
-A position belongs to the process that claimed it last. A stale owner — frozen, cut off, or simply slow to notice that its
-partitions went elsewhere — finds no row to move and rolls back: nothing is written twice.
+A position belongs to the process that claimed it last. A stale owner (frozen, cut off, or slow to notice that its partitions
+have gone elsewhere) finds no row to move and rolls back, so nothing is written twice.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ _KEYS = (POSITION.c.projection, POSITION.c.topic, POSITION.c.partition)
 
 
 def _advance(sqlite: bool) -> ClauseElement:
-    """Rows are locked in the order of their keys, so that two processes that want the same ones cannot deadlock."""
+    """Locks rows in the order of their keys, so that two processes that want the same rows cannot deadlock."""
     step = given(sqlite, projection=Text(), topic=Text(), partition=Integer(), expected=BigInteger(), next=BigInteger())
     here = and_(*(one == step.c[one.name] for one in _KEYS), POSITION.c.next == step.c.expected)
     mine = select(*_KEYS, step.c.next.label("becomes")).select_from(step.join(POSITION, here))
@@ -51,10 +51,10 @@ _READ = select(POSITION.c.topic, POSITION.c.partition, POSITION.c.next).where(
 
 
 async def claim(database: Database, projection: str, owner: str, topic: str, starts: Mapping[int, int]) -> Mapping[int, int]:
-    """Make ``owner`` the one who moves the positions of these partitions; the next offset wanted of each.
+    """Make ``owner`` the owner of these partitions' positions, and return the next offset wanted from each.
 
-    A partition never read before begins at its lowest offset, given in ``starts``. Whoever had it is fenced from then on.
-    Raises `SettingsError` when the tables are of another version.
+    A partition never read before begins at its lowest offset, given in ``starts``. The previous owner is fenced off from then
+    on. Raises `SettingsError` when the tables are of another version.
     """
     fresh = insert(POSITION, database.is_sqlite).values(projection=projection, topic=topic, owner=owner)
     taking = fresh.on_conflict_do_update(index_elements=POSITION.primary_key.columns, set_={"owner": owner})
@@ -68,9 +68,10 @@ async def claim(database: Database, projection: str, owner: str, topic: str, sta
 
 
 async def advance(connection: AsyncConnection, owner: str, steps: Sequence[Step]) -> None:
-    """Move positions on, in the transaction that writes the rows.
+    """Move positions on, in the same transaction that writes the rows.
 
-    Raises `PositionLost` when one is not where ``owner`` left it: another process has it now, and the caller rolls back.
+    Raises `PositionLost` when a position is not where ``owner`` left it: another process owns it now, and the caller must roll
+    back.
     """
     values = given_rows([tuple(step) for step in steps], Step._fields, connection.dialect)
     if await _ADVANCE.changed(connection, {**values, "mine": owner}) != len(steps):
@@ -78,7 +79,7 @@ async def advance(connection: AsyncConnection, owner: str, steps: Sequence[Step]
 
 
 async def positions(database: Database, projection: str) -> Mapping[tuple[str, int], int]:
-    """The next offset wanted of each (topic, partition) that ``projection`` has begun."""
+    """The next offset wanted from each (topic, partition) that ``projection`` has begun."""
     async with database.reading() as connection:
         rows = (await connection.execute(_READ, {"its_projection": projection})).all()
     return {(row.topic, row.partition): row.next for row in rows}

@@ -1,4 +1,4 @@
-"""Statements composed once and run often.
+"""Statements compiled once and run often.
 
 SQLAlchemy writes the SQL of each engine; its words are kept, so that running one costs the driver's time and not the
 composer's (60 µs to look a statement up, 300 µs to build one). Parameters go by position. Within a transaction the driver is
@@ -23,13 +23,13 @@ from consumers.store.driver import driver_of
 
 
 class Composed(NamedTuple):
-    """A statement in the words of one driver."""
+    """A statement compiled for one driver."""
 
     text: str
     names: tuple[str, ...]
-    """Of the parameters, in their order."""
+    """Names of the parameters, in order."""
     constants: Mapping[str, Any]
-    """Those whose values stand in the statement itself."""
+    """Parameters whose values are part of the statement itself."""
 
     def bind(self, values: Mapping[str, Any]) -> tuple[Any, ...]:
         """The parameters, given by name, in their order."""
@@ -38,11 +38,11 @@ class Composed(NamedTuple):
 
 
 Compose = Callable[[bool], ClauseElement]
-"""Makes a statement; told whether it is for SQLite."""
+"""Makes a statement; the argument says whether it is for SQLite."""
 
 
 class Statement:
-    """One statement, in the words of whichever driver it meets."""
+    """One statement, compiled for whichever driver it meets."""
 
     __slots__ = ("_clause", "_composed")
 
@@ -51,7 +51,7 @@ class Statement:
         self._composed: dict[str, Composed] = {}
 
     def on(self, dialect: Dialect) -> Composed:
-        """Its words for ``dialect``."""
+        """The statement compiled for ``dialect``."""
         found = self._composed.get(dialect.driver)
         if found is None:
             clause = self._clause if isinstance(self._clause, ClauseElement) else self._clause(dialect.name == "sqlite")
@@ -66,23 +66,23 @@ class Statement:
         return (await connection.exec_driver_sql(composed.text, composed.bind(values or {}))).all()
 
     async def tuples(self, connection: AsyncConnection, values: Mapping[str, Any]) -> Sequence[tuple[Any, ...]]:
-        """As `rows`, as plain tuples: for what is read within a transaction, many times a second."""
+        """Like `rows`, but as plain tuples: for reads within a transaction, many times a second."""
         composed = self.on(connection.dialect)
         return await driver_of(connection).rows(connection, composed.text, composed.bind(values))
 
     async def changed(self, connection: AsyncConnection, values: Mapping[str, Any]) -> int:
-        """Run it once; how many rows it changed."""
+        """Run it once and return how many rows it changed."""
         composed = self.on(connection.dialect)
         return await driver_of(connection).changed(connection, composed.text, composed.bind(values))
 
 
 class Among(ColumnElement[bool]):
-    """``column`` is one of a list given as one parameter, so that the words do not depend on how many there are."""
+    """``column`` is one of a list given as a single parameter, so that the SQL does not depend on the length of the list."""
 
     inherit_cache = True
     type = Boolean()
     _is_implicitly_boolean = True
-    """Else SQLite is asked whether it ``= 1``, and looks through the whole table for the answer."""
+    """Otherwise SQLAlchemy would add ``= 1`` for SQLite, which then scans the whole table."""
 
     def __init__(self, among: ColumnElement[Any], name: str, kind: str = "TEXT") -> None:
         self.column, self.kind = among, kind
@@ -108,7 +108,7 @@ def listed(values: Iterable[Any], dialect: Dialect) -> Any:
 
 
 def given(sqlite: bool, **columns: TypeEngine[Any]) -> FromClause:
-    """Rows that are given as parameters (`given_rows`), as a table to join with."""
+    """Rows passed as parameters (`given_rows`), as a table to join with."""
     if sqlite:
         rows = func.json_each(bindparam("given")).table_valued("value", name="rows")
         parts = (func.json_extract(rows.c.value, text(f"'$[{place}]'")).label(name) for place, name in enumerate(columns))
@@ -119,7 +119,7 @@ def given(sqlite: bool, **columns: TypeEngine[Any]) -> FromClause:
 
 
 def given_rows(rows: Sequence[tuple[Any, ...]], names: Sequence[str], dialect: Dialect) -> Mapping[str, Any]:
-    """``rows`` as the parameters of a `given` table with columns of these names."""
+    """``rows`` as the parameters for a `given` table with columns of these names."""
     if dialect.name == "sqlite":
         return {"given": orjson.dumps(rows).decode()}
     return {name: [row[place] for row in rows] for place, name in enumerate(names)}

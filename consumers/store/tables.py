@@ -1,10 +1,10 @@
 """Every table of the store.
 
-A projection owns its tables: nobody else writes them, and a rebuild fills copies of them beside the live ones
-(`consumers.store.beside`). So each projection's are a named tuple, made by `_tables` below and handed to it.
+A projection owns its tables: nobody else writes them, and a rebuild fills copies beside the live ones (`consumers.rebuild`).
+So each projection's tables are a named tuple, which is handed to it.
 
-What SQLite pays for is pages touched, not bytes: every index whose keys come in random order costs a page a row, so there are
-few, and each says what it is for.
+For SQLite the cost is in pages touched, not bytes: an index whose keys come in random order costs a page for each row. So
+there are few, and each says what it is for.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ METADATA = MetaData(
 )
 
 KEY = Text().with_variant(TEXT(collation="C"), "postgresql")
-"""An opaque key: compared byte by byte, which is what it means and the fastest."""
+"""An opaque key, compared byte by byte: correct, and fastest."""
 PLACE = BigInteger().with_variant(Integer(), "sqlite")
 """A place in a topic (`consumers.place`). ``INTEGER PRIMARY KEY`` is SQLite's own row id: rows lie in that order."""
 
@@ -63,7 +63,7 @@ POSITION = Table(
     Column("next", BigInteger, nullable=False),
     Column("owner", KEY, nullable=False),
 )
-"""How far each projection is: the offset wanted next, and whose it is to move on."""
+"""How far each projection has got: the next offset wanted, and who may move it."""
 
 PARKED = Table(
     "parked",
@@ -78,7 +78,7 @@ PARKED = Table(
     _text("last_at"),
     Column("tries", Integer, nullable=False),
 )
-"""Records a projection could not apply: which, why (never their content), and how often it was tried."""
+"""Records a projection could not apply: which, why (never their content), and how often they were tried."""
 
 
 ORIGIN = Table(
@@ -87,20 +87,20 @@ ORIGIN = Table(
     Column("id", SmallInteger, primary_key=True, autoincrement=False),
     _text("log"),
 )
-"""One row: the name of the log that everything here was made from (`consumers.store.origin`)."""
+"""One row: the identity of the log that everything here was made from (`consumers.store.origin`)."""
 
 
 class PeopleTables(NamedTuple):
     """What the people projection writes."""
 
     record: Table
-    """One row per source record: its Patient as folded from all events, and the person it belongs to."""
+    """One row per source record: its Patient, folded from all events, and the person it belongs to."""
     merge: Table
     """One row per statement that a record replaces another, and one per withdrawal of such a statement."""
     former: Table
-    """Person ids that a record's own evidence gave it before: an id once given out keeps resolving."""
+    """Person ids that a record's own evidence gave earlier: an id once given out keeps resolving."""
     local_id: Table
-    """Other local identifiers of a record than the one its key is made of, as the key each would make."""
+    """A record's other local identifiers, beside the one its key is made from, as the key each would make."""
 
 
 PEOPLE = PeopleTables(
@@ -149,7 +149,7 @@ class TimelineTables(NamedTuple):
     version: Table
     """One row per event: an entry ready to serve, and how it stands among the versions of its fact."""
     known: Table
-    """What is known of a person or a stay, as a digest per element: so that a snapshot that repeats it is seen to."""
+    """What is known of a person or a stay, as a digest per element, so that a snapshot that repeats it is recognised."""
 
 
 TIMELINE = TimelineTables(
@@ -184,7 +184,7 @@ class ReceiptsTables(NamedTuple):
 
     receipt: Table
     part: Table
-    """What a long arrival's receipt lists beyond its first record."""
+    """The further lists of a long arrival's receipt, beyond its first record."""
     activity: Table
     """One row per source: when something last arrived, and the sums of its receipts."""
 
@@ -207,7 +207,7 @@ class QuarantineTables(NamedTuple):
 
     item: Table
     part: Table
-    """Where in the log each part of an item's content stands: the content itself stays there."""
+    """Where each part of an item's content is in the log; the content itself stays there."""
     trial: Table
     """One row per time an item was sent through again."""
 

@@ -1,7 +1,6 @@
-"""Tells the store's own trouble (gone, full, locked, in a deadlock) from trouble with what it was given.
+"""Tells the store's own trouble (gone, full, locked, in a deadlock) from trouble with what it was given to do.
 
-The first is answered by trying again, the second never succeeds; the two must not be confused, or a record is parked because
-a disk was full.
+The first calls for another try, the second can never succeed. Confusing the two would park a record because a disk was full.
 
 Source: PostgreSQL Appendix A (SQLSTATE classes); SQLite result codes, https://www.sqlite.org/rescode.html.
 """
@@ -47,13 +46,13 @@ CURES: Mapping[str, str] = {
     "": "Is PostgreSQL running at the address in BACKBONE_STORE, the database there, the role let in, and a connection free? "
     'Behind a pooler in transaction mode set postgresql.pooler = "transaction".',
 }
-"""Beginning of the code of a trouble → what to do about it; the last is of a server that was not reached, or let nobody in."""
+"""Prefix of a trouble's code → what to do about it; the last is for a server that was not reached, or refused the login."""
 
 _SQLITE_CONTENT = (sqlite3.IntegrityError, sqlite3.DataError, sqlite3.ProgrammingError)
 
 
 def engine_trouble(error: BaseException) -> str | None:
-    """The code of the store's own trouble behind ``error``, or ``None`` when it is something else. Never content."""
+    """The code of the store's own trouble behind ``error``, or ``None`` when it is something else. Never any content."""
     if isinstance(error, DBAPIError):
         return _driver_trouble(error.orig, error.connection_invalidated)
     if isinstance(error, sqlite3.Error):
@@ -80,7 +79,7 @@ def _is_connection_error(origin: BaseException | None) -> bool:
 
 @contextmanager
 def answering() -> Iterator[None]:
-    """Inside it, the store's own trouble is `StoreUnavailable`; all else passes through."""
+    """Within it, the store's own trouble becomes `StoreUnavailable`; everything else passes through."""
     try:
         yield
     except Exception as error:
