@@ -1,7 +1,7 @@
-"""What became of one arrival, as records of the log: events, kept parts, receipt. Pure: it appends nothing itself.
+"""Accounts for one arrival in records of the log: events, kept parts, receipt. Pure: it appends nothing itself.
 
-Every id made here is a function of what arrived, so that whatever is done again — after a crash, a lost acknowledgement, a
-redrive — makes the same records.
+Every id made here is a function of what arrived, so whatever is done again (after a crash, a lost acknowledgement, a redrive)
+makes the same records.
 """
 
 from __future__ import annotations
@@ -21,10 +21,10 @@ from schemas.receipt import LISTED, Receipt, Refusal
 from schemas.receipt import encode as encode_receipt
 
 WHOLE = "whole"
-"""Position of a rejection that concerns all that arrived, where the translator names none."""
+"""Position of a rejection that concerns the whole arrival, when the translator names none."""
 
 Reply = Callable[[Sequence[Refusal]], str]
-"""Of a door whose answer is a code: which one, given what was refused."""
+"""Chooses the answer of a door that answers with a code, given what was refused."""
 
 
 def receipt_id(source: str, content_hash: bytes, translation: str) -> str:
@@ -38,7 +38,7 @@ def quarantine_id(source: str, content_hash: bytes, position: str) -> str:
 
 
 class Arrived(NamedTuple):
-    """What all records of one arrival have in common."""
+    """What all the records of one arrival have in common."""
 
     receipt: str
     source: str
@@ -69,9 +69,9 @@ class _Page:
 
 
 class Account:
-    """Counts the items of one arrival and makes their records.
+    """Counts the items of one arrival and makes the records for them.
 
-    ``redriven`` is the id of the quarantine item whose content this is; when it is refused again it is not kept again.
+    ``redriven`` is the id of the quarantine item whose content this is: if refused again, it is not kept a second time.
     """
 
     def __init__(self, arrived: Arrived, content: BinaryIO, redriven: str = "") -> None:
@@ -89,11 +89,11 @@ class Account:
         return self.accepted + self.rejected
 
     def flag(self, flag: str) -> None:
-        """Note what deserves a look in the arrival as a whole. Before any item."""
+        """Flag something about the arrival as a whole. To be called before any item."""
         self._first.flags.append(flag)
 
     def entries(self, items: Iterable[Item]) -> Iterator[list[NewRecord]]:
-        """The records of ``items``: a list for each item and for each part of what is kept. Ends with a whole rejection."""
+        """The records of ``items``: a list for each item and for each kept part. Ends after a whole rejection."""
         for item in items:
             events = [NewRecord(EVENTS, event.partitionkey, encode_event(event)) for event in item.events]
             if any(len(record.value) > RECORD_BYTES for record in events):
@@ -109,12 +109,13 @@ class Account:
             yield [*events, *self._list(item.events, item.flags)]
 
     def decline(self, error: RejectedInput) -> None:
-        """Note that all of it is refused and that nothing of it can be kept."""
+        """Note that the whole arrival is refused and that nothing of it can be kept."""
         self.rejected += 1
         self._first.refusals.append(_refusal(WHOLE, error, ""))
 
     def close(self, reply: Reply | None = None) -> tuple[Receipt, list[NewRecord]]:
-        """The receipt and the last records: its last part and, vouching for all, the receipt itself."""
+        """The receipt and the last records: the last part of the receipt and then, vouching for everything, the receipt
+        itself."""
         last = [self._part_record()] if self._page is not self._first else []
         first = self._first
         receipt = self._receipt(first, reply=reply(first.refusals) if reply else "")
@@ -134,7 +135,7 @@ class Account:
         yield self._list_refusal(refusal)
 
     def _keep(self, refusal: Refusal, size_bytes: int, read: Callable[[int], bytes]) -> Iterator[list[NewRecord]]:
-        """The parts, part 0 last, so that its presence vouches for the others."""
+        """The parts, with part 0 last, so that its presence vouches for the others."""
         arrived = self._arrived
         parts = max(1, -(-size_bytes // CHUNK_BYTES))
         for part in range(parts - 1, -1, -1):
@@ -160,7 +161,7 @@ class Account:
         return self._content.read(CHUNK_BYTES)
 
     def _list(self, events: Sequence[Event], flags: Sequence[str]) -> list[NewRecord]:
-        """List what was taken in; the record of the part that is full now, if one is."""
+        """List what was taken in. Returns the record of a part when one is now full."""
         full = self._turn(len(events) + len(flags))
         self._page.events.extend([event.id for event in events])
         self._page.flags.extend(flags)
@@ -172,7 +173,7 @@ class Account:
         return full
 
     def _turn(self, wanted: int) -> list[NewRecord]:
-        """Begin another page when ``wanted`` more do not fit into this one."""
+        """Begin a new page when ``wanted`` more do not fit into this one."""
         if self._page.room >= wanted:
             return []
         full = [self._part_record()] if self._page is not self._first else []

@@ -1,7 +1,7 @@
-"""What arrived of late, so that the same thing sent again is known and answered as before.
+"""Remembers recent arrivals, so that the same thing sent again is recognised and answered as before.
 
-It is a memory, not a promise: what has fallen out of it, or was taken in by another process, is appended again under the same
-ids, and readers of the log know it by them. So it may be bounded, and is filled from the log's tail at the start.
+It is a memory, not a promise: whatever it has forgotten, or another process took in, is appended again under the same ids, by
+which readers of the log recognise it. So it may be bounded, and is filled from the tail of the log at the start.
 """
 
 from __future__ import annotations
@@ -18,9 +18,10 @@ from schemas.receipt import decode as decode_receipt
 LOGGER = logging.getLogger(__name__)
 
 REMEMBERED = 50_000
-"""Arrivals remembered at least (at most twice as many): over an hour at ten a second. Measured: 34 MB when full."""
+"""Fewest arrivals remembered (at most twice as many are): over an hour at ten a second. Measured: 34 MB when full."""
 RECALLED = 10_000
-"""Arrivals read back from the log at the start, in 0.2 s: what is sent again after it is what was under way before."""
+"""Arrivals read back from the log at the start, which takes 0.2 s: what is sent again after a start was in progress before it.
+"""
 READ_AT_ONCE = 1000
 """Receipts read from the log in one go at the start."""
 
@@ -28,11 +29,11 @@ READ_AT_ONCE = 1000
 _PARTITIONS_MOST = 1 << 16
 """More than any topic has."""
 _HASH_BYTES = 8
-"""Kept of a content's hash: that two contents under one control id share them has a chance of 10^-19."""
+"""Bytes kept of a content's hash: the chance that two contents under one control id share them is 10^-19."""
 
 
 class _Seen(msgspec.Struct, frozen=True):
-    """What is read of a receipt at the start; the rest is skipped."""
+    """The parts of a receipt that are read at the start; the rest is skipped."""
 
     id: str
     sha256: str
@@ -47,13 +48,13 @@ class _Generation(NamedTuple):
     receipts: dict[bytes, int]
     """Receipt id to where it stands: its offset times `_PARTITIONS_MOST` plus its partition (a tuple is twice as large)."""
     controls: dict[bytes, bytes]
-    """Control id to the first bytes of the content's hash."""
+    """Control id → the first bytes of the content's hash."""
 
 
 class Arrivals:
-    """The last arrivals: at least ``most`` of them, at most twice as many.
+    """The latest arrivals: at least ``most`` of them, at most twice as many.
 
-    Kept in two generations: when the younger is full the older is forgotten whole, which costs nothing per arrival.
+    Kept in two generations: when the younger is full the older is forgotten as a whole, at no cost per arrival.
     """
 
     def __init__(self, log: EventLog, most: int = REMEMBERED) -> None:
@@ -76,7 +77,7 @@ class Arrivals:
         offset, partition = divmod(place, _PARTITIONS_MOST)
         found = await self._log.read(RECEIPTS, partition, offset, 1)
         if not found or found[0].offset != offset:
-            return None  # retention removed it: the arrival is taken in again, under the same ids
+            return None  # retention has removed it: the arrival is taken in again, under the same ids
         return decode_receipt(found[0].value)
 
     def knows(self, receipt_id: str) -> bool:
@@ -84,13 +85,13 @@ class Arrivals:
         return self._place(_short(receipt_id)) is not None
 
     def remember(self, receipt_id: str, position: Position) -> None:
-        """Note a receipt that is durable now."""
+        """Remember a receipt that is now durable."""
         if len(self._young.receipts) >= self._most:
             self._old, self._young = self._young, _Generation({}, {})
         self._young.receipts[_short(receipt_id)] = position.offset * _PARTITIONS_MOST + position.partition
 
     def reused(self, control: str, content_hash: bytes) -> bool:
-        """Whether the control id (`schemas.pseudonyms.Pseudonyms.control`) came with other content before. Notes it."""
+        """Whether the control id (`schemas.pseudonyms.Pseudonyms.control`) came with different content before; remembers it."""
         key, content = bytes.fromhex(control), content_hash[:_HASH_BYTES]
         before = self._young.controls.get(key) or self._old.controls.get(key)
         self._young.controls[key] = content

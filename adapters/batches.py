@@ -1,4 +1,4 @@
-"""Long content in pieces: hashed, translated and handed on a batch at a time, off the event loop, in flat memory."""
+"""Works through long content in batches: hashed, translated and passed on off the event loop, in constant memory."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from schemas.log import NewRecord
 BATCH_ITEMS = 500
 """Items per append of long content: one fsync costs as much as some hundred rows."""
 BATCH_BYTES = 8 * 1024 * 1024
-"""Values per append of long content, about: keeps memory flat when the items are large."""
+"""Approximate bytes of values per append of long content: keeps memory constant when items are large."""
 INLINE_BYTES = 16 * 1024
-"""Content up to this size is translated on the event loop, which takes a few milliseconds at most: handing it to a thread would
-cost more than most messages take. Longer content is translated in a thread, so that the other doors stay open."""
+"""Content up to this size is translated on the event loop, in a few milliseconds at most: handing it to a thread would take
+longer than most messages do. Longer content is translated in a thread, so that the other doors stay open."""
 
 _T = TypeVar("_T")
 
 
 class Fingerprint(NamedTuple):
-    """What content is known by."""
+    """What identifies content."""
 
     content_hash: bytes
     """SHA-256."""
@@ -55,7 +55,8 @@ async def next_batch(entries: Iterator[list[NewRecord]], size_bytes: int) -> Bat
 
 
 async def in_thread(function: Callable[[], _T]) -> _T:
-    """What ``function`` returns, from a thread. A cancellation waits for it: the caller may then close what it was reading."""
+    """Run ``function`` in a thread and return its result. A cancellation waits for it, so that the caller can safely close
+    what it reads."""
     running = asyncio.ensure_future(asyncio.to_thread(function))
     try:
         return await asyncio.shield(running)

@@ -1,13 +1,13 @@
-"""The translator of CloudEvents: events of our own types, posted by whoever can write them.
+"""The translator of CloudEvents: events of our own types, from anybody who can write them.
 
-An event is taken in when its type is one of the catalogue and its data a FHIR Bundle with the type's focus first and the
-Patient in it. Then it is made anew:
+An event is accepted when its type is in the catalogue and its data is a FHIR Bundle with the type's focus first and the
+Patient in it. The event is then made anew:
 
 * **Identity.** The sender's ``id`` is the natural key of the fact. Our own ``id``, ``subject`` and ``partitionkey`` are made
-  from it and from the Patient as for every other source, so nobody can claim another's. The same id with other content is
-  another version of the fact, and a withdrawal names what it withdraws by its id; versions are ordered by ``sequence``, else
-  by time.
-* **Times.** ``time`` says when it happened, ``timeprecision`` how exactly. Without ``time`` the time of arrival stands in,
+  from it and from the Patient, as for every other source, so nobody can claim somebody else's. The same id with different
+  content is another version of the fact, and a withdrawal names what it withdraws by its id. Versions are ordered by
+  ``sequence``, else by time.
+* **Times.** ``time`` says when it happened, ``timeprecision`` how exactly. Without ``time`` the time of arrival is used, and
   flagged.
 * **Sensitivity.** ``dataclassification`` may raise what the type and the resources' own labels ask for, never lower it.
 
@@ -40,18 +40,18 @@ from schemas.fhir import faults_in
 from schemas.resources.bundle import Resource
 
 VERSION = "cloudevents-1"
-"""Raised when the same event would make another: see `adapters.translator.Translator.version`."""
+"""To be raised whenever the same input would make a different event: see `adapters.translator.Translator.version`."""
 _PAYLOAD_TYPES = frozenset({"", PAYLOAD_TYPE, "application/json"})
 _TIME = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(?:\.[0-9]+)?(?:Z|[+-][0-9]{2}:[0-9]{2})")
 """RFC 3339 §5.6, with the letters in capitals as it recommends."""
 _TRACEPARENT = re.compile("[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
 """W3C Trace Context §3.2."""
 _LONGEST = 200
-"""Characters of an id or a sequence: more is no name."""
+"""Most characters of an id or a sequence; anything longer is not a name."""
 
 
 class _Sent(msgspec.Struct):
-    """What is read of an event. ``null`` is an attribute without a value (JSON Event Format §2.2)."""
+    """The attributes of an event that are read. ``null`` is an attribute without a value (JSON Event Format §2.2)."""
 
     specversion: str
     id: str
@@ -71,7 +71,7 @@ class _Sent(msgspec.Struct):
 _EVENT = msgspec.json.Decoder(_Sent)
 _BATCH = msgspec.json.Decoder(list[msgspec.Raw])
 _NAMED = re.compile(r"`\$\.([a-z0-9_]+)`|field `([a-z0-9_]+)`")
-"""The attribute in a message of msgspec, as path or as missing field: nothing else of it may be repeated."""
+"""Finds the attribute in msgspec's message, as a path or a missing field. Nothing else of the message may be repeated."""
 
 
 class CloudEventsTranslator:
@@ -138,7 +138,7 @@ def _read(raw: bytes) -> _Sent:
 
 
 def _understood(sent: _Sent, arrival: Arrival) -> tuple[Identity, Statement, tuple[str, ...]]:
-    """Whose event it is, what it states, and what deserves a look."""
+    """Whose event it is, what it states, and what to flag."""
     row = _row(sent, arrival)
     focus, patient, entries = _payload(sent, row)
     whom = identity(patient, arrival)

@@ -1,7 +1,7 @@
-"""Makes an event of what a translator understood: the step every format shares.
+"""Makes an event out of what a translator understood: the step all formats share.
 
-A translator says *what* (a `Statement`); here it gets its identity, is checked against FHIR R4 and the catalogue, and is put
-into its envelope.
+A translator says *what* (a `Statement`). Here the statement gets its identity, is checked against FHIR R4 and the catalogue,
+and is put into its envelope.
 """
 
 from __future__ import annotations
@@ -29,9 +29,10 @@ class Statement(NamedTuple):
     type: EventType
     record: RecordKey
     natural_key: tuple[str, ...]
-    """What names the fact at the source: the visit and the kind of movement. Other content under it is another version."""
+    """What names the fact at the source, for example the visit and the kind of movement. Different content under the same key
+    is another version."""
     happened_at: datetime
-    """Aware. For a day its first instant in Europe/London."""
+    """Aware. A day is given by its first instant in Europe/London."""
     focus: Resource
     patient: Resource
     others: tuple[Resource, ...] = ()
@@ -39,44 +40,44 @@ class Statement(NamedTuple):
     sequence: str = ""
     """Order among the versions of the fact, compared as text (`schemas.event.Event.sequence`)."""
     thread: str = ""
-    """The source's name of what belongs together: visit number, referral id. Hashed here."""
+    """The source's name for what belongs together: visit number, referral id. Hashed here."""
     sensitivity: Sensitivity = Sensitivity.NORMAL
     urls: tuple[str, ...] = ()
-    """The entries' ``fullUrl`` as received (`schemas.resources.bundle.collection`)."""
+    """The ``fullUrl`` of the entries as received (`schemas.resources.bundle.collection`)."""
     known_focus: Proven | None = None
     known_patient: Proven | None = None
-    """What of the focus and of the Patient was found valid before."""
+    """The parts of the focus and of the Patient that were found valid before."""
 
 
 class Origin(NamedTuple):
-    """What an item's events have in common."""
+    """What the events of one item have in common."""
 
     arrival: Arrival
     content_hash: bytes
     """SHA-256 of the item's content (`content_hash`)."""
     version: str
-    """Of the translation: `adapters.translator.Translator.version`."""
+    """Version of the translation: `adapters.translator.Translator.version`."""
 
 
 _SHA_256 = hashlib.sha256()
-"""Of nothing. A copy of it is had at a fifth of the price of a new one, which OpenSSL looks up by its name."""
+"""The hash of nothing. Copying it takes a fifth of the time of making a new one, which OpenSSL looks up by name."""
 
 
 def content_hash(content: bytes) -> bytes:
-    """SHA-256 of one item as received: of the message or row, not of the file around it."""
+    """SHA-256 of one item as received: the message or row, not the file it came in."""
     hashed = _SHA_256.copy()
     hashed.update(content)
     return hashed.digest()
 
 
 def compose(statement: Statement, origin: Origin) -> Event:
-    """The event that says ``statement``.
+    """The event that states ``statement``.
 
     The same statement from the same content gives the same id. The classification is the stricter of the type's and the
-    statement's.
+    statement's own.
 
-    Raises `InvalidValue` when the payload is not valid FHIR R4, nested too deeply to be written, or from outside the years 1 to
-    9999; the message names the element, never its content.
+    Raises `InvalidValue` when the payload is not valid FHIR R4, is nested too deeply to be written, or happened outside the
+    years 1 to 9999. The message names the element, never its content.
     """
     row, arrival = statement.type, origin.arrival
     source, pseudonyms = arrival.source, arrival.pseudonyms
@@ -102,7 +103,7 @@ def compose(statement: Statement, origin: Origin) -> Event:
 
 
 def _payload(statement: Statement, fact: FactId) -> bytes:
-    """The Bundle as JSON. A Bundle around valid resources is valid by the way it is made, the URLs it received apart."""
+    """The Bundle as JSON. A Bundle of valid resources is valid by construction, except for URLs that it received."""
     focus = _checked(statement.focus, statement.known_focus)
     patient = focus if statement.focus is statement.patient else _checked(statement.patient, statement.known_patient)
     if focus is None or patient is None or statement.urls or not all(map(is_valid, statement.others)):
@@ -111,7 +112,7 @@ def _payload(statement: Statement, fact: FactId) -> bytes:
 
 
 def _checked(resource: Resource, known: Proven | None) -> Written | None:
-    """``resource`` as it may be written; ``None`` when something is wrong with it."""
+    """``resource`` ready to be written; ``None`` when it is not valid."""
     if known is None:
         return resource if is_valid(resource) else None
     rest, shown = known.split(resource)
@@ -119,7 +120,7 @@ def _checked(resource: Resource, known: Proven | None) -> Written | None:
 
 
 def _sound(statement: Statement, fact: FactId) -> Resource:
-    """The Bundle, looked at as a whole. Raises `InvalidValue` with the place of its first fault."""
+    """The Bundle, checked as a whole. Raises `InvalidValue` with the place of its first fault."""
     bundle = collection(statement.focus, fact, statement.patient, statement.record, statement.others, statement.urls)
     faults = faults_in(bundle)
     if faults:

@@ -1,8 +1,8 @@
-"""The dry run: what a translator makes of content, and to which field of the input each field of the output is owed.
+"""The dry run: what a translator makes of some content, and which field of the input each field of the output comes from.
 
-Nothing is asked of the translator but to translate: each source field in turn is left out, and what changes in the output came
-from it. So the answer is true whatever a mapping does, even of a field that only decides whether there is an event at all. A
-field without which there is no such event is made to say something else: what else it says shows only then.
+The translator is only asked to translate: each source field is left out in turn, and whatever changes in the output came from
+it. So the answer is true whatever a mapping does, even for a field that only decides whether there is an event at all. A field
+without which there is no such event is given another value instead, which shows what else depends on it.
 """
 
 from __future__ import annotations
@@ -31,17 +31,18 @@ _ENVELOPE = (
     "sequence",
     "correlationid",
 )
-"""The attributes that come from the content. The others are the same for every event, or (``id``) change with every byte."""
+"""The attributes that come from the content. The others are the same for every event or, like ``id``, change with every byte.
+"""
 TRIES = 24
-"""Other texts tried for a field without which there is no such event: a date with a time has fourteen digits."""
+"""Most other values tried for a field without which there is no such event: a date with a time has fourteen digits."""
 _NEXT = {
     sign: following
     for signs in (digits, ascii_lowercase, ascii_uppercase)
     for sign, following in zip(signs, signs[1:] + signs[:1], strict=True)
 }
-"""Each digit and letter to the one after it, the last to the first."""
+"""Each digit and letter → the next one, and the last → the first."""
 EXISTENCE = "type"
-"""Path under which stands what decides that there is an event, and of which type."""
+"""Path that stands for the decision that there is an event, and of which type."""
 
 
 class Target(NamedTuple):
@@ -58,18 +59,18 @@ class Explanation(NamedTuple):
 
     items: tuple[Item, ...]
     provenance: Mapping[Target, tuple[str, ...]]
-    """Of the first item: each field of its events, in their order, and the source fields it came from; none for a constant.
-    Of fields that can stand in for each other all are named."""
+    """For the first item: each field of its events, in order, and the source fields it came from (none for a constant). When
+    fields can stand in for each other, all of them are named."""
     required: Mapping[str, str]
-    """Source fields without which the item is rejected, and the code of that rejection."""
+    """Source fields without which the item is rejected, each with the code of that rejection."""
     unread: tuple[str, ...]
-    """Source fields that change nothing: nobody read them. None are known of an item that was rejected."""
+    """Source fields that change nothing, so that nobody reads them. Unknown, and empty, for an item that was rejected."""
 
 
 def explain(translator: Translator, content: bytes, arrival: Arrival) -> Explanation:
-    """What ``translator`` makes of ``content``; where it came from is told of the first item.
+    """What ``translator`` makes of ``content``, with the origin of each field of the first item.
 
-    It translates some times for each field of that item: give it a message or some rows, not a year's extract.
+    It translates several times for each field of that item: give it a message or a few rows, not a year's extract.
     """
     items = tuple(translator.translate(BytesIO(content), arrival))
     if not items or items[0].rejection is not None:
@@ -109,11 +110,11 @@ class _Trial(NamedTuple):
         return next(iter(self.translator.translate(BytesIO(content), self.arrival)), Item(""))
 
     def without(self, name: str, content: bytes) -> bytes | None:
-        """``content`` with a field left out; ``None`` when it is out already."""
+        """``content`` without the field; ``None`` when it is already missing."""
         return next((field.without for field in self.translator.fields(content) if field.name == name), None)
 
     def otherwise(self, field: Field) -> Iterator[Item]:
-        """What comes of the content when ``field`` says something else that makes the same events."""
+        """The result for the content with another value in ``field`` that still makes the same events."""
         if field.saying is None:
             return
         for text in islice(_near(field.value), TRIES):
@@ -122,28 +123,29 @@ class _Trial(NamedTuple):
                 yield other
 
     def keeps_events(self, other: Item) -> bool:
-        """Whether ``other`` has an event for each of the original's, of its type."""
+        """Whether ``other`` has an event of the same type for each of the original's."""
         return not Counter(event.type for event in self.first.events) - Counter(event.type for event in other.events)
 
     def is_as_before(self, other: Item) -> bool:
         return _said(other) == _said(self.first)
 
     def owed(self, other: Item) -> Iterator[Target]:
-        """The fields of the original that are otherwise in ``other``."""
+        """The fields of the original that differ in ``other``."""
         return _owed(self.first, other)
 
 
 def _near(value: str) -> Iterator[str]:
-    """Texts that differ from ``value`` in one sign, and are of its form: another day, another number."""
+    """Texts of the same form as ``value`` that differ from it in one character: another day, another number."""
     for place, sign in enumerate(value):
         if sign.isascii() and sign.isalnum():
             yield value[:place] + _NEXT[sign] + value[place + 1 :]
 
 
 def _alternatives(trial: _Trial, quiet: Sequence[str]) -> Iterator[tuple[str, Item]]:
-    """The fields of ``quiet`` that are read all the same, because another one can stand in for them; and what comes of it.
+    """The fields of ``quiet`` that are read after all, because another field can stand in for them, and what depends on them.
 
-    Left out one after the other, a field that stands in for one that is out already makes a difference when it goes as well.
+    When they are left out one after another, a field that stands in for one already missing makes a difference once it goes as
+    well.
     """
     content, out = trial.content, list[str]()
     for name in quiet:
@@ -169,18 +171,18 @@ def _note(origins: dict[Target, list[str]], owed: Iterator[Target], name: str) -
 
 
 def _said(item: Item) -> tuple[object, ...]:
-    """Everything in an item that a field of the input can change."""
+    """Everything in an item that an input field can change."""
     return [_shape(event) for event in item.events], item.flags, item.rejection and item.rejection.error.code
 
 
 def _shape(event: Event) -> dict[str, Any]:
-    """The event as far as it comes from the content."""
+    """The parts of the event that come from the content."""
     envelope = {name: getattr(event, name) for name in _ENVELOPE}
     return {name: value for name, value in envelope.items() if value} | {"entry": _plain(payload(event)).get("entry", [])}
 
 
 def _plain(value: Any) -> Any:
-    """Without the references that only repeat the record's key and the fact's id."""
+    """``value`` without the references that only repeat the record's key and the fact's id."""
     if isinstance(value, dict):
         return {name: _plain(each) for name, each in value.items() if not _is_reference(each)}
     return [_plain(each) for each in value] if isinstance(value, list) else value
@@ -197,7 +199,7 @@ def _targets(item: Item) -> Iterator[Target]:
 
 
 def _owed(first: Item, other: Item) -> Iterator[Target]:
-    """The fields of ``first`` that are otherwise in ``other``. Events are compared with those of the same type, in order."""
+    """The fields of ``first`` that differ in ``other``. Events are compared with those of the same type, in order."""
     left: dict[str, list[Event]] = {}
     for event in other.events:
         left.setdefault(event.type, []).append(event)
@@ -210,7 +212,7 @@ def _owed(first: Item, other: Item) -> Iterator[Target]:
 
 
 def _changed(before: Any, after: Any, at: str) -> Iterator[str]:
-    """Paths of the leaves of ``before`` that are not the same in ``after``."""
+    """Paths of the leaves of ``before`` that differ in ``after``."""
     if isinstance(before, dict) and isinstance(after, dict):
         for name, value in before.items():
             yield from _changed(value, after.get(name), f"{at}.{name}" if at else name)
@@ -222,7 +224,7 @@ def _changed(before: Any, after: Any, at: str) -> Iterator[str]:
 
 
 def _pairs(before: Sequence[Any], after: Sequence[Any]) -> Iterator[tuple[int, Any]]:
-    """Each element of ``before`` that may have changed, and its counterpart. What only moved up is not changed."""
+    """Each element of ``before`` that may have changed, with its counterpart. Elements that only moved up have not changed."""
     if len(before) == len(after):
         yield from enumerate(after)
         return

@@ -1,6 +1,6 @@
-"""Reading a whole topic to see whether it is what was appended: counts, gaps, broken and undecodable records.
+"""Reads a whole topic to check that it is what was appended: counts, gaps, broken and undecodable records.
 
-Works through the port, so for every log.
+Works through the port, and so for every log.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from schemas.errors import CorruptLog
 from schemas.log import EVENTS, QUARANTINE, RECEIPTS, EventLog, Record
 
 LISTED = 1000
-"""Findings told one by one; more are only counted, so that a log broken from end to end does not fill the memory."""
+"""Most findings listed; any more are only counted, so that a log broken from end to end does not fill the memory."""
 _READ_RECORDS = 1000
 
 _DECODERS: Mapping[str, Callable[[bytes], Any]] = MappingProxyType(
@@ -29,11 +29,11 @@ class Kind(StrEnum):
     """What may be wrong with an offset."""
 
     GAP = "gap"
-    """No record stands there, though some do before and behind."""
+    """There is no record, although there are records before and after."""
     BROKEN = "broken"
-    """The record is not as it was appended, or cannot be read."""
+    """The record differs from what was appended, or cannot be read."""
     UNDECODABLE = "undecodable"
-    """The record is as it was appended, and is not what its topic holds."""
+    """The record is as it was appended, but is not of the kind its topic holds."""
 
 
 class Finding(NamedTuple):
@@ -43,9 +43,9 @@ class Finding(NamedTuple):
     partition: int
     offset: int
     offsets: int
-    """Offsets in a row that this is about: more than 1 only in a gap."""
+    """How many consecutive offsets this concerns: more than 1 only for a gap."""
     reason: str
-    """Names fields, never their content."""
+    """Names fields, never their contents."""
 
 
 class PartitionCount(NamedTuple):
@@ -54,7 +54,7 @@ class PartitionCount(NamedTuple):
     start: int
     end: int
     records: int
-    """Read and as they were appended."""
+    """Records read and found as they were appended."""
 
 
 class Verification:
@@ -66,7 +66,7 @@ class Verification:
         self.findings: list[Finding] = []
         """The first `LISTED`, by partition and offset."""
         self.counts: dict[Kind, int] = dict.fromkeys(Kind, 0)
-        """Offsets of each kind, listed or not."""
+        """Number of offsets of each kind, listed or not."""
 
     @property
     def records(self) -> int:
@@ -83,7 +83,7 @@ class Verification:
 
 
 async def verify(log: EventLog, topic: str, progress: Callable[[int], None] = lambda records: None) -> Verification:
-    """Read ``topic`` from start to end, as far as it went when this began.
+    """Read ``topic`` from its start to where it ended when this began.
 
     ``progress`` is called with the number of records read since its last call. Raises `LogUnavailable` when the log
     cannot be read at all; a broken record is a finding.

@@ -1,7 +1,7 @@
-"""What was made of the same cells before, kept while one file is read.
+"""Remembers what has been made of the same cells, while one file is read.
 
-The rows of an extract say the same of the same: a person's details stand on each of their rows, and kinds of service are few.
-What is made of some columns alone is a function of their cells, and is made once for all rows that have the same ones there.
+The rows of an extract repeat themselves: a person's details are on each of their rows, and kinds of service are few. Whatever
+is made from certain columns is a function of their cells, and is made once for all rows with the same cells there.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable
 from typing import Any, Generic, TypeVar
 
 KEPT = 500
-"""Of each kind: those of the rows just before, in about 1 MB."""
+"""Most values of each kind: those of recent rows, in about 1 MB."""
 KEPT_CHARACTERS = 256 * 1024
 """Of the cells kept: a cell may be as long as a row, and what is made of it much larger."""
 
@@ -18,7 +18,7 @@ T = TypeVar("T")
 
 
 class Kept(Generic[T]):
-    """Values by the cells they were made of; nothing is kept where ``columns`` is ``None``: that cannot be told, or held."""
+    """Values by the cells they were made from. With ``columns`` of ``None`` (not known) nothing is kept."""
 
     __slots__ = ("_characters", "_columns", "_known")
 
@@ -28,7 +28,7 @@ class Kept(Generic[T]):
         self._characters = 0
 
     def of(self, cells: dict[str, Any], make: Callable[[], T]) -> T:
-        """What ``make`` makes of these cells, now or before; shared, never changed. What it raises is kept by nobody."""
+        """What ``make`` makes of these cells, now or earlier. Shared, so it must not be changed. Exceptions are not kept."""
         if self._columns is None:
             return make()
         said = tuple(map(cells.get, self._columns))

@@ -1,4 +1,4 @@
-"""Whose a row is: the record it belongs to, and what it shows of the person."""
+"""Decides whose a row is: the record it belongs to, and what it shows of the person."""
 
 from __future__ import annotations
 
@@ -16,7 +16,8 @@ from schemas.resources.bundle import Resource, patient_reference
 from schemas.resources.person import local_identifier, nhs_number_identifier, unchecked_number_identifier
 
 _BETWEEN = "|"
-"""Between the parts of a record identifier made of several columns; doubled within one, so that no two people share one."""
+"""Separates the parts of a record identifier made of several columns; doubled inside a part, so that no two people share one.
+"""
 
 
 class Person:
@@ -33,7 +34,7 @@ class Person:
 
 
 class People:
-    """The people of one arrival's rows. Rows with the same cells about the person have the same `Person`."""
+    """The people in the rows of one arrival. Rows with the same cells about the person share one `Person`."""
 
     def __init__(self, mapping: Mapping, arrival: Arrival) -> None:
         self._mapping = mapping
@@ -48,7 +49,7 @@ class People:
         return self._kept.of(row.cells, lambda: self._read(row))
 
     def called(self, local: LocalId) -> Person:
-        """Another person that the row names by the source's identifier and says nothing else of."""
+        """Another person, whom the row only names by the source's identifier."""
         source = self._arrival.source
         key = self._arrival.pseudonyms.record(source.id, local)
         return Person(key, {"resourceType": "Patient", "identifier": [local_identifier(source, local)]})
@@ -71,7 +72,7 @@ class People:
         return Person(key, self._patient(row, identifiers), flags)
 
     def _number(self, row: Row) -> tuple[NhsNumber | None, list[Resource], tuple[str, ...]]:
-        """A number that cannot be one is kept as it was sent, flagged, and never linked on."""
+        """An NHS number that cannot be one is kept as sent, flagged, and never linked on."""
         column = self._mapping.nhs_number
         text = _text(row, column) if column else ""
         if not text:
@@ -96,7 +97,7 @@ class People:
 
 
 def local_id(row: Row, columns: tuple[str, ...]) -> LocalId | None:
-    """The identifier made of these columns; ``None`` unless every one of them says something."""
+    """The identifier made from these columns; ``None`` unless every one of them has a value."""
     texts = [_text(row, column) for column in columns]
     if len(texts) > 1:
         texts = [text.replace(_BETWEEN, _BETWEEN * 2) for text in texts]
@@ -104,7 +105,7 @@ def local_id(row: Row, columns: tuple[str, ...]) -> LocalId | None:
 
 
 def _text(row: Row, column: str) -> str:
-    """A cell that identifies, as text."""
+    """An identifying cell as text."""
     try:
         return text_of(row.cells.get(column))
     except ImpossibleError as impossible:
