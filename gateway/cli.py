@@ -48,7 +48,7 @@ COMMANDS = (
     Command("quarantine redrive", "quarantine.redrive", "Send items through again, once the mapping is mended."),
     Command("parked list", "parked.list_parked", "List events that a projection cannot apply, and why."),
     Command("parked retry", "parked.retry", "Try them again, once the cause is mended."),
-    Command("rebuild", "rebuild.rebuild", "Rebuild projections from the log and swap them in. Sends nothing."),
+    Command("rebuild", "rebuild.rebuild", "Rebuild projections from the log, then swap. Sends nothing."),
     Command("log verify", "log.verify", "Read the whole log: counts, gaps, checksums."),
     Command("doctor", "doctor.doctor", "Check settings, engines, folders and clock; name each cure."),
 )

@@ -78,7 +78,12 @@ KEYS = (
         None,
         "Lets `http` and `mllp` be addresses that other machines can reach; must be spelled out in full, see below.",
     ),
-    Key(("http_names",), names, None, 'Names, besides this machine\'s own, that HTTP is asked by: `["backbone.example"]`.'),
+    Key(
+        ("http_names",),
+        names,
+        None,
+        'Names, besides this machine\'s own, under which clients reach HTTP: `["backbone.example"]`.',
+    ),
     Key(
         ("health",),
         address,

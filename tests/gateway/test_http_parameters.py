@@ -53,7 +53,7 @@ def test_a_query_makes_the_question_it_says(query: str, expected: dict[str, Any]
     ("query", "where", "cure"),
     [
         ("sicne=2026-02-03", "query", "Did you mean since?"),
-        ("nhs=9990000018", "query", "It knows since, until"),
+        ("nhs=9990000018", "query", "It takes since, until"),
         ("since=yesterday", "parameter since", "a day such as 2026-02-03"),
         ("since=2026-02-03T14:00:00", "parameter since", "a time with its offset"),
         ("since=2026-02-30", "parameter since", "a day such as"),
