@@ -2,7 +2,7 @@
 
 Each event's id is a cursor of the store, so a client that comes back with its last one misses nothing, whichever process
 answers and whatever has happened in between. Some entries may be repeated, or reported as gone though the client never had
-them: those of a record of which something has been judged again meanwhile. Neither matters to a client that keeps entries by id.
+them: those of a record of which something has been judged again meanwhile. Neither harms a client that keeps entries by id.
 
 Source: HTML Living Standard §9.2 (server-sent events).
 """

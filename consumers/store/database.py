@@ -42,7 +42,7 @@ class Database:
     def __init__(self, made: Engines, settings: Settings) -> None:
         self._reader, self._writer = made
         self._patience_s = (settings.statement_timeout + settings.connect_timeout).total_seconds()
-        """Longest wait for a statement. The server gives up on one sooner by itself, unless it is frozen or cut off."""
+        """Longest wait for a statement. The server itself gives up sooner, unless it is frozen or cut off."""
         self._pool_wait_s = settings.pool_timeout.total_seconds()
         self.dialect: Dialect = made.writer.dialect
         self.is_sqlite = self.dialect.name == "sqlite"
@@ -75,8 +75,8 @@ class Database:
     async def writing(self) -> AsyncIterator[AsyncConnection]:
         """A connection in a transaction: committed when the block ends, rolled back when it raises.
 
-        Raises `StoreUnavailable`; then the transaction may or may not have been committed. No statement is waited for without
-        end.
+        Raises `StoreUnavailable`, after which the transaction may or may not have been committed. Every wait for a statement
+        ends.
         """
         async with self._turn or nullcontext():
             await self._let_go_of_another_file()

@@ -23,9 +23,9 @@ _AGAIN_S = 0.01
 CACHE_KIB = 65_536
 """Limit of SQLite's own cache: 64 MiB hold the upper levels of every index for about ten million entries."""
 KEEPALIVE_S = 30
-"""A server that says nothing for so long is asked whether it is there, and given up after as long again: one that was cut off
-without a word is else waited for until the system loses patience, a quarter of an hour later. asyncpg cannot be told:
-`consumers.store.deadline` ends its waits, and those for whoever stands between and still acknowledges."""
+"""A server silent for this long is asked whether it is there, and given up after as long again. Otherwise one that was cut off
+without a word is waited for until the system gives up, a quarter of an hour later. asyncpg has no such setting:
+`consumers.store.deadline` ends its waits, and those for anything in between that still acknowledges."""
 APPLICATION = "care-backbone"
 """What PostgreSQL's ``pg_stat_activity`` calls our sessions."""
 CHECKPOINT_PAGES = 4_000
