@@ -79,11 +79,11 @@ class Registry:
         wanted = FORMATS.get(kind)
         if wanted is None:
             named = "XML" if kind.endswith(("/xml", "+xml")) else "the media type it was sent as"
-            raise Unsupported(f"no translator reads {named}", where="media type", cure=self._cure(source))
+            raise Unsupported(f"no translator reads {named}", cure=self._cure(source))
         found = self._find(wanted, source.id)
         if found is None:
             named = kind or "content without a media type"
-            raise Unsupported(f"{source.id} reads no {named}", where="media type", cure=self._cure(source))
+            raise Unsupported(f"{source.id} reads no {named}", cure=self._cure(source))
         return found
 
     def _cure(self, source: Source) -> str:

@@ -95,10 +95,9 @@ class MissingIdentifier(RejectedInput):
     @classmethod
     def for_wrong_number(cls, where: str) -> MissingIdentifier:
         """What was sent as an NHS number cannot be one, and nothing else says whose record it is."""
-        message = (
-            "the NHS number fails its own check (ten digits, of which the last checks the others), and nothing else identifies"
-        )
-        return cls(message, where=where, cure="Have the sending system correct the number, or include a local identifier.")
+        message = "the NHS number fails its own check, and there is no local identifier"
+        cure = "Its last digit follows from the others: have the sending system correct it, or include a local identifier."
+        return cls(message, where=where, cure=cure)
 
 
 class InvalidValue(RejectedInput):

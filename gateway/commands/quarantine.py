@@ -43,10 +43,15 @@ async def list_items(call: Call, status: Status = "open", source: Source = "", l
     if call.json:
         json_line({"items": msgspec.to_builtins(found[:limit]), "next": following})
         return
-    rows = [(item.id, item.source, item.position, item.code, item.received_at, item.tries) for item in found[:limit]]
+    rows = [(item.id, item.source, item.position, item.code, _second(item.received_at), item.tries) for item in found[:limit]]
     table(("Id", "Source", "Position", "Code", "First seen", "Tries"), rows)
     if following:
         print(f"more: --after {following}")
+
+
+def _second(instant: str) -> str:
+    """RFC 3339 to the second: a table is narrow."""
+    return f"{instant[:19]}Z"
 
 
 async def show(

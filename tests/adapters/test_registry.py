@@ -74,6 +74,7 @@ def test_who_sends_what_is_not_read_is_told_what_is(source: Source, media_type: 
     assert says in caught.value.message
     assert cure in caught.value.cure
     assert "or without a media type" in caught.value.cure
+    assert str(caught.value) == f"{caught.value.message}. {caught.value.cure}", "it reads as two sentences"
 
 
 def test_a_source_nobody_wired_reads_nothing_of_its_own() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 import sqlite3
 import urllib.error
 import urllib.request
@@ -214,6 +215,8 @@ def kept(backbone: Backbone, server: Server) -> str:
 def test_what_was_rejected_is_listed_without_its_content(backbone: Backbone, kept: str) -> None:
     outcome = run(backbone, "quarantine", "list", "--source", "willow-contacts")
     assert kept in outcome.out
+    (line,) = [line for line in outcome.out.splitlines() if kept in line]
+    assert re.search(r"invalid-value +[0-9T:-]{19}Z +0$", line), "an item stands on one line, with longer words as well"
     assert "Private Person" not in outcome.out
     assert kept in [item["id"] for item in run(backbone, "quarantine", "list", "--json").json["items"]]
 
