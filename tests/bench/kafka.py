@@ -13,8 +13,9 @@ import sys
 import tempfile
 import time
 import uuid
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager, suppress
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from functools import cached_property, partial
 from pathlib import Path
 
@@ -29,9 +30,9 @@ from deploy.local.postgres import PostgresServer
 from schemas.log import EVENTS, NewRecord
 from tests.bench.kafka_floor import PARTITIONS
 from tests.bench.load import send_all
-from tests.bench.measure import latency, mllp, tell
+from tests.bench.measure import costs, latency, mllp, tell
 from tests.bench.messages import messages
-from tests.bench.rig import BackboneRig, Rig
+from tests.bench.rig import BackboneRig, Rig, used
 from tests.stores import empty_database
 
 SECRET = "a secret that is only used in benches"
@@ -88,21 +89,15 @@ class FloorRig(Rig):
         self.processes.clear()
         (self.folder / "out.log").unlink()
 
-    def spent(self) -> tuple[float, float]:
-        """Seconds of the processor that the processes have used, and PostgreSQL's: a connection is a process of its own."""
-        server = self.engines.postgres.process
+    def spent(self) -> Counter[str]:
+        found, server = super().spent(), self.engines.postgres.process
         assert server is not None
+        for broker in self.engines.kafka.members:
+            assert broker.process is not None
+            found["Kafka"] += used(psutil.Process(broker.process.pid))
         postgres = psutil.Process(server.pid)
-        ours = (psutil.Process(process.pid) for process in self.processes)
-        return _seconds(ours), _seconds((postgres, *postgres.children()))
-
-
-def _seconds(processes: Iterable[psutil.Process]) -> float:
-    found = 0.0
-    for process in processes:
-        with suppress(psutil.NoSuchProcess):
-            found += sum(process.cpu_times()[:2])
-    return found
+        found["PostgreSQL"] = sum(map(used, (postgres, *postgres.children())))  # a connection is a process of its own
+        return found
 
 
 async def _make_topic(engines: Engines, topic: str) -> None:
@@ -172,23 +167,22 @@ def backlog(on: Engines, count: int) -> None:
         rig.end()
         bare = _bare(rig, count)
         for processes in PROCESSES:
-            ours, spent, postgres = _drained(rig, count, processes)
+            ours, spent = _drained(rig, count, processes)
             what = f"projections alone, {processes} process(es), backlog of {count:,} messages"
-            cost = f"{spent:.0f} µs a message, PostgreSQL {postgres:.0f}"
-            tell(what, f"{ours:,.0f}/s; bare {bare:,.0f}/s; ratio {ours / bare:.2f}; {cost}")
+            tell(what, f"{ours:,.0f}/s; bare {bare:,.0f}/s; ratio {ours / bare:.2f}; {costs(spent)} µs a message")
 
 
-def _drained(rig: ProductionRig, count: int, processes: int) -> tuple[float, float, float]:
-    """Messages a second from when all ``processes`` are ready; microseconds of their processor and of PostgreSQL's for each."""
+def _drained(rig: ProductionRig, count: int, processes: int) -> tuple[float, Mapping[str, float]]:
+    """Messages a second from when all ``processes`` are ready, and microseconds of the processor a message."""
     rig.forget()
     rig.roles = ("projections",) * processes
     rig.start()
-    begun, already, spent = time.perf_counter(), rig.projected(), rig.spent()
+    begun, already, before = time.perf_counter(), rig.projected(), rig.spent()
     rig.await_projected(count)
-    seconds = time.perf_counter() - begun
-    ours, postgres = ((now - before) / (count - already) * 1e6 for now, before in zip(rig.spent(), spent, strict=True))
+    seconds, made = time.perf_counter() - begun, count - already
+    spent = {who: (now - before[who]) / made for who, now in rig.spent().items()}
     rig.end()
-    return (count - already) / seconds, ours, postgres
+    return made / seconds, spent
 
 
 def _bare(rig: ProductionRig, count: int) -> float:

@@ -5,10 +5,9 @@ from __future__ import annotations
 import asyncio
 import statistics
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager
 
-import psutil
 import uvloop
 
 from tests.bench.load import send_all, send_at
@@ -34,25 +33,26 @@ def mllp(what: str, floor: Running, backbone: Running, count: int, connections: 
         least, least_spent = _throughput(floor, sent, connections)
         ours, spent = _throughput(backbone, sent, connections)
         ratios.append(ours / least)
-        figures.append((ours, least, spent, least_spent))
-    ours, least, spent, least_spent = sorted(figures)[len(figures) // 2]
-    each, floors = (" + ".join(f"{one:.0f}" for one in reversed(times)) for times in (spent, least_spent))
-    ratio = f"ratio {statistics.median(ratios):.2f}; {each} µs a message, floor {floors}"
+        figures.append((ours, least, costs(spent), costs(least_spent)))
+    ours, least, cost, floors = sorted(figures)[len(figures) // 2]
+    ratio = f"ratio {statistics.median(ratios):.2f}; {cost} µs a message; floor {floors}"
     tell(f"{what}, {connections} connections, ACKed → on the timeline", f"{ours:,.0f}/s; floor {least:,.0f}/s; {ratio}")
 
 
-def _throughput(running: Running, sent: list[bytes], connections: int) -> tuple[float, list[float]]:
-    """Messages a second from the first sent to the last on the timeline, and each process's microseconds a message."""
+def costs(spent: Mapping[str, float]) -> str:
+    """Who spends how much."""
+    return ", ".join(f"{who} {one:.0f}" for who, one in spent.items())
+
+
+def _throughput(running: Running, sent: list[bytes], connections: int) -> tuple[float, Mapping[str, float]]:
+    """Messages a second from the first sent to the last on the timeline, and microseconds of the processor a message."""
     with running() as rig:
-        processes = [psutil.Process(process.pid) for process in rig.processes]
-        before = [sum(process.cpu_times()[:2]) for process in processes]
-        started = time.perf_counter()
+        before, started = rig.spent(), time.perf_counter()
         load = uvloop.run(send_all(rig.port, sent, connections))
         rig.await_projected(len(sent))
         seconds = time.perf_counter() - started
         assert not load.refused, "messages were refused"
-        spent = [sum(process.cpu_times()[:2]) - begun for process, begun in zip(processes, before, strict=True)]
-    return len(sent) / seconds, [one / len(sent) * 1e6 for one in spent]
+        return len(sent) / seconds, {who: (now - before[who]) / len(sent) for who, now in rig.spent().items()}
 
 
 def latency(what: str, backbone: Running, count: int, a_second: float = 200.0) -> None:

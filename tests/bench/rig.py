@@ -12,9 +12,12 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections import Counter
 from collections.abc import Iterator
 from importlib.resources import files
 from pathlib import Path
+
+import psutil
 
 READY_S = 30.0
 
@@ -26,10 +29,19 @@ def free_port() -> int:
         return port
 
 
+def used(process: psutil.Process) -> int:
+    """Microseconds of the processor that it has used, 0 of one that is gone."""
+    try:
+        return int(sum(process.cpu_times()[:2]) * 1e6)
+    except psutil.NoSuchProcess:
+        return 0
+
+
 class Rig:
     """Processes that take MLLP messages on ``port`` and put them on a timeline in ``folder``."""
 
     _progress = "SELECT next FROM position"
+    roles: tuple[str, ...] = ("server", "projections")
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -74,6 +86,13 @@ class Rig:
     def store(self) -> Path:
         return self.folder / "store.db"
 
+    def spent(self) -> Counter[str]:
+        """Microseconds of the processor that each role has used."""
+        found: Counter[str] = Counter()
+        for role, process in zip(self.roles, self.processes, strict=True):
+            found[role] += used(psutil.Process(process.pid))
+        return found
+
     def await_projected(self, count: int) -> None:
         """Wait until ``count`` records are on the timeline."""
         end = time.monotonic() + 900
@@ -94,7 +113,7 @@ class BackboneRig(Rig):
     """``backbone serve`` in two processes on the embedded default, as the floor is."""
 
     _progress = "SELECT sum(next) FROM position WHERE projection = 'timeline'"
-    roles = ("projections", "gateway,intake")
+    roles: tuple[str, ...] = ("projections", "gateway,intake")
 
     def commands(self) -> Iterator[list[str]]:
         settings = self.folder / "backbone.toml"
