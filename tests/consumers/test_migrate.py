@@ -73,26 +73,30 @@ async def test_the_migrations_make_exactly_the_tables_and_can_be_undone(empty_st
 
 
 @pytest.mark.engine
-async def test_long_values_are_compressed_by_lz4_where_the_engine_can(postgres_url: str) -> None:
+async def test_long_values_are_compressed_where_the_engine_can_and_resources_stand_beside_the_rows(
+    postgres_url: str,
+) -> None:
     database = Database.connect(empty_database(postgres_url))
     async with database.writing() as connection:
         await connection.run_sync(alembic, "upgrade", "head")
-    assert await _compressions(database) == await _offered(database)
+    assert await _stored(database) == (await _offered(database), ["toast_tuple_target=1024"])
     async with database.writing() as connection:
         await connection.run_sync(alembic, "downgrade", "0003")
-    assert await _compressions(database) == {""}
+    assert await _stored(database) == ({""}, None)
     async with database.writing() as connection:
         await connection.run_sync(alembic, "downgrade", "base")
         await connection.run_sync(METADATA.create_all)
-    assert await _compressions(database) == await _offered(database)
+    assert await _stored(database) == (await _offered(database), ["toast_tuple_target=1024"])
     await database.close()
 
 
-async def _compressions(database: Database) -> set[str]:
-    """Of the texts of all tables, as PostgreSQL calls them; an empty one is left to the engine."""
+async def _stored(database: Database) -> tuple[set[str], list[str] | None]:
+    """The ways of compressing texts, as PostgreSQL calls them ("" leaves it to the engine), and the timeline's parameters."""
     of_texts = "SELECT DISTINCT attcompression FROM pg_attribute JOIN pg_class ON attrelid = pg_class.oid "
     ours = "WHERE relnamespace = 'public'::regnamespace AND relkind = 'r' AND atttypid = 'text'::regtype"
-    return {way.strip("\0") for (way,) in await database.fetch(of_texts + ours, ())}
+    ways = {way.strip("\0") for (way,) in await database.fetch(of_texts + ours, ())}
+    [[parameters]] = await database.fetch("SELECT reloptions FROM pg_class WHERE relname = 'timeline_version'", ())
+    return ways, parameters
 
 
 async def _offered(database: Database) -> set[str]:
