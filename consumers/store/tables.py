@@ -31,8 +31,8 @@ PLACE = BigInteger().with_variant(Integer(), "sqlite")
 
 
 ENTRY_BYTES = 1024
-"""PostgreSQL keeps beside the timeline what makes a row of it longer: that is the resource, which few pages ask for. The rest of
-a row is 800 bytes, and so three times as many rows fit into memory."""
+"""What makes a row of the timeline longer, PostgreSQL keeps beside the table: the resource, which few pages ask for. The rest
+of a row is 800 bytes, so that three times as many rows fit into memory."""
 
 
 def _key(name: str, **more: Any) -> Column[Any]:
