@@ -1,4 +1,4 @@
-"""How much is read, with the reason for each figure. What is over a limit is refused whole, never cut off."""
+"""How much is read, with the reason for each figure. Anything over a limit is refused whole, never cut off."""
 
 from __future__ import annotations
 
@@ -9,11 +9,12 @@ COLUMNS_MOST = 1000
 CELL_CHARACTERS_MOST = 131_072
 """The csv module's own limit, four times what a spreadsheet's cell can hold."""
 ROW_CHARACTERS_MOST = 1 * MIB
-"""A quote that is never closed makes the rest of the file one row: this ends the search for its end."""
+"""Most characters of a row. A quote that is never closed makes the rest of the file one row: this ends the search for its end.
+"""
 ROWS_MOST = 20_000_000
 """Rows of one text file: more than England has adults with a care record, and an hour's work."""
 TEXT_BYTES_MOST = 8 * 1024 * MIB
-"""Of a text file read row by row, in memory that does not grow with it."""
+"""Most bytes of a text file, which is read row by row in constant memory."""
 
 JSON_BYTES_MOST = 64 * MIB
 """One JSON value is read as a whole and takes some five times its size in memory; ndjson has no such need."""

@@ -1,7 +1,7 @@
 """A mapping file: how the rows of one system become events. Data, not code; `docs/mapping-files.md` explains every key.
 
 Reading it finds every fault that can be found without a row: a key, an event type, a column, a function or a FHIR element that
-does not exist, an expression that is none. Each is a `MappingError` that says the line and what to write instead.
+does not exist, and text that is not an expression. Each is a `MappingError` with the line and what to write instead.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from adapters.tabular.shape import resource
 from adapters.tabular.tokens import names, tokens
 
 ENGINE = "2"
-"""Raised when the same mapping would make other events of the same row: part of every event's id."""
+"""Part of every event's id; to be raised whenever the same mapping would make different events of the same row."""
 
 _KEYS = (
     *("about", "source", "reads", "record", "nhs_number", "columns", "optional", "unmatched", "delimiter", "sheet"),
@@ -47,7 +47,7 @@ class Mapping:
     record: tuple[str, ...]
     nhs_number: str
     rejects_unmatched: bool
-    """A row that no ``when`` wants is rejected instead of passed over."""
+    """Whether a row that no ``when`` matches is rejected instead of passed over."""
     conditions: Part
     patient: Build
     birth: tuple[Leaf, ...]
@@ -140,7 +140,7 @@ class _Loader:
         return tuple(node.word(key) for node in self._list(key))
 
     def _find_known(self) -> Known:
-        """Declared columns, else every name that stands anywhere in the file but in a ``key``."""
+        """The declared columns, else every name found anywhere in the file except in a ``key``."""
         declared = {*self._names("columns"), *self._names("optional")}
         if "columns" in self._keys:
             return Known(frozenset(declared), closed=True)

@@ -1,15 +1,15 @@
 """The plainest expressions, run without the engine.
 
-Nine leaves of ten in a mapping are a column, a function of a column, a comparison or a choice between two texts. Handing a row
-to the engine for each costs more than the rest of the translation, so these are compiled to closures that say exactly what the
-engine says; whatever is not of this small grammar is left to the engine. A property test holds the two to each other.
+Nine in ten leaves of a mapping are a column, a function of a column, a comparison or a choice between two texts. Handing a row
+to the engine for each costs more than the rest of the translation, so these are compiled to closures that give exactly the
+engine's results; anything outside this small grammar is left to the engine. A property test compares the two.
 
     choice  = any ["?" choice ":" choice]          any    = all {"or" all}         all = test {"and" test}
     test    = joined [("=" | "!=") joined | "in" "[" text {"," text} "]"]
     joined  = value {"&" value}
     value   = column | text | true | false | "(" choice ")" | $function(choice, …) | $exists(choice) | $not(choice)
 
-It holds for rows of texts only, where a column is a text with at least one character, or not there.
+It applies only to rows of texts, in which a column is a text of at least one character or is missing.
 
 Source: JSONata 2.0, comparison, boolean and conditional operators; "undefined" compares false with everything.
 """
@@ -39,7 +39,7 @@ class Shortcut(NamedTuple):
 
 
 class _LeaveToEngineError(Exception):
-    """The expression is not of the small grammar."""
+    """The expression is outside the small grammar."""
 
 
 def shortcut(tokens: Sequence[Token], functions: Mapping[str, Function]) -> Shortcut | None:

@@ -1,6 +1,6 @@
 """Translates the rows of one system by its mapping file.
 
-A row is one unit of success or rejection. What makes its events' ids is the row's own cells that the mapping reads, by column:
+Each row succeeds or is rejected as a unit. Its events' ids are made from those of its cells that the mapping reads, by column:
 the same row in next week's extract, among other rows, in another order, as xlsx or as CSV, is the same event.
 """
 
@@ -40,7 +40,7 @@ class TabularTranslator:
         self.version = mapping.version
 
     def translate(self, content: BinaryIO, arrival: Arrival) -> Iterator[Item]:
-        """The items of ``content``, one a row, in order; a single one with ``whole`` when it is refused as a whole."""
+        """The items of ``content``, one for each row, in order; a single one with ``whole`` when all of it is refused."""
         try:
             rows = read(content, self._mapping.layout)
         except RejectedInput as refusal:
@@ -51,7 +51,7 @@ class TabularTranslator:
             yield speaker.item(row)
 
     def item(self, row: Row, arrival: Arrival) -> Item:
-        """What becomes of one row that was read, or made up for a test."""
+        """The outcome of one row, whether read or made up for a test."""
         return _Speaker(self._mapping, arrival).item(row)
 
     def fields(self, content: bytes) -> Iterator[Field]:
@@ -66,7 +66,7 @@ class TabularTranslator:
 
 
 class _Stated:
-    """What the mapping says about the focus of rows with the same cells there."""
+    """What the mapping says about the focus, for all rows with the same cells there."""
 
     __slots__ = ("_asked", "_known", "elements")
 
@@ -143,7 +143,7 @@ class _Speaker:
         return wanted
 
     def _statement(self, spoken: _Spoken, row: Row, person: Person, flags: list[str]) -> Statement | None:
-        """What the entry says; ``None`` when it says nothing of this row, or nothing yet, which is flagged."""
+        """What the entry states; ``None`` when it has nothing to say about this row, or nothing yet, which is flagged."""
         entry = spoken.entry
         if entry.record:
             local = local_id(row, entry.record)
@@ -183,7 +183,7 @@ class _Speaker:
         )
 
     def _is_planned(self, entry: Entry, scope: Scope) -> bool:
-        """Whether the entry says that something is over which ends only later; what is no date is for others to say."""
+        """Whether the entry states the end of something that ends only later. Anything but a date is judged elsewhere."""
         if entry.type.name not in SAYS_IT_IS_OVER:
             return False
         said = entry.occurred_at.run(scope)
@@ -223,7 +223,7 @@ def _focus(
 
 
 def _placed(error: InvalidValue | ImpossibleError, part: Part, row: Row) -> InvalidValue:
-    """``error`` with its place: one that has a place already knows better."""
+    """``error`` with its place, unless it already has one, which is more exact."""
     return error if isinstance(error, InvalidValue) and error.where else part.blame(row.cells, error, row.position)
 
 
