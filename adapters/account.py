@@ -119,7 +119,7 @@ class Account:
         last = [self._part_record()] if self._page is not self._first else []
         first = self._first
         receipt = self._receipt(first, reply=reply(first.refusals) if reply else "")
-        return receipt, [*last, NewRecord(RECEIPTS, receipt.id, encode_receipt(receipt))]
+        return receipt, [*last, _of_source(receipt)]
 
     def _reject(self, position: str, rejection: Rejection) -> Iterator[list[NewRecord]]:
         self.rejected += 1
@@ -182,8 +182,7 @@ class Account:
         return full
 
     def _part_record(self) -> NewRecord:
-        part = self._receipt(self._page, part=self._part)
-        return NewRecord(RECEIPTS, part.id, encode_receipt(part))
+        return _of_source(self._receipt(self._page, part=self._part))
 
     def _receipt(self, page: _Page, part: int = 0, reply: str = "") -> Receipt:
         arrived, account = self._arrived, part == 0
@@ -205,6 +204,11 @@ class Account:
             part=part,
             name=arrived.name if account else "",
         )
+
+
+def _of_source(receipt: Receipt) -> NewRecord:
+    """Under the key of its source: a broker's work grows with the partitions that the receipts of a moment are spread over."""
+    return NewRecord(RECEIPTS, receipt.source, encode_receipt(receipt))
 
 
 def _refusal(position: str, error: RejectedInput, kept: str) -> Refusal:

@@ -7,6 +7,8 @@ which readers of the log recognise it. So it may be bounded, and is filled from 
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping
+from operator import itemgetter
 from typing import NamedTuple
 
 import msgspec
@@ -65,9 +67,9 @@ class Arrivals:
     async def open(self) -> None:
         """Read the tail of the receipts topic. Raises `LogUnavailable`."""
         starts, ends = await self._log.starts(RECEIPTS), await self._log.ends(RECEIPTS)
-        share = max(1, min(self._most, RECALLED) // max(1, len(ends)))
-        for partition, end in ends.items():
-            await self._recall(partition, max(starts.get(partition, 0), end - share), end)
+        held = {partition: end - starts.get(partition, 0) for partition, end in ends.items()}
+        for partition, share in _shares(held, min(self._most, RECALLED)).items():
+            await self._recall(partition, ends[partition] - share, ends[partition])
 
     async def receipt(self, receipt_id: str) -> Receipt | None:
         """The receipt of that id if it is remembered. Raises `LogUnavailable` when it cannot be read again."""
@@ -126,3 +128,11 @@ def _short(receipt_id: str) -> bytes:
 
 def _control(seen: _Seen) -> dict[bytes, bytes]:
     return {bytes.fromhex(seen.control): bytes.fromhex(seen.sha256)[:_HASH_BYTES]} if seen.control else {}
+
+
+def _shares(held: Mapping[int, int], most: int) -> dict[int, int]:
+    """How many of ``most`` each partition gives, told how many it holds: as much as any other, unless it has not so many."""
+    shares: dict[int, int] = {}
+    for left, (partition, count) in zip(range(len(held), 0, -1), sorted(held.items(), key=itemgetter(1)), strict=True):
+        shares[partition] = min(count, (most - sum(shares.values())) // left)
+    return shares

@@ -121,7 +121,7 @@ def asyncapi() -> Schema:
         "defaultContentType": CONTENT_TYPE,
         "channels": {
             "events": _channel(EVENTS, "All events; order holds within a record.", events),
-            "receipts": _channel(RECEIPTS, "What arrived, and what became of it.", ["Receipt"]),
+            "receipts": _channel(RECEIPTS, "What arrived, and what became of it; order holds within a source.", ["Receipt"]),
             "quarantine": _channel(QUARANTINE, "What was rejected, whole, and what became of it later.", ["Kept", "Tried"]),
         },
         "operations": {

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import BinaryIO
 
+import msgspec
 import pytest
 
 from adapters.arrivals import Arrivals
@@ -445,6 +446,28 @@ async def test_the_memory_of_arrivals_is_bounded_and_what_it_forgot_makes_the_sa
     log = MemoryLog()
     first, forgetful = an_intake(log), an_intake(log)
     assert (await first.receive(a_delivery(b"good 1\n"))).events == (await forgetful.receive(a_delivery(b"good 1\n"))).events
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("sources", [1, 2, 7])
+async def test_the_latest_arrivals_are_known_after_a_restart_whichever_sources_they_came_from(sources: int) -> None:
+    log = MemoryLog()
+    intake = an_intake(log)
+    senders = [msgspec.structs.replace(NORTHFIELD, id=f"source-{number}") for number in range(sources)]
+    made = [await intake.receive(a_delivery(b"good %d\n" % n, senders[n % sources])) for n in range(30)]
+    again = Arrivals(log, most=20)
+    await again.open()
+    assert sum(again.knows(one.id) for one in made) == 20
+    assert sources > 1 or [again.knows(one.id) for one in made] == [False] * 10 + [True] * 20
+
+
+@pytest.mark.asyncio
+async def test_all_receipts_of_a_source_stand_in_one_partition() -> None:
+    log = MemoryLog()
+    intake = an_intake(log)
+    for n in range(10):
+        await intake.receive(a_delivery(b"good %d\n" % n))
+    assert {record.key for record in log.all(RECEIPTS)} == {NORTHFIELD.id}
 
 
 @pytest.mark.asyncio

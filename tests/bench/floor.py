@@ -17,6 +17,8 @@ import time
 from pathlib import Path
 from typing import cast
 
+from tests.bench.messages import person
+
 _ACK = b"\x0bMSH|^~\\&|ROUTE|ROUTE|PAS|RX1|20260301||ACK^A01^ACK|1|P|2.4\rMSA|AA|1\r\x1c\r"
 _BATCH = 1000
 _READ = "SELECT offset, value FROM entry WHERE offset > ? ORDER BY offset LIMIT ?"
@@ -101,7 +103,7 @@ def project(folder: Path) -> None:
             time.sleep(0.005)
             continue
         position = rows[-1][0]
-        entries = [(hashlib.sha1(value).hexdigest(), value[300:310], offset, value) for offset, value in rows]
+        entries = [(hashlib.sha1(value).hexdigest(), person(value), offset, value) for offset, value in rows]
         store.execute("BEGIN IMMEDIATE")
         store.executemany(_WRITE, entries)
         store.execute("DELETE FROM position")

@@ -16,6 +16,8 @@ import psycopg
 import uvloop
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 
+from tests.bench.messages import person
+
 _ACK = b"\x0bMSH|^~\\&|ROUTE|ROUTE|PAS|RX1|20260301||ACK^A01^ACK|1|P|2.4\rMSA|AA|1\r\x1c\r"
 _BATCH = 1000
 PARTITIONS = 24
@@ -47,7 +49,7 @@ class _Server(asyncio.Protocol):
         task.add_done_callback(self._tasks.discard)
 
     async def _take(self, message: bytes) -> None:
-        await self._producer.send_and_wait(self._topic, message, key=message[300:310])
+        await self._producer.send_and_wait(self._topic, message, key=person(message))
         self._transport.write(_ACK)
 
 
@@ -91,7 +93,7 @@ async def project(bootstrap: str, topic: str, store: str, until: int = 0) -> Non
 
 
 async def _write(connection: psycopg.AsyncConnection[Any], records: list[Any]) -> None:
-    rows = [(hashlib.sha1(one.value).hexdigest(), one.value[300:310].hex(), one.offset, one.value) for one in records]
+    rows = [(hashlib.sha1(one.value).hexdigest(), person(one.value).decode(), one.offset, one.value) for one in records]
     ends = {one.partition: one.offset + 1 for one in records}
     async with connection.cursor() as cursor:
         await cursor.executemany(_WRITE, rows)

@@ -9,6 +9,15 @@ _FAMILIES = ("Ashdown", "Birchwood", "Caldwell", "Dunmore", "Eastleigh", "Fairbo
 _GIVEN = ("Ada", "Bernard", "Clara", "Douglas", "Edith", "Frank", "Gwen", "Harold")
 
 
+_PERSON = b"PID|1||"
+
+
+def person(message: bytes) -> bytes:
+    """The hospital's number of whom a message is about: what its key is made of, found without parsing."""
+    start = message.index(_PERSON) + len(_PERSON)
+    return message[start : message.index(b"^", start)]
+
+
 def check_digit(nine: str) -> str | None:
     """The Modulus 11 check digit of nine digits, or ``None`` when there is none."""
     digit = (11 - sum((10 - place) * int(figure) for place, figure in enumerate(nine)) % 11) % 11
