@@ -93,7 +93,7 @@ async def project(bootstrap: str, topic: str, store: str, until: int = 0) -> Non
 
 
 async def _write(connection: psycopg.AsyncConnection[Any], records: list[Any]) -> None:
-    rows = [(hashlib.sha1(one.value).hexdigest(), person(one.value).decode(), one.offset, one.value) for one in records]
+    rows = [(hashlib.sha1(one.value).hexdigest(), one.key.decode(), one.offset, one.value) for one in records]
     ends = {one.partition: one.offset + 1 for one in records}
     async with connection.cursor() as cursor:
         await cursor.executemany(_WRITE, rows)
