@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import os
+import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
@@ -19,17 +19,11 @@ class Short(NamedTuple):
     cure: str
 
 
-def free_bytes(folder: Path) -> int:
-    """What an ordinary user may still write there. Raises ``OSError``."""
-    found = os.statvfs(folder)
-    return found.f_bavail * found.f_frsize
-
-
 def short(folders: Mapping[str, Path]) -> Short | None:
     """The first of ``folders`` (by what is kept there) without room, or that is not there."""
     for use, folder in folders.items():
         try:
-            free = free_bytes(folder)
+            free = shutil.disk_usage(folder).free
         except OSError as error:
             return Short("disk-missing", f"The {use}'s folder cannot be looked at ({error.strerror}): bring it back.")
         if free < ROOM_BYTES:

@@ -11,6 +11,7 @@ from datetime import datetime, timedelta
 from importlib.metadata import version
 from itertools import product
 from pathlib import Path
+from shutil import disk_usage
 from typing import TYPE_CHECKING, Protocol
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, PlatformCollector, ProcessCollector
@@ -20,7 +21,6 @@ from prometheus_client.registry import Collector
 
 from gateway import measures
 from gateway.measures import Measure
-from gateway.room import free_bytes
 from gateway.settings.shapes import Door
 from schemas.errors import LogUnavailable, TranslatorFailed
 
@@ -205,7 +205,9 @@ class _StandingCollector(Collector):
         if self.trouble is not None:
             takes.add_metric([], self.trouble() is None)
         yield takes
-        yield _family(measures.FREE, ((use, free_bytes(folder)) for use, folder in self.folders.items() if folder.is_dir()))
+        yield _family(
+            measures.FREE, ((use, disk_usage(folder).free) for use, folder in self.folders.items() if folder.is_dir())
+        )
 
 
 def _family(measure: Measure, values: Iterable[tuple[str, int]]) -> GaugeMetricFamily:

@@ -5,7 +5,6 @@ Source: https://www.sqlite.org/rescode.html (the low byte is the primary code), 
 
 from __future__ import annotations
 
-import os
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -114,12 +113,6 @@ def removed(path: Path) -> LogUnavailable:
     """What is said when the files in use are no longer those of that name: what is written would be gone with the process."""
     cure = "Stop the backbone, bring the file back from where it went or from a backup, with its -wal, then start again."
     return LogUnavailable("the log's file was moved or removed while it was in use", cure=cure, where=str(path))
-
-
-def free_bytes(folder: Path) -> int:
-    """What an ordinary user may still write there. Raises ``OSError``."""
-    found = os.statvfs(folder)
-    return found.f_bavail * found.f_frsize
 
 
 def full(path: Path, free: int, wanted: int) -> LogUnavailable:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import shutil
 import sqlite3
 import threading
 import time
@@ -18,7 +19,7 @@ from queue import Empty, SimpleQueue
 
 from adapters.eventlog.embedded_append import Appender, Entry
 from adapters.eventlog.embedded_callers import Desk, Job, Outcome
-from adapters.eventlog.embedded_driver import Files, check_place, explain, files_of, free_bytes, full, open_to_append, removed
+from adapters.eventlog.embedded_driver import Files, check_place, explain, files_of, full, open_to_append, removed
 from adapters.eventlog.file_lock import FileLock
 from schemas.errors import BackboneError, LogUnavailable, SettingsError
 from schemas.log import Position
@@ -84,7 +85,7 @@ class GroupWriter:
         held = self._files
         try:
             moved = files_of(self._path) != held if held is not None else not self._path.exists()
-            free = free_bytes(self._path.parent)
+            free = shutil.disk_usage(self._path.parent).free
         except OSError as error:
             return LogUnavailable(f"the log's folder cannot be looked at ({error.strerror})", where=str(self._path.parent))
         if moved:
