@@ -12,10 +12,10 @@ import uvicorn
 from starlette.types import ASGIApp
 
 from gateway.freshness import Freshness
+from gateway.http_connection import HttpProtocol
 from gateway.listen import BACKLOG, address_of
 from gateway.parts.part import Shown
 from gateway.settings.shapes import Limits
-from gateway.slow_headers import HttpProtocol
 
 KEEP_ALIVE_S = 75
 """Idle connections are kept longer than clients and proxies keep theirs (60 s), so that the client closes first and never

@@ -22,7 +22,7 @@ class SilentLine:
         self._open = asyncio.Event()
         self._open.set()
         self.held = 0
-        """Pieces that came while it was cut."""
+        """Pieces and callers that came while it was cut."""
 
     def cut(self) -> None:
         """Fall silent. From any thread."""
@@ -36,7 +36,9 @@ class SilentLine:
         """One client; a new one is accepted, and heard by nobody, while the line is cut."""
         sides = [writer]
         try:
-            await self._open.wait()
+            if not self._open.is_set():
+                self.held += 1
+                await self._open.wait()
             there_reader, there_writer = await asyncio.open_connection(*self._to)
             sides.append(there_writer)
             ways = [
