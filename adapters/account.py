@@ -12,8 +12,8 @@ from typing import BinaryIO, NamedTuple
 
 from adapters.translator import Item, Rejection
 from schemas.errors import RejectedInput, TooLarge
-from schemas.event import Event, event_id
 from schemas.event import encode as encode_event
+from schemas.event import event_id
 from schemas.log import EVENTS, QUARANTINE, RECEIPTS, RECORD_BYTES, NewRecord
 from schemas.quarantine import CHUNK_BYTES, Kept, Tried
 from schemas.quarantine import encode as encode_kept
@@ -56,12 +56,13 @@ class Arrived(NamedTuple):
 class _Page:
     """What one receipt record lists."""
 
-    __slots__ = ("events", "flags", "refusals")
+    __slots__ = ("controls", "events", "flags", "refusals")
 
     def __init__(self) -> None:
         self.events: list[str] = []
         self.refusals: list[Refusal] = []
         self.flags: list[str] = []
+        self.controls: dict[str, str] = {}
 
     @property
     def room(self) -> int:
@@ -106,7 +107,7 @@ class Account:
                 yield from self._reject(item.position, item.rejection)
                 if item.rejection.whole:
                     return
-            yield [*events, *self._list(item.events, item.flags)]
+            yield [*events, *self._list(item)]
 
     def decline(self, error: RejectedInput) -> None:
         """Note that the whole arrival is refused and that nothing of it can be kept."""
@@ -160,11 +161,13 @@ class Account:
         self._content.seek(start)
         return self._content.read(CHUNK_BYTES)
 
-    def _list(self, events: Sequence[Event], flags: Sequence[str]) -> list[NewRecord]:
+    def _list(self, item: Item) -> list[NewRecord]:
         """List what was taken in. Returns the record of a part when one is now full."""
-        full = self._turn(len(events) + len(flags))
-        self._page.events.extend([event.id for event in events])
-        self._page.flags.extend(flags)
+        full = self._turn(len(item.events) + len(item.flags))
+        self._page.events.extend([event.id for event in item.events])
+        self._page.flags.extend(item.flags)
+        if item.control:
+            self._page.controls[item.control] = item.events[0].id
         return full
 
     def _list_refusal(self, refusal: Refusal) -> list[NewRecord]:
@@ -200,6 +203,7 @@ class Account:
             refusals=page.refusals,
             flags=page.flags,
             control=arrived.control if account else "",
+            controls=page.controls,
             reply=reply,
             part=part,
             name=arrived.name if account else "",

@@ -40,6 +40,7 @@ class _Seen(msgspec.Struct, frozen=True):
     id: str
     sha256: str
     control: str = ""
+    controls: dict[str, str] = {}
     part: int = 0
 
 
@@ -50,7 +51,7 @@ class _Generation(NamedTuple):
     receipts: dict[bytes, int]
     """Receipt id to where it stands: its offset times `_PARTITIONS_MOST` plus its partition (a tuple is twice as large)."""
     controls: dict[bytes, bytes]
-    """Control id → the first bytes of the content's hash."""
+    """Control id → the first bytes of the content's hash, or of the event's id."""
 
 
 class Arrivals:
@@ -88,16 +89,24 @@ class Arrivals:
 
     def remember(self, receipt_id: str, position: Position) -> None:
         """Remember a receipt that is now durable."""
-        if len(self._young.receipts) >= self._most:
-            self._old, self._young = self._young, _Generation({}, {})
+        self._make_room()
         self._young.receipts[_short(receipt_id)] = position.offset * _PARTITIONS_MOST + position.partition
 
     def reused(self, control: str, content_hash: bytes) -> bool:
         """Whether the control id (`schemas.pseudonyms.Pseudonyms.control`) came with different content before; remembers it."""
+        self._make_room()
         key, content = bytes.fromhex(control), content_hash[:_HASH_BYTES]
         before = self._young.controls.get(key) or self._old.controls.get(key)
         self._young.controls[key] = content
         return before is not None and before != content
+
+    def names_another(self, control: str, event_id: str) -> bool:
+        """As `reused`, of one event in an arrival: whether another event came under its sender's id before."""
+        return self.reused(control, _short(event_id))
+
+    def _make_room(self) -> None:
+        if max(len(self._young.receipts), len(self._young.controls)) >= self._most:
+            self._old, self._young = self._young, _Generation({}, {})
 
     def _place(self, key: bytes) -> int | None:
         place = self._young.receipts.get(key)
@@ -117,7 +126,7 @@ class Arrivals:
             seen = _SEEN.decode(value)
             if seen.part == 0:
                 self.remember(seen.id, position)
-                self._young.controls.update(_control(seen))
+            self._young.controls.update(_controls(seen))
         except (msgspec.MsgspecError, ValueError):
             LOGGER.warning("%s/%d/%d is not a receipt: skipped", *position)
 
@@ -126,8 +135,9 @@ def _short(receipt_id: str) -> bytes:
     return bytes.fromhex(receipt_id.replace("-", ""))
 
 
-def _control(seen: _Seen) -> dict[bytes, bytes]:
-    return {bytes.fromhex(seen.control): bytes.fromhex(seen.sha256)[:_HASH_BYTES]} if seen.control else {}
+def _controls(seen: _Seen) -> dict[bytes, bytes]:
+    found = {bytes.fromhex(control): _short(event)[:_HASH_BYTES] for control, event in seen.controls.items()}
+    return found | ({bytes.fromhex(seen.control): bytes.fromhex(seen.sha256)[:_HASH_BYTES]} if seen.control else {})
 
 
 def _shares(held: Mapping[int, int], most: int) -> dict[int, int]:

@@ -4,14 +4,16 @@ An event is accepted when its type is in the catalogue and its data is a FHIR Bu
 Patient in it. The event is then made anew:
 
 * **Identity.** The sender's ``id`` is the natural key of the fact. Our own ``id``, ``subject`` and ``partitionkey`` are made
-  from it and from the Patient, as for every other source, so nobody can claim somebody else's. The same id with different
+  from it and from the Patient, as for every other source, so nobody can claim somebody else's. The same event sent again is
+  the same, in whatever mode, batch, order of members or spacing: what counts is what it states. The same id with different
   content is another version of the fact, and a withdrawal names what it withdraws by its id. Versions are ordered by
-  ``sequence``, else by time.
+  ``sequence``, else by time. Two that differ under one id and one ``sequence`` are against the standard: both are taken in,
+  and the later one is flagged.
 * **Times.** ``time`` says when it happened, ``timeprecision`` how exactly. Without ``time`` the time of arrival is used, and
   flagged.
 * **Sensitivity.** ``dataclassification`` may raise what the type and the resources' own labels ask for, never lower it.
 
-Source: CloudEvents 1.0.2 §3; JSON Event Format §3 (structured), §4 (batch).
+Source: CloudEvents 1.0.2 §3, §3.1.1 (source and id are those of one event only); JSON Event Format §3 (structured), §4 (batch).
 """
 
 from __future__ import annotations
@@ -20,7 +22,7 @@ import base64
 import binascii
 import re
 from collections.abc import Iterator
-from typing import BinaryIO
+from typing import BinaryIO, NamedTuple
 
 import msgspec
 
@@ -33,13 +35,13 @@ from adapters.fhir.moments import Moment, moment
 from adapters.fhir.state import refuse_modifiers, sensitivity
 from adapters.future import flagged
 from adapters.translator import Arrival, Field, Item, Rejection
-from schemas.catalogue import CATALOGUE, EventType
+from schemas.catalogue import CATALOGUE, EventType, Movement
 from schemas.errors import InvalidValue, MissingIdentifier, RejectedInput, Unreadable, Unsupported
 from schemas.event import PAYLOAD_TYPE, Precision, Sensitivity, strictest
 from schemas.fhir import faults_in
-from schemas.resources.bundle import Resource
+from schemas.resources.bundle import Resource, canonical
 
-VERSION = "cloudevents-1"
+VERSION = "cloudevents-2"
 """To be raised whenever the same input would make a different event: see `adapters.translator.Translator.version`."""
 _PAYLOAD_TYPES = frozenset({"", PAYLOAD_TYPE, "application/json"})
 _TIME = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(?:\.[0-9]+)?(?:Z|[+-][0-9]{2}:[0-9]{2})")
@@ -105,11 +107,13 @@ class CloudEventsTranslator:
     def _item(self, position: str, raw: bytes, arrival: Arrival) -> Item:
         try:
             sent = _read(raw)
-            whom, statement, flags = _understood(sent, arrival)
+            payload = _payload(sent, _row(sent, arrival))
+            whom, statement, flags = _understood(sent, payload, arrival)
             trace = sent.traceparent or ""
             circumstances = arrival._replace(traceparent=trace) if _TRACEPARENT.fullmatch(trace) else arrival
-            event = compose(statement, Origin(circumstances, content_hash(raw), self.version))
-            return Item(position, (event,), flags=(*whom.flags, *flags, *flagged(event, arrival.received_at)))
+            event = compose(statement, Origin(circumstances, _stated(sent, statement, payload.bundle), self.version))
+            flags = (*whom.flags, *flags, *flagged(event, arrival.received_at))
+            return Item(position, (event,), flags=flags, control=_control(sent, arrival))
         except RejectedInput as error:
             return Item(position, rejection=Rejection(error, raw))
 
@@ -137,10 +141,38 @@ def _read(raw: bytes) -> _Sent:
         raise Unreadable("this is not an event in JSON") from None
 
 
-def _understood(sent: _Sent, arrival: Arrival) -> tuple[Identity, Statement, tuple[str, ...]]:
+def _stated(sent: _Sent, statement: Statement, bundle: Resource) -> bytes:
+    """SHA-256 of what the event states: everything that is read of it but its id, in one form however it was sent."""
+    said = {
+        "type": sent.type,
+        "time": statement.happened_at.timestamp() if sent.time else None,
+        "timeprecision": statement.precision,
+        "dataclassification": statement.sensitivity,
+        "sequence": statement.sequence,
+        "correlationid": statement.thread,
+    }
+    return content_hash(canonical(said) + canonical(bundle))
+
+
+def _control(sent: _Sent, arrival: Arrival) -> str:
+    """HMAC of the sender's id of one version; empty of a withdrawal, which names what it withdraws."""
+    if CATALOGUE[sent.type].movement is Movement.WITHDRAWS:
+        return ""
+    return arrival.pseudonyms.control(arrival.source.id, "\x1f".join(("cloudevent", sent.id, sent.sequence or "")))
+
+
+class _Payload(NamedTuple):
+    """The data of an event, and what in it is what."""
+
+    bundle: Resource
+    focus: Resource
+    patient: Resource
+    entries: list[Resource]
+
+
+def _understood(sent: _Sent, payload: _Payload, arrival: Arrival) -> tuple[Identity, Statement, tuple[str, ...]]:
     """Whose event it is, what it states, and what to flag."""
-    row = _row(sent, arrival)
-    focus, patient, entries = _payload(sent, row)
+    focus, patient, entries = payload.focus, payload.patient, payload.entries
     whom = identity(patient, arrival)
     refuse_modifiers(focus, patient)
     happened, flags = _when(sent, arrival)
@@ -148,7 +180,7 @@ def _understood(sent: _Sent, arrival: Arrival) -> tuple[Identity, Statement, tup
     others = [entry for entry in entries if entry["resource"] is not focus and entry["resource"] is not patient]
     first = [_url(entries, focus)] if is_patient else [_url(entries, focus), _url(entries, patient)]
     statement = Statement(
-        type=row,
+        type=CATALOGUE[sent.type],
         record=whom.record,
         natural_key=("cloudevent", sent.id),
         happened_at=happened.at,
@@ -182,8 +214,8 @@ def _row(sent: _Sent, arrival: Arrival) -> EventType:
     return CATALOGUE[sent.type]
 
 
-def _payload(sent: _Sent, row: EventType) -> tuple[Resource, Resource, list[Resource]]:
-    """The focus, the Patient, and all entries. Raises what says why the data is no payload of this type."""
+def _payload(sent: _Sent, row: EventType) -> _Payload:
+    """The data, and what in it is what. Raises what says why the data is no payload of this type."""
     bundle = parse(_data(sent))
     if bundle.get("resourceType") != "Bundle" or bundle.get("type") != "collection":
         raise InvalidValue("an event's data must be a FHIR Bundle of type collection", where="data")
@@ -199,7 +231,7 @@ def _payload(sent: _Sent, row: EventType) -> tuple[Resource, Resource, list[Reso
     patients = [entry["resource"] for entry in entries if entry["resource"]["resourceType"] == "Patient"]
     if len(patients) != 1:
         raise MissingIdentifier("the one Patient it is about is not among the entries", where="data.entry")
-    return focus, patients[0], entries
+    return _Payload(bundle, focus, patients[0], entries)
 
 
 def _data(sent: _Sent) -> bytes:

@@ -35,6 +35,8 @@ LOGGER = logging.getLogger(__name__)
 
 CONTROL_REUSED = "control-id-reused"
 """Flag: the sender used the id of an earlier message for another one."""
+EVENT_ID_REUSED = "event-id-reused"
+"""Flag: the sender used the id of an earlier event for another one; the position follows."""
 REDRIVEN = "redriven"
 """Flag: it came from quarantine, not from a sender."""
 
@@ -164,11 +166,17 @@ class Intake:
         try:
             for item in translator.translate(delivery.content, arrival):
                 position = f"after {item.position}"
-                yield item
+                yield self._compared(item) if item.control else item
         except Exception as error:
             LOGGER.error("translator of %s failed: %s", delivery.source.id, described(error))
             self._observer.faulted(delivery.door, TranslatorFailed.code)
             yield Item(position, rejection=Rejection(TranslatorFailed(), b"", whole=True))
+
+    def _compared(self, item: Item) -> Item:
+        """The item, flagged when its sender used the id for another event before."""
+        if not self._arrivals.names_another(item.control, item.events[0].id):
+            return item
+        return item._replace(flags=(*item.flags, f"{EVENT_ID_REUSED} at {item.position}, id"))
 
     async def _once(self, work: _Work, progress: Callable[[int], None] | None = None) -> Receipt:
         source, door = work.delivery.source.id, work.delivery.door

@@ -50,6 +50,8 @@ class Item(NamedTuple):
     rejection: Rejection | None = None
     flags: tuple[str, ...] = ()
     """Reasons to look at an item that was taken in, each a stable code and a position: ``nhs-number-invalid at PID-3``."""
+    control: str = ""
+    """HMAC of the sender's own id of an item that makes one event, where another event under it is to be flagged."""
 
 
 class Field(NamedTuple):

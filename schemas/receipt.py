@@ -47,15 +47,18 @@ class Receipt(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Ids of the events made, in input order. Those of a long arrival are spread over its parts."""
     refusals: list[Refusal] = []
     flags: list[str] = []
-    """What was taken in but deserves a look: ``nhs-number-invalid at PID-3``, ``control-id-reused``."""
+    """What was taken in but deserves a look: ``nhs-number-invalid at PID-3``, ``control-id-reused``,
+    ``event-id-reused at event 3, id``."""
     control: str = ""
     """HMAC of the sender's own id of the message (MLLP: MSH-3, MSH-4, MSH-10)."""
+    controls: dict[str, str] = {}
+    """Of events that came under ids of their sender's own: HMAC of that id to the id of the event."""
     reply: str = ""
     """The code of the ACK (``AA``, ``AE``, ``AR``), for transports that repeat their answer to a repeated message."""
     part: int = 0
     """0 for the account itself; 1, 2, … for the further parts of a long arrival, which carry only more ``events``,
-    ``refusals`` and ``flags``. Part 0 has the first of those and all the counts. It comes last in the log, so its presence
-    vouches for the others."""
+    ``controls``, ``refusals`` and ``flags``. Part 0 has the first of those and all the counts. It comes last in the log, so
+    its presence vouches for the others."""
     name: str = ""
     """Name of the file, without its folder."""
 
@@ -72,7 +75,7 @@ def encode(receipt: Receipt) -> bytes:
     return _ENCODER.encode(receipt)
 
 
-_OWN = ("control", "reply", "part")
+_OWN = ("control", "controls", "reply", "part")
 
 
 def shown(receipt: Receipt) -> dict[str, Any]:

@@ -47,7 +47,8 @@ _EVENT = {
 }
 """Each type's own schema is under ``/schemas``."""
 _BODY = body(
-    "One event, a batch of events of one source, or in the binary mode the data, with the attributes in `ce-` headers.",
+    "One event, a batch of events of one source, or in the binary mode the data, with the attributes in `ce-` headers. An "
+    "event sent again is the same in any of them; another one under the same id is taken in, and flagged `event-id-reused`.",
     {CONTENT_TYPE: _EVENT, BATCH_TYPE: {"type": "array", "items": _EVENT}, "application/fhir+json": {}, "application/json": {}},
     required=False,
 )

@@ -73,6 +73,65 @@ def test_the_same_event_again_is_the_same_and_changed_it_is_another_version() ->
     assert (other.subject, other.id == made().id) == (made().subject, False)
 
 
+SAME: list[tuple[str, bytes]] = [
+    ("its members in another order", orjson.dumps(SENT, option=orjson.OPT_SORT_KEYS)),
+    ("indented", orjson.dumps(SENT, option=orjson.OPT_INDENT_2)),
+    ("with escapes", orjson.dumps(SENT).replace(b"Kingsmill", b"\\u004bingsmill")),
+    ("its data in base64", orjson.dumps({**SENT, "data": None, "data_base64": base64.b64encode(orjson.dumps(DATA)).decode()})),
+    ("its data called JSON", orjson.dumps(SENT | {"datacontenttype": "application/json"})),
+    ("its time in another zone", orjson.dumps(SENT | {"time": "2026-02-03T14:30:00.000Z"})),
+    ("with attributes that are not read", orjson.dumps(SENT | {"traceparent": "x", "tracestate": "y", "partitionkey": "z"})),
+    ("with attributes that say what goes without saying", orjson.dumps(SENT | {"dataclassification": "N", "sequence": None})),
+]
+
+
+@pytest.mark.parametrize("raw", [row[1] for row in SAME], ids=[row[0] for row in SAME])
+def test_the_same_event_is_the_same_however_it_is_written(raw: bytes) -> None:
+    (item,) = translated(raw)
+    assert item.rejection is None
+    assert item.events[0].id == made().id
+    assert translated(b"[ " + raw + b" ]")[0].events[0].id == made().id, "in a batch"
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"type": "alert-cleared-1"},
+        {"time": "2026-02-03T15:30:01+01:00"},
+        {"time": None},
+        {"timeprecision": "day"},
+        {"sequence": "1"},
+        {"correlationid": "visit 1"},
+        {"dataclassification": "R"},
+        {"data": bundle(at("urn:uuid:f", FLAG), at("urn:uuid:p", PATIENT), at("urn:uuid:w", WARD | {"name": "A"}))},
+    ],
+)
+def test_an_event_that_states_something_else_under_its_id_is_another(change: dict[str, Any]) -> None:
+    other = made(**change)
+    assert (other.subject, other.id == made().id) == (made().subject, False)
+
+
+def test_digits_of_a_decimal_tell_events_apart() -> None:
+    raw = orjson.dumps(SENT | {"data": bundle(FLAG | {"extension": [{"url": "a", "valueDecimal": 12345}]}, PATIENT)})
+    ids = {translated(raw.replace(b"12345", digits))[0].events[0].id for digits in (b"72.5", b"72.50")}
+    assert len(ids) == 2, "in FHIR 72.50 says more than 72.5"
+
+
+def test_an_event_may_be_nested_as_deeply_as_any_payload() -> None:
+    deep: dict[str, Any] = {"url": "a"}
+    for _ in range(111):
+        deep = {"url": "a", "extension": [deep]}
+    (item,) = translated(SENT | {"data": bundle(FLAG | {"extension": [deep]}, PATIENT)})
+    assert item.rejection is None or item.rejection.error.code != "translator-failed"
+
+
+def test_a_version_has_a_name_by_which_another_under_it_is_found_and_a_withdrawal_has_none() -> None:
+    names = [translated(SENT | change)[0].control for change in ({}, {"type": "alert-cleared-1"}, {"sequence": "2"})]
+    assert names[0] == names[1] != names[2]
+    assert "" not in names
+    assert translated(SENT | {"type": "entry-withdrawn-1"})[0].control == ""
+
+
 def test_a_withdrawal_names_what_it_withdraws_by_its_id() -> None:
     assert made(type="entry-withdrawn-1").subject == made().subject
 

@@ -196,6 +196,46 @@ async def test_a_control_id_used_for_another_body_makes_a_new_event_and_a_flag()
     assert elsewhere.flags == []
 
 
+class NamedLines(LineTranslator):
+    """Its lines have ids of their sender's own: what stands before the colon."""
+
+    def translate(self, content: BinaryIO, arrival: Arrival) -> Iterator[Item]:
+        for item, line in zip(super().translate(content, arrival), content.getvalue().splitlines(), strict=True):  # type: ignore[attr-defined]
+            name = line.split(b":")[0].decode()
+            yield item._replace(control=arrival.pseudonyms.control(arrival.source.id, name))
+
+
+@pytest.mark.asyncio
+async def test_an_event_id_used_for_another_event_is_flagged_by_its_position_also_after_a_restart() -> None:
+    log = MemoryLog()
+    first = await an_intake(log, NamedLines()).receive(a_delivery(b"good 1:a\ngood 2:a\n"))
+    assert first.flags == []
+    restarted = an_intake(log, NamedLines())
+    await restarted.open()
+    again = await restarted.receive(a_delivery(b"good 2:a\ngood 1:b\n"))
+    assert again.flags == ["event-id-reused at line 2, id"]
+    assert again.events[0] == first.events[1], "the same event again is the same, and no reason to look"
+
+
+@pytest.mark.asyncio
+async def test_the_ids_of_one_long_arrival_are_all_known_after_a_restart() -> None:
+    log = MemoryLog()
+    lines = [b"good %d:a\n" % number for number in range(LISTED + 500)]
+    await an_intake(log, NamedLines()).receive(a_delivery(b"".join(lines)))
+    restarted = an_intake(log, NamedLines())
+    await restarted.open()
+    again = await restarted.receive(a_delivery(b"".join(lines).replace(b":a", b":b")))
+    assert len([flag for part in receipts_of(log) if part.id == again.id for flag in part.flags]) == len(lines)
+
+
+def test_the_memory_of_ids_is_bounded_however_many_one_arrival_brings() -> None:
+    arrivals = Arrivals(MemoryLog(), most=10)
+    ids = [f"00000000-0000-5000-8000-{n:012}" for n in range(35)]
+    controls = [f"{n:032x}" for n in range(35)]
+    assert not any(arrivals.names_another(control, one) for control, one in zip(controls, ids, strict=True))
+    assert not any(arrivals.names_another(control, ids[0]) for control in controls[:10]), "forgotten"
+
+
 @pytest.mark.asyncio
 async def test_the_senders_control_id_does_not_stand_in_the_log() -> None:
     log = MemoryLog()

@@ -99,6 +99,40 @@ async def test_an_event_posted_again_is_the_same_event_and_has_the_same_receipt(
 
 
 @pytest.mark.asyncio
+async def test_an_event_sent_again_in_another_mode_or_form_is_one_event(rig: Rig) -> None:
+    sent = event()
+    turned = {name: sent[name] for name in reversed(sent)}
+    bodies = [(json.dumps(sent), ONE), (json.dumps(turned, indent=2), ONE), (json.dumps([turned]), BATCH)]
+    answers = [await rig.client.post("/events", content=body, headers={"content-type": kind}) for body, kind in bodies]
+    binary = to_binary(foreign(), JSONFormat())
+    answers.append(await rig.client.post("/events", content=binary.body, headers=binary.headers))
+    assert [answer.status_code for answer in answers] == [200] * 4
+    assert len({tuple(answer.json()["events"]) for answer in answers}) == 1
+    assert [answer.json()["flags"] for answer in answers] == [[]] * 4
+    await rig.settle()
+    page = (await rig.client.get(f"/people/{await rig.person(DOROTHY)}/timeline")).json()
+    assert [entry["version"] for entry in page["entries"]] == [1]
+
+
+@pytest.mark.asyncio
+async def test_an_id_used_for_another_event_is_taken_in_and_flagged(rig: Rig) -> None:
+    first = await rig.client.post("/events", json=event(), headers={"content-type": ONE})
+    other = event(time="2026-02-12T11:00:00Z")
+    answer = await rig.client.post("/events", json=[event(id="visit-8"), other], headers={"content-type": BATCH})
+    assert (answer.status_code, answer.json()["accepted"]) == (200, 2)
+    assert answer.json()["flags"] == ["event-id-reused at event 2, id"]
+    assert first.json()["events"][0] not in answer.json()["events"]
+
+
+@pytest.mark.parametrize("change", [{"sequence": "2"}, {"type": "entry-withdrawn-1"}])
+@pytest.mark.asyncio
+async def test_a_later_version_and_a_withdrawal_use_the_id_rightly(rig: Rig, change: dict[str, Any]) -> None:
+    for sent in (event(sequence="1"), event(**change)):
+        answer = await rig.client.post("/events", json=sent, headers={"content-type": ONE})
+        assert (answer.status_code, answer.json()["flags"]) == (200, [])
+
+
+@pytest.mark.asyncio
 async def test_a_reference_without_words_is_called_by_the_name_of_what_it_leads_to(rig: Rig) -> None:
     sent = bundle()
     sent["entry"][0]["resource"] = {
