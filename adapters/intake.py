@@ -14,8 +14,9 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
+from types import MappingProxyType
 from typing import BinaryIO, NamedTuple
 
 from adapters.account import WHOLE, Account, Arrived, Reply, receipt_id, tried
@@ -24,7 +25,7 @@ from adapters.batches import Fingerprint, fingerprint, next_batch
 from adapters.observe import Observer, Unobserved, described
 from adapters.registry import Registry
 from adapters.translator import Arrival, Item, Rejection, Translator
-from schemas.errors import EngineUnavailable, RejectedInput, TranslatorFailed, Unsupported
+from schemas.errors import EngineUnavailable, RejectedInput, TranslatorFailed, UnknownSender, Unsupported
 from schemas.event import instant
 from schemas.log import EventLog, NewRecord, Position
 from schemas.pseudonyms import Pseudonyms
@@ -58,6 +59,8 @@ class Delivery(NamedTuple):
     traceparent: str = ""
     reply: Reply | None = None
     """Of a door that repeats its answer to a repeated message: what to answer. It stands in the receipt."""
+    positions: Mapping[str, str] = MappingProxyType({})
+    """Where the items stood in what the sender sent, by where they stand in ``content``, when that is a part of it."""
 
 
 class KeptItem(NamedTuple):
@@ -143,6 +146,11 @@ class Intake:
         mark = await fingerprint(delivery.content)
         return await self._once(_Work(delivery, mark, self._clock(), error.code, _refused(error)))
 
+    async def keep(self, delivery: Delivery, items: Iterable[Item]) -> Receipt:
+        """Keep ``items`` of ``delivery``, all rejected by the door: each is redriven by itself. Raises `LogUnavailable`."""
+        mark = await fingerprint(delivery.content)
+        return await self._once(_Work(delivery, mark, self._clock(), UnknownSender.code, iter(items)))
+
     async def decline(self, delivery: Delivery, error: RejectedInput, size_bytes: int, content_hash: bytes) -> Receipt:
         """Account for what cannot even be kept, because the door could not hold it: the receipt says what came and why not.
 
@@ -164,7 +172,10 @@ class Intake:
         position = WHOLE
         arrival = Arrival(delivery.source, now, self._pseudonyms, delivery.traceparent)
         try:
-            for item in translator.translate(delivery.content, arrival):
+            for told in translator.translate(delivery.content, arrival):
+                item = (
+                    told._replace(position=delivery.positions.get(told.position, told.position)) if delivery.positions else told
+                )
                 position = f"after {item.position}"
                 yield self._compared(item) if item.control else item
         except Exception as error:

@@ -129,6 +129,16 @@ class ReceiptView(msgspec.Struct, kw_only=True):
     """What was taken in but deserves a look."""
 
 
+class BatchView(msgspec.Struct, kw_only=True):
+    """The account of a batch that is of several sources: a receipt for each, and what they come to together."""
+
+    received: int
+    accepted: int
+    rejected: int
+    receipts: list[ReceiptView]
+    """Their positions are those in the batch as it was sent. What is of nobody who may send is under `unknown-http`."""
+
+
 class QuarantinePage(msgspec.Struct, kw_only=True):
     """A page of the quarantine, oldest first."""
 

@@ -24,6 +24,7 @@ _SHAPES = (
     shapes.Found,
     shapes.Person,
     shapes.ReceiptView,
+    shapes.BatchView,
     shapes.QuarantinePage,
     shapes.QuarantineItem,
     shapes.Health,

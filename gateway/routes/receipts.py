@@ -5,7 +5,7 @@ Source: RFC 4918 §11.1 (207); RFC 9110 §15.5.21 (422).
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -14,7 +14,7 @@ from starlette.responses import Response
 
 from gateway.problems import FHIR_TYPE, PROBLEM_TYPE, issue, outcome, problem
 from gateway.routes.documented import JSON, Says, shape
-from gateway.shapes import Problem, ReceiptView, view
+from gateway.shapes import BatchView, Problem, ReceiptView, view
 from schemas.errors import RejectedInput
 from schemas.receipt import Receipt, Refusal
 
@@ -26,17 +26,24 @@ ANSWERS: Mapping[int, Says] = {
     IN_PART: Says("Part of it was rejected, and is kept in quarantine.", shape(ReceiptView)),
     NOTHING: Says("Nothing of it could be read; it is kept in quarantine. Problem and receipt in one.", _BOTH, PROBLEM_TYPE),
 }
+_EACH = {"anyOf": [shape(ReceiptView), shape(BatchView)]}
+ANSWERS_EACH: Mapping[int, Says] = {
+    TAKEN: Says(ANSWERS[TAKEN].description, _EACH),
+    IN_PART: Says(ANSWERS[IN_PART].description, _EACH),
+    NOTHING: Says(ANSWERS[NOTHING].description, {"allOf": [shape(Problem), _EACH]}, PROBLEM_TYPE),
+}
+"""Of a path that may take in what is of several sources at once."""
 _KINDS: Mapping[str, type[RejectedInput]] = {kind.code: kind for kind in RejectedInput.__subclasses__()}
 """By the code in a receipt: the title of a problem is that of its type."""
 _CURE = "It is kept: /quarantine/{0}. Mend it and send it again, or mend how it is read and POST /quarantine/{0}/redrive."
 _ISSUES = {TAKEN: "informational", IN_PART: "processing", NOTHING: "processing"}
 
 
-def status_of(receipt: Receipt) -> int:
-    """How much of the arrival was taken in."""
-    if not receipt.rejected:
+def status_of(*made: Receipt) -> int:
+    """How much of what arrived was taken in."""
+    if not any(receipt.rejected for receipt in made):
         return TAKEN
-    return IN_PART if receipt.accepted else NOTHING
+    return IN_PART if any(receipt.accepted for receipt in made) else NOTHING
 
 
 def answer(request: Request, receipt: Receipt) -> Response:
@@ -47,6 +54,17 @@ def answer(request: Request, receipt: Receipt) -> Response:
         body = problem(refused, status, request.state.correlation_id) | body
     headers = {"content-location": f"/intake/receipts/{receipt.id}"}
     return Response(msgspec.json.encode(body), status, headers, PROBLEM_TYPE if status == NOTHING else JSON)
+
+
+def answer_each(request: Request, made: Sequence[Receipt]) -> Response:
+    """The receipts of what arrived at once and is of several sources, with what they come to together."""
+    status, counts = status_of(*made), ("received", "accepted", "rejected")
+    body: dict[str, Any] = {name: sum(getattr(receipt, name) for receipt in made) for name in counts}
+    body["receipts"] = [view(receipt) for receipt in made]
+    if status == NOTHING:
+        first = next(refusal for receipt in made for refusal in receipt.refusals)
+        body = problem(_error(first), status, request.state.correlation_id) | body
+    return Response(msgspec.json.encode(body), status, media_type=PROBLEM_TYPE if status == NOTHING else JSON)
 
 
 def answer_fhir(receipt: Receipt) -> Response:

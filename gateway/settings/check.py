@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from adapters.sources.mllp_senders import UNKNOWN
 from gateway.settings.lines import KeyPath
-from gateway.settings.shapes import Door, Settings, SourceSettings
+from gateway.settings.shapes import UNKNOWN_OVER_HTTP, Door, Settings, SourceSettings
 
 
 class Fault(NamedTuple):
@@ -144,8 +144,8 @@ def _folders_differ(settings: Settings) -> Iterator[Fault]:
 
 def _ids_free(settings: Settings) -> Iterator[Fault]:
     for place, source in _numbered(settings):
-        if source.source.id == UNKNOWN.id:
-            message = f"{UNKNOWN.id} is where messages of unknown senders are kept"
+        if source.source.id in (UNKNOWN.id, UNKNOWN_OVER_HTTP.id):
+            message = f"{source.source.id} is where messages of unknown senders are kept"
             yield Fault(("source", place, "id"), message, "Give this source another id.")
 
 

@@ -11,7 +11,7 @@ from urllib.parse import SplitResult, urlsplit
 
 import msgspec
 
-from schemas.source import Source
+from schemas.source import Sector, Source
 
 
 class Url(str):
@@ -71,6 +71,10 @@ class Door(StrEnum):
     MLLP = "mllp"
     HTTP = "http"
     FOLDER = "folder"
+
+
+UNKNOWN_OVER_HTTP = Source(id="unknown-http", name="Unknown sender over HTTP", sector=Sector.NHS)
+"""Under this source's id is kept what in a batch is of nobody who may send over HTTP. It makes no events."""
 
 
 class Form(StrEnum):

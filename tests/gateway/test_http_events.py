@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import base64
 import json
+import math
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -18,6 +20,9 @@ from schemas.log import EVENTS, QUARANTINE
 from tests.gateway.http_rig import DOROTHY, NHS_NUMBER, Rig, rigged
 
 URN = "urn:care-backbone:source:riverside-bars"
+UNHEARD_OF = "urn:care-backbone:source:unheard-of"
+FOLDER_ONLY = "urn:care-backbone:source:folder-only"
+LINES = "urn:care-backbone:source:lines"
 ONE, BATCH = "application/cloudevents+json", "application/cloudevents-batch+json"
 
 
@@ -61,6 +66,13 @@ def event(**attributes: Any) -> dict[str, Any]:
         "data": bundle(),
         **attributes,
     }
+
+
+def of(source: str, **attributes: Any) -> dict[str, Any]:
+    """An event of another source, about a record of its own."""
+    data = bundle()
+    data["entry"][1]["resource"]["identifier"][0]["system"] = source
+    return event(**{"source": source, "data": data, **attributes})
 
 
 def foreign(**attributes: Any) -> CloudEvent:
@@ -164,17 +176,92 @@ async def test_a_batch_is_taken_in_event_by_event(rig: Rig) -> None:
     assert len(rig.log.all(QUARANTINE)) == 1
 
 
+@pytest.mark.asyncio
+async def test_a_batch_of_several_sources_has_a_receipt_for_each(rig: Rig) -> None:
+    batch = [event(id="1"), of(LINES, id="2"), event(id="3")]
+    answer = await rig.client.post("/events", json=batch, headers={"content-type": BATCH})
+    assert answer.status_code == 200, answer.text
+    told = answer.json()
+    assert (told["received"], told["accepted"], told["rejected"]) == (3, 3, 0)
+    assert [(one["source"], one["accepted"]) for one in told["receipts"]] == [("riverside-bars", 2), ("lines", 1)]
+    made = [decode(record.value) for record in rig.log.all(EVENTS)]
+    assert {(one.id, one.source) for one in made} == {
+        (one, f"urn:care-backbone:source:{receipt['source']}") for receipt in told["receipts"] for one in receipt["events"]
+    }
+    again = await rig.client.post("/events", json=batch, headers={"content-type": BATCH})
+    assert again.json() == told
+    assert len(rig.log.all(EVENTS)) == 3
+    alone = await rig.client.post("/events", json=event(id="3"), headers={"content-type": ONE})
+    assert alone.json()["events"][0] == told["receipts"][0]["events"][1]
+
+
+@pytest.mark.asyncio
+async def test_of_a_batch_of_several_sources_each_event_is_judged_by_itself_and_nothing_is_lost(rig: Rig) -> None:
+    closed = event(id="4", source=FOLDER_ONLY)
+    batch = [event(id="0", source=UNHEARD_OF), event(id="1"), 7, event(id="2", type="no-such-1"), closed]
+    answer = await rig.client.post("/events", json=batch, headers={"content-type": BATCH})
+    assert answer.status_code == 207, answer.text
+    told = answer.json()
+    assert (told["received"], told["accepted"], told["rejected"]) == (5, 1, 4)
+    refused = {refusal["position"]: refusal for receipt in told["receipts"] for refusal in receipt["refusals"]}
+    assert {position: refusal["code"] for position, refusal in refused.items()} == {
+        "event 1": "unknown-sender",
+        "event 3": "unknown-sender",
+        "event 4": "unsupported",
+        "event 5": "unknown-sender",
+    }
+    assert [receipt["source"] for receipt in told["receipts"]] == ["riverside-bars", "unknown-http"]
+    await rig.settle()
+    for position, number in (("event 1", 0), ("event 3", 2), ("event 4", 3), ("event 5", 4)):
+        path = f"/quarantine/{refused[position]['quarantine']}"
+        kept = (await rig.client.get(f"{path}?include=content")).json()
+        assert json.loads(base64.b64decode(kept["content"])) == batch[number]
+        assert kept["position"] == position
+
+
+@pytest.mark.asyncio
+async def test_what_was_kept_of_a_batch_is_redriven_as_the_source_it_is_of(rig: Rig) -> None:
+    batch = [event(id="1"), event(id="2", source=UNHEARD_OF), of(FOLDER_ONLY, id="3")]
+    told = (await rig.client.post("/events", json=batch, headers={"content-type": BATCH})).json()
+    item = told["receipts"][-1]["refusals"][1]["quarantine"]
+    await rig.settle()
+    answer = await rig.client.post(f"/quarantine/{item}/redrive?source=folder-only")
+    assert (answer.status_code, answer.json()["accepted"]) == (200, 1), answer.text
+
+
+@pytest.mark.asyncio
+async def test_of_a_batch_of_several_sources_of_which_nothing_can_be_read_all_is_kept(rig: Rig) -> None:
+    batch = [event(type="no-such-1"), of(LINES, type="no-such-1")]
+    answer = await rig.client.post("/events", json=batch, headers={"content-type": BATCH})
+    assert (answer.status_code, answer.json()["code"], answer.json()["rejected"]) == (422, "unsupported", 2)
+    assert len(rig.log.all(QUARANTINE)) == 2
+
+
+@pytest.mark.asyncio
+async def test_a_batch_of_several_sources_that_the_log_takes_in_part_is_not_acknowledged(rig: Rig) -> None:
+    batch = [event(id="1"), of(LINES, id="2")]
+    rig.log.room = 1
+    answer = await rig.client.post("/events", json=batch, headers={"content-type": BATCH})
+    assert answer.status_code == 503
+    rig.log.room = math.inf
+    answer = await rig.client.post("/events", json=batch, headers={"content-type": BATCH})
+    assert (answer.status_code, answer.json()["accepted"]) == (200, 2)
+    assert len({decode(record.value).id for record in rig.log.all(EVENTS)}) == 2
+
+
 @pytest.mark.parametrize(
     ("content", "headers", "status", "code"),
     [
-        (event(source="urn:care-backbone:source:unheard-of"), {"content-type": ONE}, 404, "unknown-source"),
+        (event(source=UNHEARD_OF), {"content-type": ONE}, 404, "unknown-source"),
         (event(source="https://elsewhere.example/"), {"content-type": ONE}, 404, "unknown-source"),
-        (event(source="urn:care-backbone:source:folder-only"), {"content-type": ONE}, 403, "door-closed"),
+        (event(source=FOLDER_ONLY), {"content-type": ONE}, 403, "door-closed"),
         (event(type="no-such-type-1"), {"content-type": ONE}, 422, "unsupported"),
         ({"specversion": "1.0"}, {"content-type": ONE}, 400, "invalid-request"),
         ([], {"content-type": ONE}, 400, "invalid-request"),
         ([], {"content-type": BATCH}, 400, "invalid-request"),
-        ([event(), event(source="urn:care-backbone:source:lines")], {"content-type": BATCH}, 400, "invalid-request"),
+        ([event(source=UNHEARD_OF), 7], {"content-type": BATCH}, 404, "unknown-source"),
+        ([{"id": "1"}, event(source=UNHEARD_OF)], {"content-type": BATCH}, 400, "invalid-request"),
+        ([event(source=FOLDER_ONLY)], {"content-type": BATCH}, 403, "door-closed"),
         ({}, {"content-type": "application/json"}, 415, "wrong-media-type"),
         ({}, {"content-type": "application/json", "ce-id": "1"}, 400, "invalid-request"),
         ({}, {"content-type": "application/json", "ce-id": "1", "ce-source": URN}, 422, "invalid-value"),

@@ -191,6 +191,7 @@ FAULTS = [
     ("a mapping that is not there", SOURCE.replace("hl7v2", "none.yaml"), "line 6, source.reads", "source scaffold"),
     ("an id in capitals", SOURCE.replace("northfield-pas", "Northfield"), "line 3, source.id", "lower-case"),
     ("an id that is taken", SOURCE.replace("northfield-pas", "unknown-mllp"), "line 3, source.id", "another id"),
+    ("another id that is taken", SOURCE.replace("northfield-pas", "unknown-http"), "line 3, source.id", "another id"),
     ("an impossible ODS code", SOURCE + "organisation = 'R-1'", "line 7, source.organisation", "3 to 12"),
     (
         "an unknown kind of visit numbers",
