@@ -19,6 +19,7 @@ from starlette.types import ExceptionHandler
 from gateway.envelope import Envelope
 from gateway.problems import on_backbone_error, on_http_error
 from gateway.routes import events, everything, fhir, health, intake, people, process_message, quarantine, timeline, words
+from gateway.routes.direct import set_apart
 from gateway.routes.documented import components
 from gateway.services import Operated, Services
 from schemas.errors import BackboneError
@@ -62,6 +63,7 @@ def create_app(services: Services) -> FastAPI:
     for routes, _, _ in SUBJECTS:
         # Not `include_router`: it matches every request twice, which costs as much again as the whole way to a handler.
         app.router.routes.extend(routes.routes)
+    set_apart(app.router.routes)
     app.add_exception_handler(BackboneError, on_backbone_error)
     app.add_exception_handler(HTTPException, on_http_error)
     app.add_middleware(Envelope, metrics=services.metrics, hosts=services.hosts)

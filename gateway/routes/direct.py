@@ -7,7 +7,7 @@ that table does not name is refused.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Container, Coroutine, Iterable
 from typing import Any
 
 from fastapi import APIRouter
@@ -15,13 +15,13 @@ from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Match
+from starlette.routing import BaseRoute, Match
 from starlette.types import Receive, Scope, Send
 
 from gateway.services import Services
 from schemas.errors import InvalidRequest
 
-HEAD = "HEAD"
+HEAD, OPTIONS = "HEAD", "OPTIONS"
 Handler = Callable[[Request], Coroutine[Any, Any, Response]]
 
 
@@ -29,8 +29,12 @@ class DirectRoute(APIRoute):
     """A route whose handler takes the request and returns the response.
 
     A query on a path that documents none is refused here: a filter that is not one must not widen an answer in silence.
-    What can be asked by GET can be asked by HEAD (RFC 9110 §9.1), which answers the same but for the content.
+    What can be asked by GET can be asked by HEAD (RFC 9110 §9.1), which answers the same but for the content, and every path by
+    OPTIONS with what it can be asked by (§9.3.7).
     """
+
+    fixed: Container[str] = ()
+    """Paths of other routes without a parameter: they are not what a parameter of this one stands for."""
 
     def __init__(self, path: str, endpoint: Handler, **described: Any) -> None:
         super().__init__(path, endpoint, **described)
@@ -49,12 +53,16 @@ class DirectRoute(APIRoute):
         self.app = answer
 
     def matches(self, scope: Scope) -> tuple[Match, Scope]:
+        if scope["path"] in self.fixed:
+            return Match.NONE, {}
         return super().matches({**scope, "method": "GET"} if scope["method"] == HEAD else scope)
 
     async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
         methods = self.methods or ()
         if scope["method"] in methods or (scope["method"] == HEAD and "GET" in methods):
             await self.app(scope, receive, send)
+        elif scope["method"] == OPTIONS:
+            await Response(status_code=204, headers={"allow": ", ".join(_allowed(scope))})(scope, receive, send)
         else:
             raise HTTPException(405, headers={"allow": ", ".join(_allowed(scope))})
 
@@ -67,13 +75,22 @@ def _allowed(scope: Scope) -> list[str]:
         if isinstance(route, DirectRoute) and route.matches(scope)[0] is not Match.NONE
         for method in route.methods or ()
     }
-    return sorted(found | ({HEAD} if "GET" in found else set()))
+    return sorted(found | {OPTIONS} | ({HEAD} if "GET" in found else set()))
 
 
 async def _head_of(response: Response, send: Send) -> None:
     """Answer without the content: it is not even made, as that of a live stream has no end."""
     await send({"type": "http.response.start", "status": response.status_code, "headers": response.raw_headers})
     await send({"type": "http.response.body", "body": b""})
+
+
+def set_apart(routes: Iterable[BaseRoute]) -> None:
+    """Keep the parameter of a path from standing for what is a path of its own: ``/people/search`` is no person's."""
+    direct = [route for route in routes if isinstance(route, DirectRoute)]
+    fixed = frozenset(route.path for route in direct if not route.param_convertors)
+    for route in direct:
+        if route.param_convertors:
+            route.fixed = fixed
 
 
 def router(subject: str) -> APIRouter:

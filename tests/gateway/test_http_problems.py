@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -33,6 +34,7 @@ from schemas.errors import (
 )
 from schemas.fhir import faults_in
 from tests.gateway.http_rig import rigged
+from tests.gateway.test_http_words import PATHS
 
 CORRELATION = "00000000-0000-4000-8000-000000000001"
 
@@ -116,17 +118,42 @@ async def test_what_the_router_refuses_is_said_in_plain_words(status: int, code:
 @pytest.mark.parametrize(
     ("path", "allowed"),
     [
-        (f"/people/{'0' * 32}/timeline", "GET, HEAD"),
-        (f"/fhir/Patient/{'0' * 32}/$everything", "GET, HEAD, POST"),
-        ("/events", "POST"),
+        (f"/people/{'0' * 32}/timeline", "GET, HEAD, OPTIONS"),
+        (f"/fhir/Patient/{'0' * 32}/$everything", "GET, HEAD, OPTIONS, POST"),
+        ("/events", "OPTIONS, POST"),
+        ("/people/search", "OPTIONS, POST"),
+        ("/fhir/Patient/_search", "OPTIONS, POST"),
+        ("/health/live", "GET, HEAD, OPTIONS"),
     ],
 )
 @pytest.mark.asyncio
 async def test_a_method_that_is_not_there_is_answered_with_all_that_are(tmp_path: Path, path: str, allowed: str) -> None:
     async with rigged(tmp_path) as rig:
-        for method in ("OPTIONS", "DELETE", "PUT"):
+        for method in ("DELETE", "PUT", "PATCH", "TRACE", *({"GET", "HEAD", "POST"} - set(allowed.split(", ")))):
             answer = await rig.client.request(method, path)
-            assert (answer.status_code, answer.headers["allow"]) == (405, allowed)
+            assert (answer.status_code, answer.headers["allow"]) == (405, allowed), method
+        answer = await rig.client.request("OPTIONS", path)
+        assert (answer.status_code, answer.headers["allow"], answer.content) == (204, allowed, b"")
+
+
+@pytest.mark.parametrize("path", sorted({path for _, path in PATHS}))
+@pytest.mark.asyncio
+async def test_every_path_says_by_which_methods_it_can_be_asked(tmp_path: Path, path: str) -> None:
+    filled = re.sub(r"\{(\w+)\}", lambda found: _IN_PATHS[found[1]], path)
+    there = {method.upper() for method, one in PATHS if one == path}
+    allowed = ", ".join(sorted(there | {"OPTIONS"} | ({"HEAD"} if "GET" in there else set())))
+    async with rigged(tmp_path) as rig:
+        for method in {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"} - set(allowed.split(", ")):
+            answer = await rig.client.request(method, filled)
+            assert (answer.status_code, answer.headers["allow"]) == (405, allowed), method
+        assert (await rig.client.options(filled)).headers["allow"] == allowed
+        if "GET" in there:
+            got, head = [await rig.client.request(method, filled) for method in ("GET", "HEAD")]
+            assert (head.status_code, head.content) == (got.status_code, b"")
+
+
+_UUID = "00000000-0000-5000-8000-000000000001"
+_IN_PATHS = {"person": "0" * 32, "id": "0" * 32, "source": "lines", "receipt": _UUID, "type": "person-changed-1"}
 
 
 @pytest.mark.parametrize("error", [LogUnavailable, StoreUnavailable, EngineUnavailable, PositionLost])
