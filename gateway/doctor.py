@@ -5,14 +5,14 @@ Each check is one function in `CHECKS`. It may find nothing wrong, or several th
 
 from __future__ import annotations
 
-import contextlib
 import os
 import shutil
 import stat
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from pathlib import Path
+from types import MappingProxyType
 from typing import NamedTuple
 
 from gateway.assembly import FOR_EVERYBODY, OPEN, health_is_open, open_doors
@@ -23,7 +23,7 @@ from gateway.locks import is_for_everybody
 from gateway.settings.mapping import mapping_text
 from gateway.settings.secret import key_secret, secret_file
 from schemas.errors import BackboneError, EngineUnavailable, NotFound
-from schemas.log import EVENTS, TOPICS
+from schemas.log import EVENTS, TOPICS, EventLog
 
 ROOM_NEEDED_BYTES = 100 * 1024 * 1024
 """With less free space the next large file may not fit: a failure."""
@@ -34,6 +34,7 @@ CLOCK_AHEAD = timedelta(seconds=5)
 makes every arrival look older than it is."""
 LATE = timedelta(minutes=1)
 """A running projection has long applied everything by then."""
+SET_THE_CLOCK = "Set the clock, and keep it set (NTP)."
 BUILT_AT = datetime(2026, 1, 1, tzinfo=UTC)
 """No correct clock shows an earlier time."""
 
@@ -63,20 +64,23 @@ Check = Callable[[Factory], AsyncIterator[Finding]]
 
 async def examine(make: Factory) -> AsyncIterator[Finding]:
     """The findings of every check, as they come."""
+    failed: set[Check] = set()
     for check in CHECKS:
+        if failed.intersection(NEEDS.get(check, ())):
+            continue  # what is wrong was said; behind a firewall each further try would take many seconds
         about = check.__name__.strip("_").replace("_", " ")
         try:
             async for finding in check(make):
                 yield finding
-        except EngineUnavailable as error:
-            yield _failed(about, error, Level.UNREACHABLE)
-        except BackboneError as error:
-            yield _failed(about, error, Level.FAIL)
-        except OSError as error:
-            yield Finding(Level.FAIL, about, f"{error.filename}: {error.strerror}", "Correct the path or its permissions.")
+        except (BackboneError, OSError) as error:
+            yield _failed(about, error)
+            failed.add(check)
 
 
-def _failed(about: str, error: BackboneError, level: Level) -> Finding:
+def _failed(about: str, error: BackboneError | OSError) -> Finding:
+    if isinstance(error, OSError):
+        return Finding(Level.FAIL, about, f"{error.filename}: {error.strerror}", "Correct the path or its permissions.")
+    level = Level.UNREACHABLE if isinstance(error, EngineUnavailable) else Level.FAIL
     where = f"{error.where}: " if error.where else ""
     return Finding(level, about, f"{where}{error.message}", error.cure)
 
@@ -130,30 +134,30 @@ async def _secrets(make: Factory) -> AsyncIterator[Finding]:
             yield Finding(Level.OK, "secrets", f"only its owner may read {file}")
     if settings.key_secret is None and not kept.is_file():
         yield Finding(Level.OK, "secrets", "the key secret is made at the first start; back it up with the log")
-    elif not _is_not_there(settings.log.file):
-        with contextlib.suppress(NotFound, EngineUnavailable):  # the log's own check says so
-            yield await _secret_of_the_log(make)
-
-
-async def _secret_of_the_log(make: Factory) -> Finding:
-    """Whether the log was written with the key secret. Raises what `Factory.log` raises."""
-    if await compare(await make.log(), make.pseudonyms):
-        return Finding(Level.OK, "secrets", "the log was written with this key secret")
-    cure = "The next start of `backbone serve` notes it: see that it is the secret used so far."
-    return Finding(Level.WARN, "secrets", "the log does not say yet with which key secret it was written", cure)
 
 
 async def _log(make: Factory) -> AsyncIterator[Finding]:
-    if _is_not_there(make.settings.log.file):
+    log = await _existing(make)
+    if log is None:
         yield Finding(Level.OK, "log", f"{make.settings.log.shown} is made at the first start")
         return
-    log = await make.log()
     counts = [sum((await log.ends(topic)).values()) for topic in TOPICS]
     partitions = len(await log.ends(EVENTS))
     says = ", ".join(f"{count:,} in {topic}" for topic, count in zip(TOPICS, counts, strict=True))
     yield Finding(Level.OK, "log", f"{make.settings.log.shown}: {says}; {partitions} partitions")
     if (trouble := log.trouble()) is not None:
-        yield _failed("log", trouble, Level.UNREACHABLE)
+        yield _failed("log", trouble)
+
+
+async def _secret_of_the_log(make: Factory) -> AsyncIterator[Finding]:
+    log = await _existing(make)
+    if log is None or key_secret(make.settings, create=False) is None:
+        return
+    if await compare(log, make.pseudonyms):
+        yield Finding(Level.OK, "secrets", "the log was written with this key secret")
+    else:
+        cure = "The next start of `backbone serve` notes it: see that it is the secret used so far."
+        yield Finding(Level.WARN, "secrets", "the log does not say yet with which key secret it was written", cure)
 
 
 async def _store(make: Factory) -> AsyncIterator[Finding]:
@@ -173,9 +177,6 @@ async def _store(make: Factory) -> AsyncIterator[Finding]:
     if make.settings.postgresql.pooler != "none":
         async for finding in _pooler(make):
             yield finding
-    if found is Schema.CURRENT and not _is_not_there(make.settings.log.file):
-        async for finding in _projections(make):
-            yield finding
 
 
 async def _pooler(make: Factory) -> AsyncIterator[Finding]:
@@ -189,9 +190,15 @@ async def _pooler(make: Factory) -> AsyncIterator[Finding]:
 async def _projections(make: Factory) -> AsyncIterator[Finding]:
     """Check how far each projection has got, and what it could not apply."""
     from consumers.lag import behind
-    from consumers.store.origin import require
+    from consumers.store.migrate import Schema, schema
+    from consumers.store.origin import require, require_none
 
-    log = await make.log()
+    if _is_not_there(make.settings.store.file) or await schema(make.database) is not Schema.CURRENT:
+        return  # the store's own check says so
+    log = await _existing(make)
+    if log is None:
+        await require_none(make.database, make.settings.log.shown)
+        return
     await require(make.database, log.identity)
     for name, lag in (await behind(log, make.database)).items():
         if lag.parked:
@@ -206,24 +213,35 @@ async def _projections(make: Factory) -> AsyncIterator[Finding]:
 
 async def _clock(make: Factory) -> AsyncIterator[Finding]:
     time = now()
-    cure = "Set the clock, and keep it set (NTP)."
     if time < BUILT_AT:
-        yield Finding(Level.FAIL, "clock", f"this machine's clock shows {time:%Y-%m-%d}", cure)
-        return
-    newest = None if _is_not_there(make.settings.log.file) else await _newest(make)
-    if newest is not None and newest > time + CLOCK_AHEAD:
-        says = f"the log's newest record is {(newest - time).total_seconds():.0f} s ahead of this clock"
-        yield Finding(Level.FAIL, "clock", says, cure)
+        yield Finding(Level.FAIL, "clock", f"this machine's clock shows {time:%Y-%m-%d}", SET_THE_CLOCK)
     else:
         yield Finding(Level.OK, "clock", f"{time:%Y-%m-%dT%H:%M:%SZ}")
 
 
-async def _newest(make: Factory) -> datetime | None:
-    log = await make.log()
+async def _clock_of_the_log(make: Factory) -> AsyncIterator[Finding]:
+    log = await _existing(make)
+    newest, time = await _newest(log) if log is not None else None, now()
+    if newest is not None and newest > time + CLOCK_AHEAD:
+        says = f"the log's newest record is {(newest - time).total_seconds():.0f} s ahead of this clock"
+        yield Finding(Level.FAIL, "clock", says, SET_THE_CLOCK)
+
+
+async def _newest(log: EventLog) -> datetime | None:
     ends = await log.ends(EVENTS)
     last = [await log.read(EVENTS, partition, end - 1, 1) for partition, end in ends.items() if end]
     times = [records[-1].appended_at for records in last if records]
     return datetime.fromtimestamp(max(times), UTC) if times else None
+
+
+async def _existing(make: Factory) -> EventLog | None:
+    """The log; ``None`` when nothing was taken in yet. Raises what `Factory.log` raises."""
+    if _is_not_there(make.settings.log.file):
+        return None
+    try:
+        return await make.log()
+    except NotFound:
+        return None
 
 
 async def _mappings(make: Factory) -> AsyncIterator[Finding]:
@@ -263,4 +281,11 @@ def _is_not_there(file: Path | None) -> bool:
     return file is not None and not file.exists()
 
 
-CHECKS: tuple[Check, ...] = (_settings, _listening, _data_folder, _secrets, _log, _store, _clock, _mappings, _drop_folders)
+CHECKS: tuple[Check, ...] = (
+    *(_settings, _listening, _data_folder, _secrets, _log, _secret_of_the_log),
+    *(_store, _projections, _clock, _clock_of_the_log, _mappings, _drop_folders),
+)
+NEEDS: Mapping[Check, tuple[Check, ...]] = MappingProxyType(
+    {_secret_of_the_log: (_log,), _projections: (_log, _store), _clock_of_the_log: (_log,)}
+)
+"""Check → those before it that must have come to their end: else it could only say the same again."""

@@ -36,6 +36,17 @@ async def require(database: Database, identity: str) -> None:
         _require((await connection.execute(_KNOWN)).scalar(), identity)
 
 
+async def require_none(database: Database, shown: str) -> None:
+    """Check that the store was filled from no log, as the one at the address ``shown`` is yet to be made.
+
+    Raises `OtherLogError`, `schemas.errors.StoreUnavailable`.
+    """
+    async with database.reading() as connection:
+        known = (await connection.execute(_KNOWN)).scalar()
+    if known is not None:
+        raise OtherLogError(f"the store was filled from {known}, there is no log at {shown}", where="store")
+
+
 def _require(known: str | None, identity: str) -> None:
     if known is not None and known != identity:
         raise OtherLogError(f"the store was filled from {known}, this log is {identity or 'of no name'}", where="store")

@@ -86,7 +86,25 @@ def answering() -> Iterator[None]:
         trouble = engine_trouble(error)
         if trouble is None:
             raise
-        raise StoreUnavailable(f"the store does not answer ({trouble})", cure=cure_of(trouble)) from error
+        message = f"the store does not answer ({trouble}){_said(error)}"
+        raise StoreUnavailable(message, cure=cure_of(trouble)) from error
+
+
+def _said(error: BaseException) -> str:
+    """What psycopg says of a connection that was refused, or broke: which host, port, role and database, and why.
+
+    Its errors without a code of the server never quote what was sent, nor the password. Any other error's words may.
+    """
+    origin = error.orig if isinstance(error, DBAPIError) else None
+    kind = type(origin)
+    if getattr(origin, "sqlstate", "") is not None or (kind.__module__, kind.__name__) not in _PLAIN:
+        return ""
+    return f": {' '.join(str(origin).split())[:_SAID_CHARACTERS]}"
+
+
+_PLAIN = (("psycopg", "OperationalError"), ("psycopg.errors", "ConnectionTimeout"))
+_SAID_CHARACTERS = 400
+"""Enough for two attempts, at an IPv6 and an IPv4 address."""
 
 
 def cure_of(trouble: str) -> str:

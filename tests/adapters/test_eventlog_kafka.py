@@ -55,7 +55,9 @@ WRONG = {
     "the authority": ("backbone:right-pass-word@{secure}/p?tls={other}", "certificate"),
     "no TLS": ("backbone:right-pass-word@{secure}/p", "closes the connection"),
     "TLS where there is none": ("backbone:right-pass-word@{plain}/p?tls={authority}", "closes the connection"),
+    "no user": ("{secure}/p?tls={authority}", "closes the connection"),
     "the port": ("127.0.0.1:1/p", "no broker listens there"),
+    "the host": ("no-such-host.invalid:9092/p", "no host of that name"),
 }
 
 
@@ -75,7 +77,7 @@ async def test_each_wrong_setting_has_a_clear_error(
     with pytest.raises(LogUnavailable, match=says) as refused:
         await connect(url)
     assert "pass-word" not in str(refused.value)
-    assert refused.value.where.startswith("BACKBONE_LOG, 127.0.0.1:")
+    assert refused.value.where.startswith(("BACKBONE_LOG, 127.0.0.1:", "BACKBONE_LOG, no-such-host.invalid:"))
 
 
 async def test_another_cluster_than_the_one_that_is_meant_is_refused(options: KafkaOptions, log: KafkaLog) -> None:

@@ -284,6 +284,24 @@ async def test_a_pool_whose_connections_are_all_busy_says_which_setting(url: str
     await database.close()
 
 
+REFUSED = {
+    "the port": ("postgres@127.0.0.1:1/postgres", "port 1 failed: Connection refused"),
+    "the host": ("postgres@no-such-host.invalid/postgres", "resolve host 'no-such-host.invalid'"),
+    "the database": ("postgres@127.0.0.1:{port}/nowhere", 'database "nowhere" does not exist'),
+    "the role": ("nobody:pass-word@127.0.0.1:{port}/postgres", 'role "nobody" does not exist'),
+}
+
+
+@pytest.mark.parametrize("what", REFUSED)
+async def test_each_wrong_part_of_the_address_is_told_from_the_others(server: PostgresServer, what: str) -> None:
+    address, says = REFUSED[what]
+    database = Database.connect(f"postgresql://{address.format(port=server.port)}")
+    with pytest.raises(StoreUnavailable, match=says) as refused:
+        await database.fetch("SELECT 1", ())
+    assert "pass-word" not in str(refused.value)
+    await database.close()
+
+
 class Scripted:
     """A projection that runs a script against a table of numbers, each time it is applied."""
 

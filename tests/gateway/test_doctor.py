@@ -5,14 +5,18 @@ from __future__ import annotations
 import shutil
 import sqlite3
 import time
+import uuid
 import zlib
 from collections.abc import Callable
 from importlib.resources import files
 from pathlib import Path
 
 import pytest
+from sqlalchemy import create_engine
 
 from adapters.eventlog.embedded_file import checksum
+from consumers.store.migrate import HEAD
+from consumers.store.tables import METADATA
 from tests.command_line import Backbone
 
 SAMPLES = files("gateway") / "samples"
@@ -143,6 +147,35 @@ def test_an_engine_that_does_not_answer_returns_3(tmp_path: Path) -> None:
     (unreachable,) = [finding for finding in outcome.json if finding["level"] == "unreachable"]
     assert unreachable["about"] == "store"
     assert unreachable["cure"]
+
+
+@pytest.mark.engine
+def test_a_cluster_where_nothing_was_taken_in_yet_is_no_ill(tmp_path: Path, kafka_bootstrap: str) -> None:
+    environment = {"BACKBONE_LOG": f"kafka://{kafka_bootstrap}/{uuid.uuid4().hex}?replication=1", "BACKBONE_KEY_SECRET": SECRET}
+    outcome = Backbone(tmp_path, environment)("doctor", "--json")
+    assert outcome.status == 0, outcome.out
+    (log,) = [finding for finding in outcome.json if finding["about"] == "log"]
+    assert "made at the first start" in log["says"]
+
+
+def test_a_store_whose_log_is_gone_is_told(backbone: Backbone) -> None:
+    with sqlite3.connect(backbone.folder / "backbone-data" / "store.db") as store:
+        METADATA.create_all(create_engine("sqlite://", creator=lambda: store))
+        store.execute("CREATE TABLE alembic_version (version_num VARCHAR(32))")
+        store.execute("INSERT INTO alembic_version VALUES (?)", (HEAD,))
+        store.execute("INSERT INTO origin (id, log) VALUES (1, 'kafka:another/')")
+    environment = {"BACKBONE_LOG": f"sqlite:///{backbone.folder / 'elsewhere.db'}"}
+    outcome = Backbone(backbone.folder, environment)("doctor")
+    assert outcome.status == 2
+    assert "the store was filled from kafka:another/, there is no log at" in outcome.out
+
+
+def test_a_log_that_does_not_answer_is_told_once(tmp_path: Path) -> None:
+    environment = {"BACKBONE_LOG": "kafka://127.0.0.1:1", "BACKBONE_KEY_SECRET": SECRET}
+    outcome = Backbone(tmp_path, environment)("doctor", "--json")
+    assert outcome.status == 3
+    assert [(one["about"], one["level"]) for one in outcome.json if "no broker" in one["says"]] == [("log", "unreachable")]
+    assert "ok" in {one["level"] for one in outcome.json if one["about"] == "clock"}
 
 
 def test_one_ill_does_not_keep_the_others_from_being_found(backbone: Backbone) -> None:

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import socket
 import ssl
 from collections.abc import Coroutine
 from typing import Any, Protocol
 
 from aiokafka.conn import create_conn
 from aiokafka.errors import KafkaError, SaslAuthenticationFailed, UnsupportedSaslMechanismError
+from aiokafka.protocol.metadata import MetadataRequest
 
 from adapters.eventlog.kafka.options import KafkaOptions
 from schemas.errors import LogUnavailable
@@ -80,10 +82,13 @@ async def _trouble(options: KafkaOptions, host: str, port: int) -> LogUnavailabl
     try:
         async with asyncio.timeout(ASKED_S):
             connection = await create_conn(host, port, **options.connection())
+            try:  # a listener that wants a user lets anybody connect, and hangs up at the first question
+                await connection.send(MetadataRequest([]))
+            finally:
+                connection.close()
     except Exception as error:  # the library lets through whatever the socket, TLS or log-in raised
         message, cure = next((says for kind, says in _TROUBLES if isinstance(error, kind)), _UNKNOWN)
         return LogUnavailable(message, where=f"BACKBONE_LOG, {host}:{port}", cure=f"{cure} ({type(error).__name__})")
-    connection.close()
     return None
 
 
@@ -110,6 +115,7 @@ _TROUBLES: tuple[tuple[type[Exception], tuple[str, str]], ...] = (
     ),
     (TimeoutError, ("the broker does not answer", "See that it runs, and that no firewall is between.")),
     (ConnectionResetError, _CLOSED),
+    (socket.gaierror, ("no host of that name is known", "Correct the host's name, or see that this machine can resolve it.")),
     (OSError, ("no broker listens there", "Correct host and port, or start the broker.")),
     (KafkaError, _CLOSED),
 )
