@@ -14,7 +14,7 @@ from starlette.responses import Response
 
 from gateway.fhir_capability import capability_statement
 from gateway.fhir_facade import entry, person_as_patient, searchset
-from gateway.problems import FHIR_TYPE
+from gateway.problems import FHIR_TYPE, answer_of, issue, outcome
 from gateway.routes import values
 from gateway.routes.body import expect, text_of, whole
 from gateway.routes.direct import router, services
@@ -24,7 +24,7 @@ from gateway.routes.parameters import InPath, Parameter, Parameters, pairs_of
 from gateway.routes.people import PERSON, SEARCH_BYTES, find
 from gateway.routes.values import text
 from gateway.services import Services
-from schemas.errors import InvalidRequest, NotAcceptable, NotFound, TooLarge, WrongMediaType
+from schemas.errors import BackboneError, InvalidRequest, NotAcceptable, NotFound, TooLarge, UnknownSource, WrongMediaType
 from schemas.identifiers import PersonId
 from schemas.resources.bundle import Resource, write
 from schemas.timeline import LIMIT, LIMIT_MOST
@@ -125,31 +125,43 @@ async def patient_of(known: Services, person: PersonId) -> Resource:
 
 async def _searchset(request: Request, asked: Mapping[str, Any], url: str) -> Response:
     """Whom the search finds, as a searchset whose own link is ``url``."""
-    found = await _people(services(request), asked)
+    found, hints = await _people(services(request), asked)
     patients = [await patient_of(services(request), person) for person in found[: asked.get("_count")]]
     entries = [entry(patient_url(request, patient), patient) for patient in patients]
-    return fhir(searchset(entries, url, None, len(found)))
+    return fhir(searchset([*entries, *hints], url, None, len(found)))
 
 
-async def _people(known: Services, asked: Mapping[str, Any]) -> list[PersonId]:
-    """Whom the search finds: one person or nobody."""
+async def _people(known: Services, asked: Mapping[str, Any]) -> tuple[list[PersonId], list[Resource]]:
+    """Whom the search finds, one person or nobody, and why nobody can have what is searched for."""
     found: set[PersonId | None] = set()
+    hints: list[Resource] = []
     if "_id" in asked:
         found.add(await known.people.current(PersonId(asked["_id"])))
     if "identifier" in asked:
-        found.add(await _identified(known, asked["identifier"]))
+        person, hints = await _identified(known, asked["identifier"])
+        found.add(person)
     if not found:
         cure = "Write identifier=system|value, or _id."
         raise InvalidRequest("nothing to search for", where="body, identifier", cure=cure)
-    return [person for person in found if person is not None and len(found) == 1]
+    return [person for person in found if person is not None and len(found) == 1], hints
 
 
-async def _identified(known: Services, identifier: str) -> PersonId | None:
+async def _identified(known: Services, identifier: str) -> tuple[PersonId | None, list[Resource]]:
+    """Nobody is found by an identifier that nobody can have, and a hint says why: that is no error of the search.
+
+    Source: FHIR R4 Search §3.1.1.1 (errors, and OperationOutcomes about a search); its example ``bundle-search-warning``.
+    """
     system, _, value = identifier.partition("|")
     try:
-        return await find(known, system, value)
-    except NotFound:
-        return None
+        return await find(known, system, value), []
+    except (NotFound, UnknownSource, InvalidRequest) as error:
+        return None, [_hint(error)]
+
+
+def _hint(error: BackboneError) -> Resource:
+    """The entry that says why a search can find nothing. It is no match, and the Bundle's total does not count it."""
+    said = outcome([issue(error, answer_of(type(error)).issue, "warning")])
+    return {"resource": said, "search": {"mode": "outcome"}}
 
 
 def base(request: Request) -> str:

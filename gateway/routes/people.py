@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 
 import msgspec
@@ -15,8 +16,8 @@ from gateway.routes.parameters import NONE, InPath
 from gateway.services import Services
 from gateway.settings.shapes import SourceSettings
 from gateway.shapes import Found, Person, Search
-from schemas.errors import InvalidRequest, NotFound, TooLarge, WrongMediaType
-from schemas.identifiers import NHS_NUMBER, SOURCE_URN, LocalId, PersonId, nhs_number
+from schemas.errors import InvalidRequest, NotFound, TooLarge, UnknownSource, WrongMediaType
+from schemas.identifiers import NHS_NUMBER, SOURCE_URN, LocalId, NhsNumber, PersonId, nhs_number
 
 PERSON = InPath("person", "[0-9a-f]{32}", "id of a person, as `POST /people/search` answers it")
 SEARCH_BYTES = 4096
@@ -24,6 +25,7 @@ SEARCH_BYTES = 4096
 
 _SEARCH = msgspec.json.Decoder(Search)
 _VALUE_MOST = 200
+_TEN_DIGITS = re.compile("(?:[0-9][ -]*){10}")
 
 routes = router("people")
 
@@ -31,13 +33,15 @@ routes = router("people")
 @routes.post(
     "/people/search",
     summary="The person an identifier belongs to",
-    responses=answers({200: Says("Their id here.", shape(Found))}, *READS, TooLarge, WrongMediaType),
+    responses=answers({200: Says("Their id here.", shape(Found))}, *READS, UnknownSource, TooLarge, WrongMediaType),
     openapi_extra=body("The identifier; it never travels in a URL.", {JSON: shape(Search)}),
 )
 async def search(request: Request) -> Response:
     expect(request, JSON)
     asked = search_of(await whole(request, SEARCH_BYTES))
     found = await find(services(request), asked.system, asked.value)
+    if found is None:
+        raise NotFound("nobody here has this identifier", where="value")
     return Response(msgspec.json.encode(Found(person=found)), media_type=JSON)
 
 
@@ -63,26 +67,35 @@ def search_of(content: bytes) -> Search:
         raise InvalidRequest("the body is not a search", where="body", cure=cure) from None
 
 
-async def find(known: Services, system: str, value: str) -> PersonId:
-    """The person with that identifier. Raises `NotFound`; `InvalidRequest` when nobody can have it."""
+async def find(known: Services, system: str, value: str) -> PersonId | None:
+    """The person with that identifier, or ``None`` when nobody here has it.
+
+    Raises `NotFound` or `UnknownSource` when nobody can have it, and `InvalidRequest` when it is no identifier.
+    """
     if system == NHS_NUMBER:
-        number = nhs_number(value)
-        if number is None:
-            raise InvalidRequest("this is no NHS number", where="value", cure="It has ten digits; the last checks the others.")
-        found = await known.people.by_number(number)
-    else:
-        found = await known.people.by_local_id(*local_id(known.sources, system, value))
-    if found is None:
-        raise NotFound("nobody here has this identifier", where="value")
-    return found
+        return await known.people.by_number(_number(value))
+    return await known.people.by_local_id(*local_id(known.sources, system, value))
+
+
+def _number(value: str) -> NhsNumber:
+    """Raises `InvalidRequest` when it is not ten digits, `NotFound` when they were never given to anybody."""
+    number = nhs_number(value)
+    if number is not None:
+        return number
+    if not _TEN_DIGITS.fullmatch(value):
+        raise InvalidRequest("this is no NHS number", where="value", cure="It has ten digits; the last checks the others.")
+    cure = "Look for a slip of the hand: its last digit follows from the others."
+    raise NotFound("this NHS number fails its own check, so that nobody has it", where="value", cure=cure)
 
 
 def local_id(sources: Mapping[str, SourceSettings], system: str, value: str) -> tuple[str, LocalId]:
-    """The source id and its own identifier. Raises `InvalidRequest`."""
+    """The source id and its own identifier. Raises `InvalidRequest`, `UnknownSource`."""
     source = system.removeprefix(SOURCE_URN)
-    if source == system or source not in sources:
+    if source == system:
         cure = f"Use {NHS_NUMBER}, or {SOURCE_URN} followed by the id of a declared source."
         raise InvalidRequest("no such system of identifiers is known", where="system", cure=cure)
+    if source not in sources:
+        raise UnknownSource("no source of that id is declared, so that nobody has its identifiers", where="system")
     if not value or len(value) > _VALUE_MOST:
         raise InvalidRequest("this is no local identifier", where="value", cure=f"It has 1 to {_VALUE_MOST} characters.")
     return source, LocalId(value)

@@ -83,6 +83,27 @@ async def test_a_search_for_somebody_unknown_is_an_empty_searchset(rig: Rig) -> 
     assert (found["total"], types(found)) == (0, [])
 
 
+@pytest.mark.parametrize(
+    ("identifier", "code", "says"),
+    [
+        (f"{NHS_NUMBER}|9990000019", "not-found", "fails its own check"),
+        (f"{NHS_NUMBER}|Canary", "invalid", "no NHS number"),
+        ("urn:care-backbone:source:unheard-of|1", "not-found", "no source of that id"),
+        ("mrn|Canary", "invalid", "no such system"),
+    ],
+)
+@pytest.mark.asyncio
+async def test_a_search_for_what_nobody_can_have_finds_nobody_and_hints_why(
+    rig: Rig, identifier: str, code: str, says: str
+) -> None:
+    found = await fhir(rig, "/fhir/Patient/_search", data={"identifier": identifier})
+    (hint,) = found["entry"]
+    assert (found["total"], hint["search"], hint["resource"]["resourceType"]) == (0, {"mode": "outcome"}, "OperationOutcome")
+    (issue,) = hint["resource"]["issue"]
+    assert (issue["severity"], issue["code"], says in issue["details"]["text"]) == ("warning", code, True)
+    assert "Canary" not in str(found)
+
+
 @pytest.mark.asyncio
 async def test_a_search_by_id_with_or_without_an_identifier_finds_the_one_both_are_about(rig: Rig) -> None:
     person, margaret = await rig.person(), f"{NHS_NUMBER}|{MARGARET}"

@@ -52,9 +52,12 @@ async def test_an_identifier_leads_to_its_person(rig: Rig, system: str, value: s
     [
         ({"system": NHS_NUMBER, "value": DOROTHY}, 404, "value"),
         ({"system": "urn:care-backbone:source:northfield-pas", "value": "NF0"}, 404, "value"),
-        ({"system": NHS_NUMBER, "value": "9990000019"}, 400, "value"),
+        ({"system": NHS_NUMBER, "value": "9990000019"}, 404, "value"),
+        ({"system": NHS_NUMBER, "value": "999 000-0019"}, 404, "value"),
+        ({"system": NHS_NUMBER, "value": "9999999999"}, 404, "value"),
         ({"system": NHS_NUMBER, "value": ""}, 400, "value"),
-        ({"system": "urn:care-backbone:source:unheard-of", "value": "1"}, 400, "system"),
+        ({"system": NHS_NUMBER, "value": "999000001"}, 400, "value"),
+        ({"system": "urn:care-backbone:source:unheard-of", "value": "1"}, 404, "system"),
         ({"system": "urn:care-backbone:source:northfield-pas", "value": ""}, 400, "value"),
         ({"system": "urn:care-backbone:source:northfield-pas", "value": "x" * 201}, 400, "value"),
         ({"system": "mrn", "value": "1"}, 400, "system"),
@@ -71,6 +74,21 @@ async def test_a_search_that_finds_nobody_says_why_and_never_repeats_it(rig: Rig
     assert (answer.status_code, told["where"]) == (status, where)
     assert told["cure"]
     assert not any(secret in answer.text for secret in (MARGARET, DOROTHY, "NF0", "Canary"))
+
+
+@pytest.mark.asyncio
+async def test_a_search_for_what_nobody_can_have_says_so(rig: Rig) -> None:
+    wrong, undeclared, nobodys = [
+        (await rig.client.post("/people/search", json={"system": system, "value": value})).json()
+        for system, value in (
+            (NHS_NUMBER, "9990000019"),
+            ("urn:care-backbone:source:unheard-of", "1"),
+            (NHS_NUMBER, DOROTHY),
+        )
+    ]
+    assert (wrong["code"], "fails its own check" in wrong["detail"]) == ("not-found", True)
+    assert (undeclared["code"], "no source of that id" in undeclared["detail"]) == ("unknown-source", True)
+    assert (nobodys["code"], nobodys["detail"]) == ("not-found", "nobody here has this identifier")
 
 
 @pytest.mark.asyncio
