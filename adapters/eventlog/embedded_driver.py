@@ -22,7 +22,7 @@ class _Fault(NamedTuple):
     error: type[BackboneError] = LogUnavailable
 
 
-_RIGHTS = "Let the user that runs the backbone read and write the file and its folder."
+_RIGHTS = "Let the user that runs the backbone read and write the file, its -wal and -shm beside it, and their folder."
 _RESTORE = "Stop the backbone, keep a copy of the file, then restore it from a backup or replace the disk."
 
 _NOT_ITS_FILE = "Name the log's own file; if this is it, restore it from a backup."

@@ -36,6 +36,8 @@ INTERVAL = timedelta(seconds=1)
 """Between two looks into the folder."""
 TRY_AGAIN = timedelta(seconds=60)
 """Until a file that made trouble is tried again, unless it changes before."""
+_RIGHTS = "Let the user that runs the backbone read it and write to its folder and to done/; it is tried every minute."
+_REACH = "Is its share mounted, and may the user that runs the backbone read it? It is looked for all the time."
 REST_MOST = timedelta(seconds=60)
 """Longest pause while the log is down; it begins at the interval and doubles."""
 STOP_GRACE = timedelta(seconds=5)
@@ -135,7 +137,7 @@ class DropFolder:
         except EngineUnavailable:
             raise
         except OSError as error:
-            self._trouble(seen, "file-unreadable", f"cannot be read: {error.strerror}")
+            self._trouble(seen, "file-unreadable", f"cannot be read: {error.strerror}. {_RIGHTS}")
             return
         except Exception as error:
             self._trouble(seen, "door-failed", f"was not taken in: {described(error)}")
@@ -162,7 +164,7 @@ class DropFolder:
         except FileNotFoundError:
             LOGGER.warning("%s was removed while it was taken in; receipt %s", self._shown(seen), receipt.id)
         except OSError as error:
-            self._trouble(seen, "not-moved", f"was taken in but cannot be moved: {error.strerror}", receipt)
+            self._trouble(seen, "not-moved", f"was taken in but cannot be moved: {error.strerror}. {_RIGHTS}", receipt)
         else:
             self._troubles.pop(seen.path.name, None)
             LOGGER.info("%s was taken in: %d accepted, %d rejected", self._shown(seen), receipt.accepted, receipt.rejected)
@@ -185,7 +187,7 @@ class DropFolder:
         self._observer.faulted(DOOR, "folder-unreadable")
         why = error.strerror or type(error).__name__
         if why != self._missing:
-            LOGGER.error("the folder of %s, %s, cannot be read: %s", self._source.id, self._folder, why)
+            LOGGER.error("the folder of %s, %s, cannot be read: %s. %s", self._source.id, self._folder, why, _REACH)
         self._missing = why
 
     def _shown(self, seen: Seen) -> str:

@@ -37,10 +37,12 @@ CURES: Mapping[str, str] = {
     "SQLITE_BUSY": "Another process writes to the same file for long; stop it, or wait until it is done.",
     "SQLITE_FULL": "Make room on the disk of the data folder.",
     "SQLITE_IOERR": "Check the disk of the data folder: is it full, over a quota, or failing?",
-    "SQLITE_READONLY": "Let the user that runs the backbone write to the file and its folder.",
+    "SQLITE_READONLY": "Let the user that runs the backbone write to the file, its -wal and -shm beside it, and their folder.",
     "SQLITE_CANTOPEN": "Let the user that runs the backbone read and write the file and its folder; is the folder there?",
     "SQLITE_NOTADB": "The file is no store. Move it away; `backbone serve` makes a new one from the log.",
     "SQLITE_CORRUPT": "The file is damaged. Move it away; `backbone serve` makes a new one from the log.",
+    "SQLITE_ERROR": "The tables are not there yet, or of another version: `backbone serve` with projections among its "
+    "roles makes them; `backbone doctor` says of which version they are.",
     "SQLITE": "Check the file of the store and its disk: `backbone doctor` says more.",
     "every connection is busy": "Raise postgresql.pool, or spread the work over more processes.",
     "": "Is PostgreSQL running at the address in BACKBONE_STORE, the database there, the role let in, and a connection free? "

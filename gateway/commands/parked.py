@@ -43,16 +43,21 @@ async def retry(call: Call, projections: Projections = None) -> int:
     from consumers.retry import retry as retry_one
     from consumers.store.migrate import migrate
 
-    unfinished = False
-    async with Factory(call.settings()) as make:
+    unfinished = some = False
+    settings = call.settings()
+    async with Factory(settings, writes=False) as look, Factory(settings) as make:
+        _ = look.database  # where there is no store nothing is parked, and none is made
         log, database = await make.log(), make.database
         await migrate(database)
         for one in chosen(make, projections or []):
             found = await retry_one(one, log, database, now)
             unfinished |= bool(found.left or found.gone)
+            some |= any(found)
             if call.json:
                 json_line({"projection": one.name, **found._asdict()})
             elif any(found):
                 gone = f", {found.gone:,} are no longer in the log" if found.gone else ""
                 print(f"{one.name}: {found.applied:,} applied, {found.left:,} still cannot be{gone}")
+    if not some and not call.json:
+        print("Nothing is parked.")
     return REJECTED if unfinished else DONE

@@ -101,12 +101,13 @@ async def redrive(
     """Send items through again, once the mapping or the settings are mended. Doing so twice makes nothing twice."""
     if bool(items) == everything:
         raise InvalidRequest("say which items", where="ID…", cure="Give their ids, or --all for every open one.")
-    rejected = False
-    async with Factory(call.settings()) as make:
-        wanted = _open(make.quarantine, source) if everything else _named(make.quarantine, items or [])
-        async for item in wanted:
-            rejected |= await _redrive(make, item, sent_by, call)
-    return REJECTED if rejected else DONE
+    settings = call.settings()
+    async with Factory(settings, writes=False) as look, Factory(settings) as make:
+        wanted = _open(look.quarantine, source) if everything else _named(look.quarantine, items or [])
+        rejected = [await _redrive(make, item, sent_by, call) async for item in wanted]
+    if not rejected and not call.json:
+        print("Nothing is open: there is nothing to send through again.")
+    return REJECTED if any(rejected) else DONE
 
 
 async def _redrive(make: Factory, item: Item, sent_by: str, call: Call) -> bool:

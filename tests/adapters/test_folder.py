@@ -229,7 +229,7 @@ async def test_a_folder_that_is_missing_is_said_once_and_taken_up_when_it_appear
     place = Place(tmp_path / "share")
     await place.look_twice()
     assert [record.levelno for record in caplog.records] == [logging.ERROR]
-    assert "cannot be read: No such file or directory" in caplog.text
+    assert "cannot be read: No such file or directory. Is its share mounted" in caplog.text
     place.folder.mkdir()
     (place.folder / "services.csv").write_bytes(b"good 1\n")
     await place.look_twice()
@@ -281,7 +281,7 @@ async def test_a_folder_that_cannot_be_written_to_is_said_and_loses_nothing(
     place.folder.chmod(0o500)
     await place.look_twice()
     assert place.names() == ["a.csv"]
-    assert "was taken in but cannot be moved: Permission denied" in caplog.text
+    assert "was taken in but cannot be moved: Permission denied. Let the user that runs the backbone" in caplog.text
     place.folder.chmod(0o700)
     place.clock.passes(61)
     await place.look_twice()
@@ -301,7 +301,7 @@ async def test_a_file_that_cannot_be_read_is_said_once_and_the_next_ones_go_on(
     await place.look_twice()
     assert place.names() == ["a.csv"]
     assert place.names("done") == ["b.csv", "b.csv.receipt.json"]
-    assert caplog.text.count("cannot be read: Permission denied") == 1
+    assert caplog.text.count("cannot be read: Permission denied. Let the user that runs the backbone") == 1
     (place.folder / "a.csv").chmod(0o600)
     place.clock.passes(61)
     await place.look_twice()

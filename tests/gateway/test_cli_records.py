@@ -256,6 +256,11 @@ def test_a_redrive_after_the_mapping_is_mended_is_taken_in(backbone: Backbone, s
         mended.unlink()
 
 
+def test_when_there_is_nothing_to_do_that_is_said(backbone: Backbone) -> None:
+    assert "nothing to send" in run(backbone, "quarantine", "redrive", "--all", "--source", "northfield-pas").out
+    assert "Nothing is parked" in run(backbone, "parked", "retry", "people").out
+
+
 def test_the_items_of_a_redrive_must_be_said(backbone: Backbone) -> None:
     assert backbone("quarantine", "redrive").status == 2
     assert backbone("quarantine", "redrive", "some-id", "--all").status == 2
@@ -352,9 +357,27 @@ def test_a_broken_log_is_told_and_returns_3(tmp_path: Path) -> None:
     assert sum(topic["counts"]["broken"] for topic in outcome.json) == 1
 
 
-@pytest.mark.parametrize("words", [["log", "verify"], ["timeline", "0" * 32], ["quarantine", "list"]], ids=" ".join)
+LOOKING = (
+    ["log", "verify"],
+    ["timeline", "0" * 32],
+    ["quarantine", "list"],
+    ["quarantine", "redrive", "--all"],
+    ["quarantine", "redrive", "some-id"],
+    ["parked", "retry"],
+)
+
+
+@pytest.mark.parametrize("words", LOOKING, ids=" ".join)
 def test_looking_where_nothing_was_taken_in_makes_nothing(tmp_path: Path, words: list[str]) -> None:
     outcome = Backbone(tmp_path)(*words)
     assert outcome.status == 2
     assert "this is not there yet" in outcome.err
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_store_without_tables_is_told_as_one(tmp_path: Path) -> None:
+    (tmp_path / "backbone-data").mkdir()
+    (tmp_path / "backbone-data" / "store.db").touch()
+    outcome = Backbone(tmp_path)("quarantine", "list")
+    assert outcome.status == 3
+    assert "tables are not there yet" in outcome.err
