@@ -41,7 +41,8 @@ SUBJECTS = (
 _DESCRIPTION = """Health and care records of many systems, as one timeline a person.
 
 Errors are `application/problem+json` (RFC 9457), under `/fhir` an OperationOutcome; each has a stable code, where and the cure.
-What a path does not document it does not take: an unknown query parameter is refused."""
+What a path does not document it does not take: an unknown query parameter is refused. A body may be compressed
+(`Content-Encoding: gzip`)."""
 
 
 _UNTRACED = TelemetryConfig(tracing=False, metrics=False, logs=False, operation_spans=False)

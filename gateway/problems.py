@@ -33,6 +33,7 @@ from schemas.errors import (
     TooSlow,
     UnknownSource,
     Unsupported,
+    WrongCoding,
     WrongMediaType,
 )
 
@@ -71,6 +72,7 @@ TABLE: Mapping[type[BackboneError], Answer] = MappingProxyType(
         InvalidRequest: Answer(400, "invalid"),
         DoorClosed: Answer(403, "forbidden"),
         WrongMediaType: Answer(415, "not-supported", _CLOSE),
+        WrongCoding: Answer(415, "not-supported", {**_CLOSE, "accept-encoding": "gzip, identity"}),
         NotAcceptable: Answer(406, "not-supported"),
         TooSlow: Answer(408, "timeout", _CLOSE),
         Misdirected: Answer(403, "security"),

@@ -29,6 +29,7 @@
     └── InvalidRequest               a parameter of a request is not usable
         ├── DoorClosed               the source may not send through this door
         ├── WrongMediaType           the body is in no format this path reads
+        │   └── WrongCoding          the body is compressed in a way that is not read
         ├── NotAcceptable            the answer cannot be had in the format asked for
         ├── TooSlow                  the body did not arrive in time
         └── Misdirected              the request is not meant for this server, or another site's page sent it
@@ -261,6 +262,13 @@ class WrongMediaType(InvalidRequest):
 
     code = "wrong-media-type"
     cure = "Send one of the media types that /openapi.json lists for this path, and name it in Content-Type."
+
+
+class WrongCoding(WrongMediaType):
+    """The body is compressed in a way that is not read."""
+
+    code = "wrong-content-coding"
+    cure = "Send it with Content-Encoding: gzip, or uncompressed."
 
 
 class NotAcceptable(InvalidRequest):

@@ -1,7 +1,8 @@
 """The body of a request, received with a limit and a deadline.
 
 A body may take its time, but not hold a place for ever: after the first seconds it must have come at `LEAST_BYTES_PER_S` on
-average, so that one byte a second is cut off after ten, and 256 MiB have four hours.
+average, so that one byte a second is cut off after ten, and 256 MiB have four hours. It may be compressed by gzip: what is in
+it is held to the same limit.
 
 Source: RFC 9110 §8.4 (Content-Encoding), §15.5.9 (408), §15.5.14 (413).
 """
@@ -15,6 +16,7 @@ from typing import BinaryIO
 
 from starlette.requests import Request
 
+from gateway.routes.coding import Inflater, compressed
 from gateway.routes.direct import services
 from gateway.spool import spooled
 from schemas.errors import InvalidRequest, TooLarge, TooSlow, WrongMediaType
@@ -28,13 +30,14 @@ MESSAGE_BYTES = 16 * 1024 * 1024
 def received(request: Request) -> AbstractAsyncContextManager[BinaryIO]:
     """The whole body as a file at its start, for as long as the context is open.
 
-    Raises `TooLarge`, `TooSlow`, `WrongMediaType` when it is compressed, `EngineUnavailable` when the disk takes no more.
+    Raises `TooLarge`, `TooSlow`, `WrongCoding`, `InvalidRequest` when its compression is broken, `EngineUnavailable` when the
+    disk takes no more.
     """
     return spooled(_chunks(request, services(request).body_bytes))
 
 
 async def whole(request: Request, most: int = MESSAGE_BYTES) -> bytes:
-    """The whole body as bytes. Raises `TooLarge`, `TooSlow`, `WrongMediaType`."""
+    """The whole body as bytes. Raises `TooLarge`, `TooSlow`, `WrongCoding`, `InvalidRequest`."""
     return b"".join([chunk async for chunk in _chunks(request, min(most, services(request).body_bytes))])
 
 
@@ -50,6 +53,24 @@ def expect(request: Request, *accepted: str) -> None:
 
 
 async def _chunks(request: Request, limit: int) -> AsyncIterator[bytes]:
+    """The body, as it was before it was compressed if it was."""
+    if not compressed(request.headers.get("content-encoding", "")):
+        async for chunk in _sent(request, limit):
+            yield chunk
+        return
+    inflater, size = Inflater(), 0
+    async for chunk in _sent(request, limit):
+        for piece in inflater.inflate(chunk):
+            size += len(piece)
+            if size > limit:
+                raise _too_large(limit)
+            yield piece
+            await asyncio.sleep(0)  # a few bytes may hold much: the other doors stay open
+    inflater.close()
+
+
+async def _sent(request: Request, limit: int) -> AsyncIterator[bytes]:
+    """The body as it is sent."""
     _refuse_early(request, limit)
     size, loop = 0, asyncio.get_running_loop()
     started, patience = loop.time(), services(request).patience.total_seconds()
@@ -69,9 +90,6 @@ async def _chunks(request: Request, limit: int) -> AsyncIterator[bytes]:
 
 
 def _refuse_early(request: Request, limit: int) -> None:
-    encoding = request.headers.get("content-encoding", "identity").strip().lower()
-    if encoding != "identity":
-        raise WrongMediaType("a compressed body is not read", where="header Content-Encoding", cure="Send it uncompressed.")
     length = request.headers.get("content-length", "")
     if length.isascii() and length.isdigit() and int(length[:19]) > limit:
         raise _too_large(limit)

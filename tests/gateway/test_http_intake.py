@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import gzip
+import hashlib
 import json
 import tempfile
 from collections.abc import AsyncIterator
@@ -17,7 +19,7 @@ from gateway.shapes import ReceiptView
 from schemas.event import decode
 from schemas.log import EVENTS, QUARANTINE, RECEIPTS
 from schemas.receipt import LISTED
-from tests.gateway.http_rig import Rig, rigged
+from tests.gateway.http_rig import DOROTHY, NHS_NUMBER, Rig, rigged
 from tests.gateway.served import connect, everything_from, served
 
 LINES = "/intake/lines"
@@ -153,11 +155,75 @@ async def _pieces(content: bytes) -> AsyncIterator[bytes]:
         yield content[start : start + 100]
 
 
+GZIP = {"content-encoding": "gzip"}
+ROWS = b"".join(b"good %d\n" % number for number in range(300))
+
+
+@pytest.mark.parametrize("name", ["gzip", "GZIP", "x-gzip"])
+@pytest.mark.parametrize("chunked", [False, True])
 @pytest.mark.asyncio
-async def test_a_compressed_body_is_refused_before_it_is_read(rig: Rig) -> None:
-    answer = await rig.client.post(LINES, content=b"\x1f\x8b", headers={"content-encoding": "gzip"})
-    assert (answer.status_code, answer.json()["code"]) == (415, "wrong-media-type")
+async def test_a_body_compressed_by_gzip_is_the_same_arrival_as_it_is_uncompressed(rig: Rig, name: str, chunked: bool) -> None:
+    sent = gzip.compress(ROWS)
+    body = _pieces(sent) if chunked else sent
+    answer = await rig.client.post(LINES, content=body, headers={"content-encoding": name})
+    assert (answer.status_code, answer.json()["accepted"], answer.json()["size_bytes"]) == (200, 300, len(ROWS))
+    assert (await rig.client.post(LINES, content=ROWS, headers={"content-encoding": "identity"})).json() == answer.json()
+
+
+@pytest.mark.asyncio
+async def test_a_compressed_body_may_be_of_several_members(rig: Rig) -> None:
+    sent = gzip.compress(ROWS[:1000]) + gzip.compress(b"") + gzip.compress(ROWS[1000:])
+    for body in (sent, _pieces_of(sent, 7)):
+        answer = await rig.client.post(LINES, content=body, headers=GZIP)
+        assert answer.json()["sha256"] == hashlib.sha256(ROWS).hexdigest()
+
+
+@pytest.mark.parametrize("name", ["br", "zstd", "deflate", "compress", "gzip, gzip", "gzip, identity"])
+@pytest.mark.asyncio
+async def test_another_coding_is_refused_with_those_there_are(rig: Rig, name: str) -> None:
+    answer = await rig.client.post(LINES, content=b"\x1f\x8b", headers={"content-encoding": name})
+    assert (answer.status_code, answer.json()["code"]) == (415, "wrong-content-coding")
+    assert answer.headers["accept-encoding"] == "gzip, identity"
+    other = await rig.client.post("/events", content=b"x", headers={"content-type": "text/plain"})
+    assert (other.status_code, "accept-encoding" in other.headers) == (415, False), "RFC 7694 §3: only about the coding"
     assert rig.log.appends == 0
+
+
+@pytest.mark.parametrize(
+    "sent", [b"", b"good 1\n", gzip.compress(ROWS)[:-1], gzip.compress(ROWS)[:5], gzip.compress(ROWS) + b"x"]
+)
+@pytest.mark.asyncio
+async def test_a_compressed_body_that_is_broken_is_refused_whole(rig: Rig, sent: bytes) -> None:
+    answer = await rig.client.post(LINES, content=sent, headers=GZIP)
+    assert (answer.status_code, answer.json()["where"]) == (400, "body")
+    assert rig.log.appends == 0
+
+
+@pytest.mark.asyncio
+async def test_a_compressed_body_is_limited_by_what_is_in_it(tmp_path: Path) -> None:
+    async with rigged(tmp_path, body_bytes=2000) as rig:
+        answer = await rig.client.post(LINES, content=gzip.compress(ROWS), headers=GZIP)
+        assert (answer.status_code, answer.json()["code"], len(gzip.compress(ROWS)) < 2000) == (413, "too-large", True)
+        assert rig.log.appends == 0
+
+
+@pytest.mark.asyncio
+async def test_a_body_that_swells_without_end_is_refused_long_before_it_does(rig: Rig) -> None:
+    bomb = gzip.compress(bytes(64 * 1024 * 1024))
+    answer = await rig.client.post(LINES, content=bomb, headers=GZIP)
+    assert (answer.status_code, answer.json()["code"]) == (413, "too-large")
+    assert "uncompressed" in answer.json()["cure"]
+    assert rig.log.appends == 0
+
+
+@pytest.mark.asyncio
+async def test_a_compressed_fhir_body_is_read_too(rig: Rig) -> None:
+    form = gzip.compress(f"identifier={NHS_NUMBER}|{DOROTHY}".encode())
+    headers = GZIP | {"content-type": "application/x-www-form-urlencoded"}
+    answer = await rig.client.post("/fhir/Patient/_search", content=form, headers=headers)
+    assert (answer.status_code, answer.json()["total"]) == (200, 0)
+    refused = await rig.client.post("/fhir/$process-message", content=b"x", headers=headers | {"content-encoding": "br"})
+    assert refused.status_code == 415
 
 
 @pytest.mark.asyncio

@@ -30,6 +30,7 @@ from schemas.errors import (
     TooSlow,
     UnknownSource,
     Unreadable,
+    WrongCoding,
     WrongMediaType,
 )
 from schemas.fhir import faults_in
@@ -61,6 +62,7 @@ def every(error: type[BackboneError] = BackboneError) -> Iterator[type[BackboneE
         (DoorClosed, 403),
         (Misdirected, 403),
         (WrongMediaType, 415),
+        (WrongCoding, 415),
         (NotAcceptable, 406),
         (TooSlow, 408),
         (EngineUnavailable, 503),
