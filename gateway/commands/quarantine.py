@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import AsyncIterator
 from typing import TYPE_CHECKING, Annotated
@@ -22,6 +23,7 @@ PAGE = 500
 """Items fetched from the store at a time."""
 _BETWEEN = "~"
 """Between the two parts of a cursor, as in the API."""
+_CURSOR = re.compile(rf"[0-9T:.-]{{23}}Z{_BETWEEN}[0-9a-f-]{{36}}")
 
 Status = Annotated[str, typer.Option(help="open, or taken-in: sent through again successfully.")]
 Source = Annotated[str, typer.Option(metavar="SOURCE", help="Only what is kept under this source.")]
@@ -36,6 +38,10 @@ async def list_items(call: Call, status: Status = "open", source: Source = "", l
 
     if status not in STATUSES:
         raise InvalidRequest("there is no such status", where="--status", cure=f"Write {' or '.join(STATUSES)}.")
+    if after and not _CURSOR.fullmatch(after):
+        raise InvalidRequest(
+            "this is no cursor of this list", where="--after", cure="Write what the list before ended with, unchanged."
+        )
     cursor = after.partition(_BETWEEN)
     async with Factory(call.settings(), writes=False) as make:
         found = await make.quarantine.items(status, source or None, (cursor[0], cursor[2]), limit + 1)

@@ -256,6 +256,11 @@ def test_a_redrive_after_the_mapping_is_mended_is_taken_in(backbone: Backbone, s
         mended.unlink()
 
 
+def test_a_cursor_of_no_list_is_wrong_use_and_not_an_empty_list(backbone: Backbone, kept: str) -> None:
+    outcome = backbone("quarantine", "list", "--after", "zzz")
+    assert (outcome.status, "no cursor of this list" in outcome.err) == (2, True)
+
+
 def test_when_there_is_nothing_to_do_that_is_said(backbone: Backbone) -> None:
     assert "nothing to send" in run(backbone, "quarantine", "redrive", "--all", "--source", "northfield-pas").out
     assert "Nothing is parked" in run(backbone, "parked", "retry", "people").out
