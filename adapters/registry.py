@@ -5,6 +5,7 @@ Source: application/hl7-v2, HL7 v2 over HTTP; RFC 4180 §3 (text/csv); RFC 8259 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from types import MappingProxyType
 
@@ -49,6 +50,20 @@ FORMATS: Mapping[str, str] = MappingProxyType(
 """Media type, without its parameters, to the format it is in. What does not say what it is, is what the source reads."""
 
 
+_FHIR_VERSION = re.compile(r"""fhirversion\s*=\s*"?\s*(?P<version>[^\s";]*)""")
+FHIR_VERSION = "4.0"
+"""The FHIR that is read and written: R4."""
+
+
+def of_r4(media_type: str) -> bool:
+    """Whether it says ``fhirVersion=4.0``, or nothing of a version.
+
+    Source: FHIR R4 RESTful API §3.1.0.1.12: the parameter is the version's publication, major and minor.
+    """
+    found = _FHIR_VERSION.search(media_type.partition(";")[2].lower())
+    return found is None or found["version"] == FHIR_VERSION or found["version"].startswith(f"{FHIR_VERSION}.")
+
+
 class Registry:
     """Finds the translator of what a source sends.
 
@@ -77,6 +92,8 @@ class Registry:
         """
         kind = media_type.partition(";")[0].strip().lower()
         wanted = FORMATS.get(kind)
+        if wanted == FHIR and not of_r4(media_type):
+            raise Unsupported("no translator reads this version of FHIR", cure=f"Send FHIR R4 (fhirVersion={FHIR_VERSION}).")
         if wanted is None:
             named = "XML" if kind.endswith(("/xml", "+xml")) else "the media type it was sent as"
             raise Unsupported(f"no translator reads {named}", cure=self._cure(source))

@@ -16,6 +16,7 @@ from typing import BinaryIO
 
 from starlette.requests import Request
 
+from adapters.registry import FHIR_VERSION, of_r4
 from gateway.routes.coding import Inflater, compressed
 from gateway.routes.direct import services
 from gateway.spool import spooled
@@ -50,6 +51,9 @@ def expect(request: Request, *accepted: str) -> None:
     """Nothing when the body is of one of these media types. Raises `WrongMediaType`."""
     if media_type(request) not in accepted:
         raise WrongMediaType(where="header Content-Type", cure=f"Send {' or '.join(accepted)}.")
+    if not of_r4(request.headers["content-type"]):
+        cure = f"Send FHIR R4 (fhirVersion={FHIR_VERSION})."
+        raise WrongMediaType("this version of FHIR is not read", where="header Content-Type", cure=cure)
 
 
 async def _chunks(request: Request, limit: int) -> AsyncIterator[bytes]:

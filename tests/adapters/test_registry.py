@@ -43,6 +43,8 @@ COUNCIL = Source(id="riverside-adult-care", name="Riverside Council", sector=Sec
         (COUNCIL, "", MAPPING),
         (COUNCIL, "application/json", MAPPING),
         (AMBULANCE, "application/json", FHIR),
+        (AMBULANCE, "application/fhir+json; fhirVersion=4.0", FHIR),
+        (COUNCIL, "text/csv; fhirVersion=3.0", MAPPING),
         (NATIONAL, "application/json; charset=utf-8", CLOUDEVENTS),
         (COUNCIL, "application/hl7-v2", HL7V2),
         (COUNCIL, "application/cloudevents-batch+json", CLOUDEVENTS),
@@ -75,6 +77,11 @@ def test_who_sends_what_is_not_read_is_told_what_is(source: Source, media_type: 
     assert cure in caught.value.cure
     assert "or without a media type" in caught.value.cure
     assert str(caught.value) == f"{caught.value.message}. {caught.value.cure}", "it reads as two sentences"
+
+
+def test_another_version_of_fhir_is_not_read_as_r4() -> None:
+    with pytest.raises(Unsupported, match="version of FHIR.*fhirVersion=4.0"):
+        REGISTRY.translator(AMBULANCE, 'Application/FHIR+JSON; charset=utf-8; fhirVersion="3.0"')
 
 
 def test_a_source_nobody_wired_reads_nothing_of_its_own() -> None:

@@ -300,6 +300,46 @@ async def test_what_cannot_be_answered_is_an_operation_outcome(rig: Rig, path: s
     assert "Canary" not in str(told)
 
 
+ASKED = [
+    ("application/fhir+json; fhirVersion=3.0", 406),
+    ('application/fhir+json; charset=utf-8; fhirversion="5.0"', 406),
+    ("application/fhir+json;fhirVersion=4.3", 406),
+    ("application/fhir+xml, application/fhir+json; fhirVersion=1.0", 406),
+    ("application/json;q=0", 406),
+    ("application/fhir+json; fhirVersion=4.0", 200),
+    ('application/fhir+json; fhirVersion="4.0.1"', 200),
+    ("application/fhir+json; fhirVersion=3.0, application/fhir+json; fhirVersion=4.0; q=0.5", 200),
+    ("application/fhir+json; fhirVersion=3.0, */*;q=0.1", 200),
+    ("application/fhir+json", 200),
+]
+
+
+@pytest.mark.parametrize(("accept", "status"), ASKED)
+@pytest.mark.asyncio
+async def test_another_version_of_fhir_is_not_answered_with_r4(rig: Rig, accept: str, status: int) -> None:
+    person = await rig.person()
+    for path in (
+        "/fhir/metadata",
+        f"/fhir/Patient/{person}",
+        f"/fhir/Patient/{person}/$everything",
+        f"/fhir/Patient?_id={person}",
+    ):
+        told = await fhir(rig, path, status, headers={"accept": accept})
+        if "ersion" in accept and status == 406:
+            assert "fhirVersion=4.0" in told["issue"][0]["diagnostics"]
+    assert (await rig.client.get("/fhir/metadata", params={"_format": accept})).status_code == status
+
+
+@pytest.mark.asyncio
+async def test_a_body_in_another_version_of_fhir_is_not_read_as_r4(rig: Rig) -> None:
+    kind = {"content-type": "application/fhir+json; fhirVersion=3.0"}
+    body = '{"resourceType": "Parameters"}'
+    told = await fhir(rig, f"/fhir/Patient/{await rig.person()}/$everything", 415, content=body, headers=kind)
+    assert "fhirVersion=4.0" in told["issue"][0]["diagnostics"]
+    kept = await rig.client.post("/intake/riverside-bars", content=b"{}", headers=kind)
+    assert (kept.status_code, kept.json()["code"], "R4" in kept.json()["detail"]) == (422, "unsupported", True)
+
+
 @pytest.mark.asyncio
 async def test_the_capability_statement_is_true(rig: Rig) -> None:
     """Every interaction, search parameter and operation that it states answers; nothing else under /fhir does."""
