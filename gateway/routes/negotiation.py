@@ -1,6 +1,7 @@
-"""What a FHIR client may ask of an answer: its format, of which ours is R4 in JSON, and what becomes of parameters nobody knows.
+"""What a FHIR client may ask of an answer: its format, which is R4 in JSON, and what becomes of parameters nobody knows.
 
-Source: FHIR R4 RESTful API §3.1.0.1.11 (``_format``), §3.1.0.1.12 (``fhirVersion``), Search §3.1.1.3.2 (``Prefer: handling``); RFC 9110 §12.5.1 (Accept);
+Source: FHIR R4 RESTful API §3.1.0.1.11 (``_format``), §3.1.0.1.12 (``fhirVersion``), Search §3.1.1.3.2 (``Prefer:
+handling``); RFC 9110 §12.5.1 (Accept);
 RFC 7240 §4.4 (handling).
 """
 

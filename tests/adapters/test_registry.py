@@ -80,7 +80,7 @@ def test_who_sends_what_is_not_read_is_told_what_is(source: Source, media_type: 
 
 
 def test_another_version_of_fhir_is_not_read_as_r4() -> None:
-    with pytest.raises(Unsupported, match="version of FHIR.*fhirVersion=4.0"):
+    with pytest.raises(Unsupported, match=r"version of FHIR.*fhirVersion=4\.0"):
         REGISTRY.translator(AMBULANCE, 'Application/FHIR+JSON; charset=utf-8; fhirVersion="3.0"')
 
 
