@@ -14,6 +14,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from gateway.clock import warn
 from gateway.factory import Factory, now
 from gateway.listen import listen, resolve
 from gateway.locks import is_for_everybody
@@ -57,8 +58,8 @@ async def parts(make: Factory, roles: Collection[Role], read: Callable[[], Setti
 
     ``read`` reads the settings as they now are, so that changes are picked up; without it they are never read again.
 
-    Warns at every start about each door that other machines can reach, as there is no access control yet, and about a data
-    folder that other users of this machine can look into.
+    Warns at every start about each door that other machines can reach, as there is no access control yet, about a data folder
+    that other users of this machine can look into, and about a clock that is apart from the log's.
     """
     made: list[Part] = []
     if Role.GATEWAY in roles:
@@ -77,12 +78,19 @@ async def parts(make: Factory, roles: Collection[Role], read: Callable[[], Setti
     make.metrics.look((await make.log()).trouble if taking_in else None, make.settings.engine_folders)
     if read is not None:
         made.append(_settings(make, roles, doors, read))
+    await _warn(make, roles, taking_in)
+    return made
+
+
+async def _warn(make: Factory, roles: Collection[Role], taking_in: bool) -> None:
+    """Say what works and should not stay so."""
     for door in open_doors(make.settings, roles):
         LOGGER.warning("%s: %s", door, OPEN)
     for folder in sorted(make.settings.kept_in):
         if is_for_everybody(folder):
             LOGGER.warning("%s: chmod 700 %s", FOR_EVERYBODY.format(folder), folder)
-    return made
+    if taking_in:
+        await warn(await make.log(), None, now())
 
 
 async def _http(make: Factory) -> Part:
@@ -143,6 +151,7 @@ async def _runners(make: Factory) -> AsyncIterator[list[Runner]]:
         await migrate(there.database)
         log, owner = await there.log(), _owner()
         await remember(there.database, log.identity)
+        await warn(log, there.database, now())
         make.metrics.watch(there.database.pools)
         try:
             yield [Runner(there.projections(), log, there.database, owner, now, make.metrics)]

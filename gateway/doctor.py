@@ -16,6 +16,7 @@ from types import MappingProxyType
 from typing import NamedTuple
 
 from gateway.assembly import FOR_EVERYBODY, OPEN, health_is_open, open_doors
+from gateway.clock import CURE, beside_the_log, beside_the_store
 from gateway.counted import counted
 from gateway.factory import Factory, now
 from gateway.known_secret import compare
@@ -29,12 +30,8 @@ ROOM_NEEDED_BYTES = 100 * 1024 * 1024
 """With less free space the next large file may not fit: a failure."""
 ROOM_WISHED_BYTES = 5 * 1024 * 1024 * 1024
 """With less free space somebody should make room: a million events and their projections need about this much."""
-CLOCK_AHEAD = timedelta(seconds=5)
-"""How far the log's newest record may be ahead of this clock. Records are not ordered by it, but a clock that was set back
-makes every arrival look older than it is."""
 LATE = timedelta(minutes=1)
 """A running projection has long applied everything by then."""
-SET_THE_CLOCK = "Set the clock, and keep it set (NTP)."
 BUILT_AT = datetime(2026, 1, 1, tzinfo=UTC)
 """No correct clock shows an earlier time."""
 
@@ -165,6 +162,7 @@ async def _store(make: Factory) -> AsyncIterator[Finding]:
         yield Finding(Level.OK, "store", f"{make.settings.store.shown} is made at the first start")
         return
     from consumers.store.migrate import Schema, schema
+    from consumers.store.trouble import READ_ONLY, cure_of
 
     found = await schema(make.database)
     level, says, cure = {
@@ -174,6 +172,8 @@ async def _store(make: Factory) -> AsyncIterator[Finding]:
         Schema.NEWER: (Level.FAIL, "its tables are of a newer version", "Start the version that made them, or a newer one."),
     }[found]
     yield Finding(level, "store", f"{make.settings.store.shown}: {says}", cure)
+    if await make.database.only_reads():
+        yield Finding(Level.FAIL, "store", "PostgreSQL only reads: nothing is projected", cure_of(READ_ONLY))
     if make.settings.postgresql.pooler != "none":
         async for finding in _pooler(make):
             yield finding
@@ -214,24 +214,20 @@ async def _projections(make: Factory) -> AsyncIterator[Finding]:
 async def _clock(make: Factory) -> AsyncIterator[Finding]:
     time = now()
     if time < BUILT_AT:
-        yield Finding(Level.FAIL, "clock", f"this machine's clock shows {time:%Y-%m-%d}", SET_THE_CLOCK)
+        yield Finding(Level.FAIL, "clock", f"this machine's clock shows {time:%Y-%m-%d}", CURE)
     else:
         yield Finding(Level.OK, "clock", f"{time:%Y-%m-%dT%H:%M:%SZ}")
 
 
 async def _clock_of_the_log(make: Factory) -> AsyncIterator[Finding]:
     log = await _existing(make)
-    newest, time = await _newest(log) if log is not None else None, now()
-    if newest is not None and newest > time + CLOCK_AHEAD:
-        says = f"the log's newest record is {(newest - time).total_seconds():.0f} s ahead of this clock"
-        yield Finding(Level.FAIL, "clock", says, SET_THE_CLOCK)
+    if log is not None and (says := await beside_the_log(log, now())) is not None:
+        yield Finding(Level.FAIL, "clock", says, CURE)
 
 
-async def _newest(log: EventLog) -> datetime | None:
-    ends = await log.ends(EVENTS)
-    last = [await log.read(EVENTS, partition, end - 1, 1) for partition, end in ends.items() if end]
-    times = [records[-1].appended_at for records in last if records]
-    return datetime.fromtimestamp(max(times), UTC) if times else None
+async def _clock_of_the_store(make: Factory) -> AsyncIterator[Finding]:
+    if make.settings.store.file is None and (says := await beside_the_store(make.database, now())) is not None:
+        yield Finding(Level.FAIL, "clock", says, CURE)
 
 
 async def _existing(make: Factory) -> EventLog | None:
@@ -283,9 +279,14 @@ def _is_not_there(file: Path | None) -> bool:
 
 CHECKS: tuple[Check, ...] = (
     *(_settings, _listening, _data_folder, _secrets, _log, _secret_of_the_log),
-    *(_store, _projections, _clock, _clock_of_the_log, _mappings, _drop_folders),
+    *(_store, _projections, _clock, _clock_of_the_log, _clock_of_the_store, _mappings, _drop_folders),
 )
 NEEDS: Mapping[Check, tuple[Check, ...]] = MappingProxyType(
-    {_secret_of_the_log: (_log,), _projections: (_log, _store), _clock_of_the_log: (_log,)}
+    {
+        _secret_of_the_log: (_log,),
+        _projections: (_log, _store),
+        _clock_of_the_log: (_log,),
+        _clock_of_the_store: (_store,),
+    }
 )
 """Check → those before it that must have come to their end: else it could only say the same again."""

@@ -103,6 +103,10 @@ class Database:
             async with asyncio.timeout(self._patience_s):
                 return await self._fetch_anew(statement, parameters)
 
+    async def only_reads(self) -> bool:
+        """Whether PostgreSQL takes no writes of ours, as a standby does not. Raises `StoreUnavailable`."""
+        return not self.is_sqlite and list(await self.fetch("SELECT current_setting('transaction_read_only')", ())) == [("on",)]
+
     async def _let_go_of_another_file(self) -> None:
         """Close a file that is no longer the one its name leads to: what is read there is old, and what is written there is
         lost.

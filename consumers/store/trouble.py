@@ -20,8 +20,11 @@ ENGINE_STATES = ("08", "25006", "25P03", "25P04", "28", "3D", "40", "42", "53", 
 """Beginnings of SQLSTATEs: connection, read-only transaction, a transaction that lasted too long, authorisation, no such
 database, rollback (deadlock, serialisation), no such table or no right to it, resources, locks, operator, system, internal."""
 
+READ_ONLY = "25006"
+"""SQLSTATE of a server, or of a role's sessions, that takes no writes."""
+
 CURES: Mapping[str, str] = {
-    "25006": "The server only reads, as a standby does: name the primary in BACKBONE_STORE.",
+    READ_ONLY: "The server only reads, as a standby does: name the primary in BACKBONE_STORE.",
     "25P03": "The process stood still in a transaction for longer than postgresql.idle; its work is done again.",
     "28": "Correct the role and its password in BACKBONE_STORE, or let the role in by pg_hba.conf.",
     "3D": "Create the database, or correct its name in BACKBONE_STORE.",

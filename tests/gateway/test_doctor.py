@@ -11,6 +11,7 @@ from collections.abc import Callable
 from importlib.resources import files
 from pathlib import Path
 
+import psycopg
 import pytest
 from sqlalchemy import create_engine
 
@@ -18,6 +19,7 @@ from adapters.eventlog.embedded_file import checksum
 from consumers.store.migrate import HEAD
 from consumers.store.tables import METADATA
 from tests.command_line import Backbone
+from tests.stores import empty_database
 
 SAMPLES = files("gateway") / "samples"
 SECRET = "0123456789abcdef0123456789abcdef"
@@ -124,6 +126,13 @@ def test_an_ill_is_found_with_its_cure(
     assert about in {finding["about"] for finding in outcome.json if finding["level"] == level}
 
 
+def test_a_start_with_a_clock_that_was_set_back_says_so(backbone: Backbone) -> None:
+    clock_set_back(backbone.folder)
+    with backbone.serving() as server:
+        told = server.stop().err
+    assert "ahead of this clock: times noted here will be wrong" in told
+
+
 def test_a_log_that_is_none_is_told(backbone: Backbone) -> None:
     log_is_no_log(backbone.folder)
     outcome = backbone("doctor")
@@ -147,6 +156,42 @@ def test_an_engine_that_does_not_answer_returns_3(tmp_path: Path) -> None:
     (unreachable,) = [finding for finding in outcome.json if finding["level"] == "unreachable"]
     assert unreachable["about"] == "store"
     assert unreachable["cure"]
+
+
+ANOTHER_CLOCK = (
+    "CREATE FUNCTION public.clock_timestamp() RETURNS timestamptz LANGUAGE sql"
+    " AS $$ SELECT pg_catalog.clock_timestamp() + INTERVAL '{}' $$",
+    "ALTER DATABASE {} SET search_path = public, pg_catalog",
+)
+
+
+def altered(postgres_url: str, *statements: str) -> str:
+    """A new database, after ``statements`` in which ``{}`` is its name."""
+    url = empty_database(postgres_url)
+    with psycopg.connect(url, autocommit=True) as connection:
+        for statement in statements:
+            connection.execute(statement.format(url.rpartition("/")[2]))
+    return url
+
+
+@pytest.mark.engine
+def test_a_postgresql_that_only_reads_is_told(tmp_path: Path, postgres_url: str) -> None:
+    store = altered(postgres_url, "ALTER DATABASE {} SET default_transaction_read_only = on")
+    outcome = Backbone(tmp_path, {"BACKBONE_STORE": store, "BACKBONE_KEY_SECRET": SECRET})("doctor")
+    assert outcome.status == 2
+    assert "PostgreSQL only reads" in outcome.out
+    assert "name the primary in BACKBONE_STORE" in outcome.out
+
+
+@pytest.mark.engine
+@pytest.mark.parametrize(("ahead", "says"), [("1 hour", "s ahead of this one"), ("-1 hour", "s behind this one")])
+def test_a_clock_apart_from_postgresql_s_is_told(tmp_path: Path, postgres_url: str, ahead: str, says: str) -> None:
+    function, path = ANOTHER_CLOCK
+    store = altered(postgres_url, function.replace("{}", ahead), path)
+    outcome = Backbone(tmp_path, {"BACKBONE_STORE": store, "BACKBONE_KEY_SECRET": SECRET})("doctor")
+    assert outcome.status == 2
+    assert says in outcome.out
+    assert "NTP" in outcome.out
 
 
 @pytest.mark.engine

@@ -20,6 +20,7 @@ from aiokafka.errors import KafkaError, MessageSizeTooLargeError
 from aiokafka.partitioner import DefaultPartitioner
 
 from adapters.eventlog.kafka.client import Client, started, stopped
+from adapters.eventlog.kafka.clock import BrokersClock
 from adapters.eventlog.kafka.options import METADATA_MS, KafkaOptions
 from adapters.eventlog.kafka.shape import ENVELOPE_BYTES, require_partitions
 from schemas.errors import LogUnavailable, TooLarge
@@ -49,6 +50,7 @@ class Appender:
     def __init__(self, options: KafkaOptions) -> None:
         self._options = options
         self._producer: AIOKafkaProducer | None = None
+        self._clock = BrokersClock()
         self._failed: LogUnavailable | None = None
         """What became of the last append: ``None`` when it was confirmed."""
         self._failed_at = 0.0
@@ -99,7 +101,7 @@ class Appender:
         await asyncio.gather(*self._stopping)
 
     async def _send(self, producer: AIOKafkaProducer, records: Sequence[NewRecord]) -> list[Position]:
-        prefix = self._options.prefix
+        prefix, begun = self._options.prefix, self._options.clock()
         sent = [
             await producer.send(
                 prefix + record.topic,
@@ -110,6 +112,8 @@ class Appender:
             for record in records
         ]
         confirmed = await asyncio.gather(*sent)
+        for one in confirmed[-1:]:
+            self._clock.seen(begun, one.timestamp / 1000, self._options.clock())
         return [Position(record.topic, one.partition, one.offset) for record, one in zip(records, confirmed, strict=True)]
 
     async def _connected(self) -> AIOKafkaProducer:

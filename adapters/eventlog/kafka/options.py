@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ssl
+import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -49,6 +51,8 @@ class KafkaOptions:
     password: str = ""
     """With ``username``: SASL/SCRAM-SHA-512."""
     tls: ssl.SSLContext | None = None
+    clock: Callable[[], float] = time.time
+    """This machine's, in seconds since 1970."""
 
     def client(self) -> dict[str, Any]:
         """The arguments that every client of the library takes."""
