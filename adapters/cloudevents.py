@@ -6,7 +6,8 @@ Patient in it. The event is then made anew:
 * **Identity.** The sender's ``id`` is the natural key of the fact. Our own ``id``, ``subject`` and ``partitionkey`` are made
   from it and from the Patient, as for every other source, so nobody can claim somebody else's. The same event sent again is
   the same, in whatever mode, batch, order of members or spacing: what counts is what it states. The same id with different
-  content is another version of the fact, and a withdrawal names what it withdraws by its id. Versions are ordered by
+  content is another version of the fact, and a withdrawal names what it withdraws by its id. A ``subject`` is not read, because
+  senders put into it whom an event is about: on a withdrawal, where it may be meant, it is flagged. Versions are ordered by
   ``sequence``, else by time. Two that differ under one id and one ``sequence`` are against the standard: both are taken in,
   and the later one is flagged.
 * **Times.** ``time`` says when it happened, ``timeprecision`` how exactly. Without ``time`` the time of arrival is used, and
@@ -48,6 +49,7 @@ _TIME = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(?:\.[
 """RFC 3339 §5.6, with the letters in capitals as it recommends."""
 _TRACEPARENT = re.compile("[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
 """W3C Trace Context §3.2."""
+_DATA = "Its data is a FHIR Bundle of type collection in JSON, the type's focus first and the Patient in it."
 _LONGEST = 200
 """Most characters of an id or a sequence; anything longer is not a name."""
 
@@ -59,6 +61,7 @@ class _Sent(msgspec.Struct):
     id: str
     source: str
     type: str
+    subject: msgspec.Raw = msgspec.Raw()
     time: str | None = None
     timeprecision: Precision | None = None
     dataclassification: Sensitivity | None = None
@@ -112,7 +115,7 @@ class CloudEventsTranslator:
             trace = sent.traceparent or ""
             circumstances = arrival._replace(traceparent=trace) if _TRACEPARENT.fullmatch(trace) else arrival
             event = compose(statement, Origin(circumstances, _stated(sent, statement, payload.bundle), self.version))
-            flags = (*whom.flags, *flags, *flagged(event, arrival.received_at))
+            flags = (*whom.flags, *flags, *_not_read(sent), *flagged(event, arrival.received_at))
             return Item(position, (event,), flags=flags, control=_control(sent, arrival))
         except RejectedInput as error:
             return Item(position, rejection=Rejection(error, raw))
@@ -161,6 +164,12 @@ def _control(sent: _Sent, arrival: Arrival) -> str:
     return arrival.pseudonyms.control(arrival.source.id, "\x1f".join(("cloudevent", sent.id, sent.sequence or "")))
 
 
+def _not_read(sent: _Sent) -> tuple[str, ...]:
+    """What to flag of a withdrawal that may mean its ``subject``: it would withdraw nothing, and nobody would be told."""
+    named = CATALOGUE[sent.type].movement is Movement.WITHDRAWS and bytes(sent.subject) not in (b"", b"null")
+    return ("subject-not-read at subject",) if named else ()
+
+
 class _Payload(NamedTuple):
     """The data of an event, and what in it is what."""
 
@@ -201,16 +210,17 @@ def _understood(sent: _Sent, payload: _Payload, arrival: Arrival) -> tuple[Ident
 def _row(sent: _Sent, arrival: Arrival) -> EventType:
     """The event's type in the catalogue. Raises `Unsupported`, `InvalidValue`."""
     if sent.specversion != "1.0":
-        raise Unsupported("only version 1.0 of CloudEvents is read", where="specversion")
+        raise Unsupported("only version 1.0 of CloudEvents is read", where="specversion", cure="Write 1.0 and send it again.")
     if sent.source != arrival.source.urn:
         raise InvalidValue("the event is another source's", where="source")
     for name, value in (("id", sent.id), ("sequence", sent.sequence)):
         if value is not None and not 0 < len(value) <= _LONGEST:
             raise InvalidValue(f"it has from 1 to {_LONGEST} characters", where=name)
     if sent.type not in CATALOGUE:
-        raise Unsupported("the catalogue has no event type of this name", where="type")
+        cure = "GET /catalogue lists those there are: name one of them and send it again."
+        raise Unsupported("the catalogue has no event type of this name", where="type", cure=cure)
     if (sent.datacontenttype or "").partition(";")[0].strip().lower() not in _PAYLOAD_TYPES:
-        raise Unsupported(f"the data of an event is {PAYLOAD_TYPE}", where="datacontenttype")
+        raise Unsupported(f"the data of an event is {PAYLOAD_TYPE}", where="datacontenttype", cure=f"{_DATA} Send that.")
     return CATALOGUE[sent.type]
 
 
@@ -227,7 +237,7 @@ def _payload(sent: _Sent, row: EventType) -> _Payload:
         raise InvalidValue("every entry must have a resource, and the first must be the focus", where="data.entry")
     focus: Resource = entries[0]["resource"]
     if row.focus not in (focus["resourceType"], "Resource"):
-        raise InvalidValue(f"the focus of this type is a {row.focus}", where="data.entry[0].resource")
+        raise InvalidValue(f"the focus of this type is of type {row.focus}", where="data.entry[0].resource")
     patients = [entry["resource"] for entry in entries if entry["resource"]["resourceType"] == "Patient"]
     if len(patients) != 1:
         raise MissingIdentifier("the one Patient it is about is not among the entries", where="data.entry")
@@ -242,7 +252,7 @@ def _data(sent: _Sent) -> bytes:
         except (binascii.Error, ValueError):
             raise Unreadable("this is not base64", where="data_base64") from None
     if not bytes(sent.data):
-        raise Unsupported("an event must have data", where="data")
+        raise Unsupported("an event must have data", where="data", cure=f"{_DATA} Send it again with that.")
     return bytes(sent.data)
 
 

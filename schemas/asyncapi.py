@@ -26,6 +26,8 @@ from schemas.sentence import render
 
 Schema = dict[str, Any]
 
+UNKNOWN_TYPE = "GET /catalogue lists the types of events there are."
+
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 _SCHEMA_FORMAT = "application/schema+json;version=draft-2020-12"
 _OPAQUE = {"type": "string", "pattern": "^[0-9a-f]{32}$"}
@@ -56,7 +58,7 @@ def event_schema(type_name: str) -> Schema:
     """
     row = CATALOGUE.get(type_name)
     if row is None:
-        raise NotFound("the catalogue has no event type of this name")
+        raise NotFound("the catalogue has no event type of this name", where="path, type", cure=UNKNOWN_TYPE)
     return {
         "$schema": DIALECT,
         "$id": SCHEMA_URN + row.name,

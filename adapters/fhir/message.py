@@ -100,7 +100,8 @@ def said_by_message(entries: Entries) -> Said:
     if system == EVENT_SYSTEM and code in CATALOGUE:
         return _named(CATALOGUE[code], header, entries)
     if not system.lower().endswith(_BARS_SYSTEMS) or not any(row.event == code for row in MEANINGS):
-        raise Unsupported("the event of this message is not one that is known here", where="MessageHeader.event[x]")
+        cure = f"Send an event of BaRS, or as eventCoding one of GET /catalogue, its system {EVENT_SYSTEM}."
+        raise Unsupported("the event of this message is not one that is known here", where="MessageHeader.event[x]", cure=cure)
     return _meant(code, header, entries)
 
 
@@ -124,7 +125,7 @@ def _named(row: EventType, header: Entry, entries: Entries) -> Said:
     """The event type was named: its focus is what the header points to."""
     found = next(iter(_carried(header, entries)), None)
     if found is None or row.focus not in (found.type, "Resource"):
-        raise InvalidValue(f"the focus of this event is a {row.focus}", where="MessageHeader.focus")
+        raise InvalidValue(f"the focus of this event is of type {row.focus}", where="MessageHeader.focus")
     return Said(found, row, fact(row))
 
 

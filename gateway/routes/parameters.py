@@ -114,12 +114,13 @@ class InPath(NamedTuple):
     name: str
     pattern: str
     says: str
+    cure: str = ""
 
     def read(self, request: Request) -> str:
         """The segment. Raises `NotFound` when it cannot be the name of anything."""
         text: str = request.path_params[self.name]
         if not re.fullmatch(self.pattern, text, re.ASCII):
-            raise NotFound(f"this cannot be the {self.says}", where=f"path, {self.name}")
+            raise NotFound(f"this cannot be the {self.says}", where=f"path, {self.name}", cure=self.cure)
         return text
 
     def documented(self) -> dict[str, Any]:

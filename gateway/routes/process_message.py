@@ -110,10 +110,12 @@ def source_of(content: bytes, sources: Mapping[str, SourceSettings]) -> str:
     if (message.resource_type, message.type, header.resource_type) != ("Bundle", "message", "MessageHeader"):
         raise InvalidRequest("this is no message Bundle that begins with a MessageHeader", where="Bundle", cure=_NOT_KEPT)
     endpoint = _same(header.source.endpoint)
+    if not endpoint:
+        raise UnknownSource("the message does not say whose it is", where="MessageHeader.source.endpoint", cure=_NOT_KEPT)
     if endpoint.startswith(SOURCE_URN):
         return endpoint[len(SOURCE_URN) :]
     for source_id, row in sources.items():
-        if endpoint and _same(row.endpoint) == endpoint:
+        if _same(row.endpoint) == endpoint:
             return source_id
     cure = "Give a [[source]] in backbone.toml this `endpoint`; nothing was kept, send it again then."
     raise UnknownSource(where="MessageHeader.source.endpoint", cure=cure)

@@ -19,7 +19,7 @@ from schemas.event import SCHEMA_URN
 CACHED_S = 300
 """Seconds these documents may be kept: they change with the version of the backbone alone."""
 SCHEMA_TYPE = "application/schema+json"
-TYPE = InPath("type", "[a-z][a-z-]{0,60}-[0-9]{1,3}", "name of an event type")
+TYPE = InPath("type", "[a-z][a-z-]{0,60}-[0-9]{1,3}", "name of an event type", described.UNKNOWN_TYPE)
 
 _HEADERS = {"cache-control": f"public, max-age={CACHED_S}"}
 _OBJECT = {"type": "object"}

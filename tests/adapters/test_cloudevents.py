@@ -136,6 +136,14 @@ def test_a_withdrawal_names_what_it_withdraws_by_its_id() -> None:
     assert made(type="entry-withdrawn-1").subject == made().subject
 
 
+def test_a_withdrawal_that_may_mean_its_subject_is_flagged() -> None:
+    [item] = translated(SENT | {"type": "entry-withdrawn-1", "subject": "visit-7"})
+    assert item.flags == ("subject-not-read at subject",)
+    [stated] = translated(SENT | {"subject": "visit-7"})
+    [plain] = translated(SENT | {"type": "entry-withdrawn-1", "subject": None})
+    assert (stated.flags, plain.flags) == ((), ())
+
+
 def test_what_the_sender_says_of_order_and_belonging_is_kept() -> None:
     event = made(sequence="0007", correlationid="visit 1", timeprecision="day", dataclassification="R")
     assert event.order == "0007"
@@ -288,6 +296,22 @@ def test_an_event_is_refused_by_its_attribute_and_kept_as_it_came(document: dict
     assert (item.rejection.error.code, item.rejection.error.where) == expected
     assert (item.position, item.rejection.content, item.rejection.whole) == ("event", raw, False)
     assert "Zebedee" not in str(item.rejection.error)
+
+
+@pytest.mark.parametrize(
+    ("document", "cure"),
+    [
+        (SENT | {"type": "pds-change-of-gp-2"}, "GET /catalogue"),
+        (SENT | {"specversion": "0.3"}, "Write 1.0"),
+        (SENT | {"datacontenttype": "text/csv"}, "FHIR Bundle of type collection"),
+        (without("data"), "FHIR Bundle of type collection"),
+    ],
+    ids=["type", "version", "kind of data", "no data"],
+)
+def test_what_no_translator_will_ever_read_says_what_to_send_instead(document: dict[str, Any], cure: str) -> None:
+    [item] = translated(document)
+    assert item.rejection is not None
+    assert cure in item.rejection.error.cure
 
 
 def test_an_entry_without_a_resource_is_refused() -> None:

@@ -132,6 +132,21 @@ async def test_without_a_request_id_the_messages_own_is_known_again(rig: Rig) ->
 
 
 @pytest.mark.asyncio
+async def test_a_message_that_names_no_endpoint_is_told_so_and_how_else_to_say_whose_it_is(rig: Rig) -> None:
+    [issue] = outcome(await rig.client.post(PATH, json=message(""), headers=FHIR))["issue"]
+    assert issue["details"]["text"] == "the message does not say whose it is"
+    assert "name the source in the query" in issue["diagnostics"]
+
+
+@pytest.mark.asyncio
+async def test_a_message_with_an_unknown_event_is_told_which_there_are(rig: Rig) -> None:
+    sent = message()
+    sent["entry"][0]["resource"]["eventCoding"]["code"] = "unheard-of"
+    first = outcome(await rig.client.post(PATH, json=sent, headers=FHIR))["issue"][0]
+    assert "GET /catalogue" in first["details"]["text"]
+
+
+@pytest.mark.asyncio
 async def test_a_message_that_cannot_be_read_is_kept_and_its_outcome_says_where(rig: Rig) -> None:
     sent = message()
     sent["entry"][1]["resource"]["status"] = "Mrs Canary"
