@@ -1,6 +1,6 @@
 """The port of the event log: what `append`, `read` and `follow` promise, whichever engine is behind them.
 
-Promises every implementation keeps (``tests/contract/test_log.py`` holds each to them):
+Promises every implementation keeps (``tests/contract/test_log.py`` and ``…_follow.py`` hold each to them):
 
 * **Durable.** When `EventLog.append` returns, every record is on disk (embedded) or on all in-sync replicas (Kafka). When it
   raises, each record may or may not be in the log, so send them again. A return does *not* mean that any projection has seen

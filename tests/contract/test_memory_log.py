@@ -6,7 +6,7 @@ import pytest
 import pytest_asyncio
 
 from schemas.log import EventLog
-from tests.contract import test_log as contract
+from tests.contract import test_log, test_log_follow
 from tests.contract.logs import PARTITIONS
 from tests.memory_log import MemoryLog
 
@@ -38,5 +38,10 @@ async def log(logs: MemoryLogs) -> EventLog:
 SEVERAL_PROCESSES = "test_two_processes_append_at_once_while_a_third_follows"
 
 globals().update(
-    {name: test for name, test in vars(contract).items() if name.startswith("test_") and name != SEVERAL_PROCESSES}
+    {
+        name: test
+        for contract in (test_log, test_log_follow)
+        for name, test in vars(contract).items()
+        if name.startswith("test_") and name != SEVERAL_PROCESSES
+    }
 )
