@@ -51,6 +51,7 @@ _INTERNAL = ("207", "Application internal error")
 
 _TEXT_MOST = 80
 """Length of MSA-3 in HL7 v2.4."""
+_MORE = "..."
 _CONTROL_LENGTH = 20
 """Length of MSH-10."""
 _WHERE = re.compile(r"([A-Z][A-Z0-9]{2})(?:-(\d{1,3})(?:\.(\d{1,2}))?)?", re.ASCII)
@@ -75,7 +76,7 @@ def acknowledge(raw: bytes, code: str, text: str = "", error: BackboneError | No
         sent = _rewritten(sent, separator, delimiters)
     segments = [
         _msh(sent, separator, delimiters, raw, code, at),
-        ["MSA", code, sent.control_id, _escaped(text or (error.message if error else ""), separator, delimiters)[:_TEXT_MOST]],
+        ["MSA", code, sent.control_id, _short(text or (error.message if error else ""), separator, delimiters)],
     ]
     if error is not None:
         segments.append(_err(error, text or str(error), sent, separator, delimiters))
@@ -167,6 +168,17 @@ def _err(error: BackboneError, text: str, sent: Header, separator: str, delimite
         "",
         _escaped(text, separator, delimiters),
     ]
+
+
+def _short(text: str, separator: str, delimiters: str) -> str:
+    """As long as MSA-3 may be: the whole, else its first sentences, else its first words and three dots."""
+    whole = _escaped(text, separator, delimiters)
+    if len(whole) <= _TEXT_MOST:
+        return whole
+    sentences = whole[: _TEXT_MOST + 1].rpartition(". ")[0]
+    if sentences:
+        return f"{sentences}."
+    return whole[: _TEXT_MOST - len(_MORE) + 1].rpartition(" ")[0] + _MORE
 
 
 def _escaped(text: str, separator: str, delimiters: str) -> str:

@@ -57,10 +57,9 @@ def read(raw: bytes) -> Reading:
 
     Raises `Unreadable` on UTF-16, whose bytes cannot be told apart by single-byte delimiters.
     """
+    refuse_utf_16(raw)
     if raw.isascii():
         return Reading(raw.decode("ascii"), "utf-8")
-    if raw.startswith(_UTF_16):
-        raise Unreadable("the message is in UTF-16", cure="Have the sender write UTF-8 (MSH-18 UNICODE UTF-8).", where="MSH-18")
     declared = _declared(raw)
     codecs = CHARSETS.get(declared)
     for codec in _possible(codecs or (), raw):
@@ -69,6 +68,12 @@ def read(raw: bytes) -> Reading:
             return Reading(text, codec)
     flag = "charset-unknown at MSH-18" if codecs is None else "charset-wrong at MSH-18"
     return next(Reading(text, codec, flag) for codec in _LIKELY if (text := _decoded(raw, codec)) is not None)
+
+
+def refuse_utf_16(raw: bytes) -> None:
+    """Raises `Unreadable` on UTF-16, with or without its mark: in English it is ASCII with a zero beside each letter."""
+    if raw.startswith(_UTF_16):
+        raise Unreadable("the message is in UTF-16", cure="Have the sender write UTF-8 (MSH-18 UNICODE UTF-8).", where="MSH-18")
 
 
 def _possible(codecs: tuple[str, ...], raw: bytes) -> tuple[str, ...]:

@@ -103,6 +103,10 @@ class Message:
         """Whether there is one segment of that name and no second."""
         return self._names.count(name) == 1
 
+    def repeats(self, name: str) -> bool:
+        """Whether there is a second segment of that name."""
+        return self._names.count(name) > 1
+
     def in_order(self, *names: str) -> Iterator[Segment]:
         """The segments of these names as they stand in the message."""
         for name, line in zip(self._names, self.lines, strict=True):

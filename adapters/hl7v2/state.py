@@ -22,6 +22,9 @@ MESSAGE = "ADT"
 _NO_PRODUCTION = ("T", "D")
 """MSH-11 (table 0103) of training and debugging: taken in, because test systems send it to test systems, and flagged."""
 
+_ONCE = ("PID", "PV1")
+"""Of a message that merges nothing there is one of each: what a second one says is not taken in, and it may be another's."""
+
 
 def statements(reading: Reading) -> list[Statement]:
     """What the message states, its trigger's own fact first.
@@ -34,6 +37,9 @@ def statements(reading: Reading) -> list[Statement]:
     pid = reading.message.segment("PID")
     if not pid:
         raise Unreadable("the message has no PID segment: it was cut short or its segments are not ended by CR", where="PID")
+    for name in _ONCE:
+        if reading.message.repeats(name):
+            reading.flag("segment-repeated", name)
     shared = told_of_death(trigger, told(trigger, pid, reading))
     row, own = _own(trigger, shared, reading)
     beside = allergies(shared.record, reading)

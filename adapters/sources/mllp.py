@@ -27,12 +27,14 @@ from types import MappingProxyType
 from typing import Any
 
 from adapters.hl7v2.acknowledge import ACCEPT, ERROR, REJECT, acknowledge
+from adapters.hl7v2.charset import refuse_utf_16
 from adapters.hl7v2.header import header
 from adapters.intake import Delivery, Intake
 from adapters.observe import Observer, Unobserved
-from adapters.sources.mllp_connection import Connection, Limits
+from adapters.sources.mllp_connection import TOO_MANY, TOO_MUCH, Connection, Limits
 from adapters.sources.mllp_frame import END, START, Fault, Frame, Trouble
 from adapters.sources.mllp_senders import UNKNOWN, Senders
+from adapters.sources.mllp_tls import watched
 from schemas.errors import RejectedInput, SettingsError, TooLarge, UnknownSender, Unreadable, Unsupported, WrongCertificate
 from schemas.receipt import Receipt, Refusal
 from schemas.source import Source
@@ -40,6 +42,8 @@ from schemas.source import Source
 LOGGER = logging.getLogger(__name__)
 
 DOOR = "mllp"
+TOO_SLOW = "too-slow"
+TLS_FAILED = "tls-failed"
 MEDIA_TYPE = "application/hl7-v2"
 
 _REPLIES: Mapping[str, str] = MappingProxyType(
@@ -51,6 +55,21 @@ _SWEPT_EVERY_S = 0.5
 """How often deadlines are looked at: coarse, because a timer for each message would cost more than reading it."""
 _LOUDNESS: Mapping[str, int] = MappingProxyType({Trouble.STRAY: logging.DEBUG, Trouble.HALF: logging.INFO})
 """Of what is common with some senders; all else is a warning."""
+_WORDS: Mapping[str, str] = MappingProxyType(
+    {
+        Trouble.STRAY: "Bytes outside of a frame were skipped. The sender is to put 0x0B before a message, 0x1C 0x0D after it.",
+        Trouble.HALF: "A message was begun and not ended; it was not acknowledged, so the sender still has it.",
+        Trouble.TOO_LARGE: "Nothing of the message was taken in. Have it sent in smaller parts, or raise limits.mllp_frame.",
+        Trouble.NOT_MLLP: "What it sends is not MLLP. Check what calls this port, and which port it should call.",
+        TOO_SLOW: "It was silent for too long after connecting, or within a message, and was cut off. A message cut so was not "
+        "acknowledged: the sender still has it. Check the network, or raise limits.first_byte or limits.next_byte.",
+        TOO_MANY: "It was turned away. Look for a sender that closes no connection, or raise limits.mllp_connections.",
+        TOO_MUCH: "It was cut off, because what is being read is as much as may be held; the sender still has its message.",
+        TLS_FAILED: "Nothing was taken in. Check the certificates of both sides and mllp_tls in the settings.",
+    }
+)
+"""What a trouble means, and what to do about it."""
+_OURS = "It was cut off without an answer, so the sender still has its message and sends it again."
 _BACKLOG = 512
 """Connections the system holds until they are accepted: all senders of a large hospital come back at once after a restart."""
 _HANDSHAKE_S = 10.0
@@ -134,6 +153,7 @@ class MllpListener:
     def _secured(self) -> dict[str, Any]:
         if self._tls is None:
             return {}
+        self._tls.sslobject_class = watched(lambda why: self.note(TLS_FAILED, f"a peer that is not known yet ({why})"))
         return {"ssl": self._tls, "ssl_handshake_timeout": _HANDSHAKE_S, "ssl_shutdown_timeout": _GOOD_BYE_S}
 
     def came(self, connection: Connection) -> bool:
@@ -165,7 +185,7 @@ class MllpListener:
 
     def note(self, code: str, peer: str) -> None:
         self._observer.faulted(DOOR, code)
-        LOGGER.log(_LOUDNESS.get(code, logging.WARNING), "MLLP: %s from %s", code, peer)
+        LOGGER.log(_LOUDNESS.get(code, logging.WARNING), "MLLP: %s from %s. %s", code, peer, _WORDS.get(code, _OURS))
 
     async def answer(self, found: Frame | Fault, certificate: frozenset[str]) -> bytes:
         """Take the message in; its ACK, framed."""
@@ -185,7 +205,7 @@ class MllpListener:
         """Whose message it is, its sender's id of it, and why it is not to be translated."""
         seen = header(raw)
         if not seen.fields:
-            return UNKNOWN, "", Unreadable("it does not begin with an MSH segment", where="MSH")
+            return UNKNOWN, "", _no_header(raw)
         application, facility = seen.sending_application, seen.sending_facility
         source, refusal = self.senders.identify(application, facility, certificate)
         control = f"{application}\x1f{facility}\x1f{seen.control_id}" if seen.control_id else ""
@@ -198,7 +218,16 @@ class MllpListener:
         while True:
             await asyncio.sleep(min(_SWEPT_EVERY_S, shortest / 4))
             for connection in [each for each in self._connections if each.overdue_at < loop.time()]:
-                connection.cut("too-slow")
+                connection.cut(TOO_SLOW)
+
+
+def _no_header(raw: bytes) -> RejectedInput:
+    """Why what came has no MSH."""
+    try:
+        refuse_utf_16(raw)
+    except Unreadable as error:
+        return error
+    return Unreadable("it does not begin with an MSH segment", where="MSH")
 
 
 def _ack(raw: bytes, receipt: Receipt) -> bytes:

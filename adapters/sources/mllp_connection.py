@@ -21,6 +21,8 @@ from schemas.errors import EngineUnavailable
 
 LOGGER = logging.getLogger(__name__)
 
+TOO_MANY = "too-many-connections"
+TOO_MUCH = "too-much-held"
 LEAST_RATE = 100 * 1024
 """Bytes a second that a message must come at on average once `Limits.next_byte` is over: a slow line passes, a trickle not."""
 
@@ -106,7 +108,7 @@ class Connection(asyncio.Protocol):
         self._transport = cast(asyncio.Transport, transport)
         self.peer = str((transport.get_extra_info("peername") or ("",))[0])
         if not self._doorman.came(self):
-            self.cut("too-many-connections")
+            self.cut(TOO_MANY)
             return
         _keep_alive(transport.get_extra_info("socket"))
         self._certificate = names_in(transport.get_extra_info("peercert"))
@@ -198,7 +200,7 @@ class Connection(asyncio.Protocol):
         held = self._framer.held_bytes + self._unanswered_bytes
         more, self._held_bytes = held - self._held_bytes, held
         if not self._doorman.hold(more):
-            self.cut("too-much-held")
+            self.cut(TOO_MUCH)
 
     async def _answer_waiting(self) -> None:
         try:

@@ -6,7 +6,9 @@ Source: NCSC, Using TLS to protect data (TLS 1.2 at least); Python ``ssl``, purp
 from __future__ import annotations
 
 import ssl
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from types import MappingProxyType
 
 from schemas.errors import SettingsError
 
@@ -37,6 +39,45 @@ def sending(authorities: Path | None = None, certificate: Path | None = None, ke
     if certificate is not None:
         _show(context, certificate, key)
     return context
+
+
+def watched(failed: Callable[[str], None]) -> type[ssl.SSLObject]:
+    """For ``ssl.SSLContext.sslobject_class``: ``failed`` is told why TLS did not begin. asyncio keeps it to itself.
+
+    Source: Python ``ssl``, SSLContext.sslobject_class.
+    """
+
+    class Watched(ssl.SSLObject):
+        def do_handshake(self) -> None:
+            try:
+                super().do_handshake()
+            except (ssl.SSLWantReadError, ssl.SSLWantWriteError):
+                raise
+            except ssl.SSLError as error:
+                failed(_why(error))
+                raise
+
+    return Watched
+
+
+_WHY: Mapping[str, str] = MappingProxyType(
+    {
+        "PEER_DID_NOT_RETURN_A_CERTIFICATE": "it showed no certificate",
+        "CERTIFICATE_VERIFY_FAILED": "its certificate is not to be trusted",
+        "UNSUPPORTED_PROTOCOL": "it speaks no TLS from 1.2 on",
+        "NO_SHARED_CIPHER": "no cipher is known to both sides",
+        "WRONG_VERSION_NUMBER": "it does not speak TLS",
+        "HTTP_REQUEST": "it does not speak TLS",
+    }
+)
+"""OpenSSL's reasons in words; any other as OpenSSL has it: an alert is what the peer says of our certificate."""
+
+
+def _why(error: ssl.SSLError) -> str:
+    reason = error.reason or "no reason given"
+    said = _WHY.get(reason, reason)
+    detail = getattr(error, "verify_message", "")
+    return f"{said}: {detail}" if detail else said
 
 
 def _show(context: ssl.SSLContext, certificate: Path, key: Path | None) -> None:

@@ -19,7 +19,7 @@ from adapters.tabular.columns import Columns, cells_of, columns, name_of
 from adapters.tabular.encoding import encoded, encoding_of
 from adapters.tabular.failed import refuse_failed
 from adapters.tabular.layout import Layout, Row, Rows
-from adapters.tabular.limits import COLUMNS_MOST, ROW_CHARACTERS_MOST
+from adapters.tabular.limits import CELL_CHARACTERS_MOST, COLUMNS_MOST, ROW_CHARACTERS_MOST
 from adapters.tabular.text import QUOTE, Reader, Text, lines
 from adapters.tabular.whole import skim, walk
 from schemas.errors import InvalidValue, RejectedInput, TooLarge, Unreadable
@@ -69,15 +69,15 @@ _OTHERS = (
     _Other(
         "JSON", re.compile(r"(?:\[\s*)?\{\s*(?:\"|\}|\Z)"), "Send a table, or write `reads: json` (or `ndjson`) in the mapping."
     ),
+    _Other("an HL7 v2 message", re.compile(r"MSH\W")),
+    _Other("XML", re.compile(r"<[?!a-zA-Z]")),
     _Other(
         "a form",
         re.compile(r"[^\r\n=&]+=[^\r\n&]*(?:&[^\r\n=&]+=[^\r\n&]*)*[\r\n]*\Z"),
         "Send a table, or write `reads: form` in the mapping.",
     ),
-    _Other("an HL7 v2 message", re.compile(r"MSH\W")),
-    _Other("XML", re.compile(r"<[?!a-zA-Z]")),
 )
-"""What people send in place of a table."""
+"""What people send in place of a table. A form comes last: what has an equals sign can be many things."""
 
 
 def _other_format(start: str) -> _Other | None:
@@ -191,9 +191,13 @@ def _rows(content: BinaryIO, table: Table) -> Rows:
             yield Row(f"line {line}", cells, blank, partial(_content, table, raw), fault)
 
 
+_RAGGED = "A cell that holds the delimiter or a line end stands in quotation marks: correct the row, then send it again."
+
+
 def _unsplit(wrong: str, line: int) -> RejectedInput:
     if "field larger" in wrong:
-        return TooLarge("a cell is too long", where=f"line {line}")
+        cure = "Shorten it. When it runs on over many rows, a quotation mark is missing: correct it, then send the file again."
+        return TooLarge(f"a cell has more than {CELL_CHARACTERS_MOST:,} characters", where=f"line {line}", cure=cure)
     return Unreadable(
         "a quotation mark is out of place, so the row cannot be split",
         where=f"line {line}",
@@ -210,7 +214,7 @@ def _ragged(row: list[str], columns: Columns, line: int) -> tuple[RejectedInput 
         return TooLarge(f"the row has more than {COLUMNS_MOST:,} cells", where=f"line {line}"), row
     if columns.least <= len(row) and not any(map(str.strip, row[width:])):
         return None, row
-    return InvalidValue(f"the row has {len(row):,} cells and the header {width:,}", where=f"line {line}"), row
+    return InvalidValue(f"the row has {len(row):,} cells and the header {width:,}", where=f"line {line}", cure=_RAGGED), row
 
 
 def _content(table: Table, raw: str) -> bytes:

@@ -115,10 +115,27 @@ def test_a_message_that_is_refused_is_answered_without_a_word_of_its_person() ->
 
 
 def test_the_text_is_ascii_on_one_line_and_of_the_length_the_standard_has() -> None:
-    line = acknowledge(message(), ERROR, "two\rlines – " + "x" * 200).split(b"\r")[1]
+    line = acknowledge(message(), ERROR, "two\rlines – " + "word " * 40).split(b"\r")[1]
     said = line.split(b"|")[3]
-    assert said.startswith(b"two lines ? x")
-    assert len(said) == 80
+    assert said.startswith(b"two lines ? word word")
+    assert 75 < len(said) <= 80
+
+
+_CUT_SHORT = "the message has no PID segment: it was cut short or its segments are not"
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("There is no rule at MSH-9.2. It is kept: redrive it once a translator is installed.", "There is no rule at MSH-9.2."),
+        (f"{_CUT_SHORT} ended by CR at PID", f"{_CUT_SHORT}..."),
+        ("It is short. It is told whole.", "It is short. It is told whole."),
+    ],
+    ids=["after a sentence", "after a word", "not at all"],
+)
+def test_a_text_too_long_for_the_standard_ends_where_it_can_still_be_read(text: str, said: str) -> None:
+    line = acknowledge(message(), ERROR, text).decode().split("\r")[1]
+    assert line.split("|")[3] == said
 
 
 GARBAGE = [

@@ -20,6 +20,8 @@ REJECTED: list[tuple[str, bytes, str, str]] = [
     ("binary rubbish", bytes(range(256)), "unreadable", "MSH"),
     ("another format", b'{"resourceType": "Patient"}', "unreadable", "MSH"),
     ("UTF-16", message().decode().encode("utf-16"), "unreadable", "MSH-18"),
+    ("UTF-16 without its mark", message().decode().encode("utf-16-le"), "unreadable", "MSH-18"),
+    ("UTF-16 without its mark, the other way round", message().decode().encode("utf-16-be"), "unreadable", "MSH-18"),
     ("delimiters that are none", b"MSH||||||||", "unreadable", "MSH-2"),
     ("a header and nothing else", b"MSH|^~\\&|PAS|RX1|||||ADT^A01|1|P|2.4\r", "unreadable", "PID"),
     ("cut off before the PID", message()[:80], "unreadable", "PID"),

@@ -246,6 +246,14 @@ def test_an_attendance_that_was_none_is_not_called_one() -> None:
     assert event(message("A04", {**outpatient, "ZU3-3": "5"})).type == "encounter-attended-1"
 
 
+def test_a_second_person_or_stay_in_a_message_that_merges_nothing_is_not_passed_over_in_silence() -> None:
+    again = b"PID|2||NF9^^^RX1^MR||Other\rPV1|2|I|KM\r"
+    found = item(message("A01") + again)
+    assert found.events == item(message("A01") + again).events != ()
+    assert found.flags == ("segment-repeated at PID", "segment-repeated at PV1")
+    assert item(message("A01")).flags == ()
+
+
 def test_without_a_visit_number_the_record_and_the_admission_name_the_stay() -> None:
     admitted, moved = (item(message(trigger, without=["PV1-19"])) for trigger in ("A01", "A02"))
     assert admitted.events[0].correlationid == moved.events[0].correlationid != ""

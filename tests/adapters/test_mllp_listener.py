@@ -457,3 +457,22 @@ def test_the_closest_match_says_whose_message_it_is(application: str, facility: 
 def test_two_sources_may_not_match_the_same_messages() -> None:
     with pytest.raises(SettingsError, match="southmere-pas and northfield-pas match the same"):
         Senders([MllpSource(NORTHFIELD, "PAS", "RX1"), MllpSource(SOUTHMERE, "PAS", "RX1")])
+
+
+@pytest.mark.asyncio
+async def test_a_message_in_utf_16_is_told_so_and_kept() -> None:
+    async with listening() as door, connected(door) as client:
+        ack = await client.ask(admission("M1").decode().encode("utf-16"))
+        assert b"the message is in UTF-16 at MSH-18" in ack
+        records = [quarantine.decode(record.value) for record in in_memory(door).all(QUARANTINE)]
+        assert [record.code for record in records if isinstance(record, Kept)] == ["unreadable"]
+
+
+@pytest.mark.asyncio
+async def test_what_the_door_says_of_a_trouble_says_what_to_do(caplog: pytest.LogCaptureFixture) -> None:
+    async with listening(limits=QUICK) as door, connected(door) as client:
+        client.writer.write(b"\x0bMSH|^~")
+        await door.until("too-slow")
+    told = [record.getMessage() for record in caplog.records if "too-slow" in record.getMessage()]
+    assert [line.split(". ")[0] for line in told] == ["MLLP: too-slow from 127.0.0.1"]
+    assert "limits.next_byte" in told[0]

@@ -176,6 +176,43 @@ async def test_a_sender_without_tls_gets_no_answer_from_a_tls_door(authority: Au
                 await sender.send(admission("M1"))
 
 
+def told_by(caplog: pytest.LogCaptureFixture) -> list[str]:
+    return [record.getMessage() for record in caplog.records if record.name == "adapters.sources.mllp"]
+
+
+@pytest.mark.asyncio
+async def test_an_operator_hears_why_a_sender_without_a_certificate_gets_nowhere(
+    authority: Authority, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with listening(tls=context(authority, mutual=True)) as door:
+        await over_openssl(door, authority, admission("M1"))
+        await door.until("tls-failed")
+    [told] = told_by(caplog)
+    assert "tls-failed from a peer that is not known yet (it showed no certificate)" in told
+    assert "mllp_tls" in told
+
+
+@pytest.mark.asyncio
+async def test_an_operator_hears_that_a_certificate_is_of_a_stranger(
+    authority: Authority, tmp_path_factory: pytest.TempPathFactory, caplog: pytest.LogCaptureFixture
+) -> None:
+    shown = Authority(tmp_path_factory.mktemp("stranger")).client("pas", ["pas.southmere.test"])
+    async with listening(tls=context(authority, mutual=True)) as door:
+        await over_openssl(door, authority, admission("M1", facility="RX2"), shown)
+        await door.until("tls-failed")
+    assert "its certificate is not to be trusted: " in told_by(caplog)[0]
+
+
+@pytest.mark.asyncio
+async def test_an_operator_hears_that_a_sender_speaks_no_tls(authority: Authority, caplog: pytest.LogCaptureFixture) -> None:
+    async with listening(tls=context(authority)) as door:
+        _, writer = await asyncio.open_connection(*door.listener.address)
+        writer.write(framed(admission("M1")))
+        await door.until("tls-failed")
+        writer.close()
+    assert "(it does not speak TLS)" in told_by(caplog)[0]
+
+
 @pytest.mark.parametrize("missing", ["certificate", "key", "authorities"])
 def test_a_file_that_cannot_be_used_is_named(authority: Authority, tmp_path: Path, missing: str) -> None:
     server = authority.server()

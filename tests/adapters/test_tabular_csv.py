@@ -99,7 +99,11 @@ def test_spaces_in_a_header_are_made_single() -> None:
         ("1001,9990000018,Service,Meals,03/02/2026,more\n", "invalid-value", "the row has 6 cells and the header 5 at line 3"),
         ('1001,9990000018,"Ser"vice,Meals,03/02/2026\n', "unreadable", "quotation mark"),
         ("x," * 10_000 + "\n", "too-large", "more than 1,000 cells"),
-        (f"1001,,Service,{'x' * (CELL_CHARACTERS_MOST + 1)},03/02/2026\n", "too-large", "a cell is too long"),
+        (
+            f"1001,,Service,{'x' * (CELL_CHARACTERS_MOST + 1)},03/02/2026\n",
+            "too-large",
+            "a cell has more than 131,072 characters at line 3. Shorten it.",
+        ),
     ],
     ids=["short", "long", "quotes", "ten thousand cells", "long cell"],
 )
@@ -157,6 +161,7 @@ def test_blank_cells_too_many_do_no_harm() -> None:
         (b"Person Id=1&Service Type=Meals", "this looks like a form"),
         (b"MSH|^~\\&|PAS|RX1\rPID|1\r", "this looks like an HL7 v2 message"),
         (b"<html><body>Not found</body></html>\n<p>\n", "this looks like XML"),
+        (b'<?xml version="1.0"?><rows/>', "this looks like XML"),
         (HEADER.encode() + b'1001,,Service,"' + b"x\n" * ROW_CHARACTERS_MOST, "never closed"),
     ],
 )
