@@ -16,6 +16,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from adapters.tabular.failed import FAILURES
 from adapters.tabular.layout import Layout
 from adapters.tabular.limits import CELL_CHARACTERS_MOST, COLUMNS_MOST, ROW_CHARACTERS_MOST
 from adapters.tabular.read import read
@@ -218,9 +219,11 @@ def test_no_text_after_a_header_raises_anything(text: str) -> None:
     )
 )
 def test_what_is_written_as_csv_is_read_as_it_was(rows: list[list[str]]) -> None:
+    trimmed = [[cell.strip() for cell in row] for row in rows]
+    if any(cell in FAILURES for row in trimmed for cell in row):
+        return  # that is what a spreadsheet shows of a formula that failed, and a fault of the row
     text = io.StringIO()
     csv.writer(text).writerows([["a", "b", "c"], *rows])
-    trimmed = [[cell.strip() for cell in row] for row in rows]
     layout = Layout("csv", ("a", "b", "c"), None)
     if not any(any(row) for row in trimmed):
         return
