@@ -88,12 +88,14 @@ def explain(translator: Translator, content: bytes, arrival: Arrival) -> Explana
         if trial.is_as_before(other):
             quiet.append(field.name)
         if not trial.keeps_events(other):
-            for changed in islice(trial.otherwise(field), 1):
-                _note(origins, trial.owed(changed), field.name)
+            _note(origins, trial.owed_otherwise(field), field.name)
         _note(origins, trial.owed(other), field.name)
     instead = dict(_alternatives(trial, quiet))
     for name, other in instead.items():
         _note(origins, trial.owed(other), name)
+    for field in translator.fields(content):
+        if field.name in instead:  # what stands in for it may say the same: another value tells
+            _note(origins, trial.owed_otherwise(field), field.name)
     unread = tuple(name for name in quiet if name not in instead)
     return Explanation(items, {target: tuple(dict.fromkeys(names)) for target, names in origins.items()}, required, unread)
 
@@ -112,6 +114,11 @@ class _Trial(NamedTuple):
     def without(self, name: str, content: bytes) -> bytes | None:
         """``content`` without the field; ``None`` when it is already missing."""
         return next((field.without for field in self.translator.fields(content) if field.name == name), None)
+
+    def owed_otherwise(self, field: Field) -> Iterator[Target]:
+        """What another value in ``field`` changes: of the first that changes anything but flags."""
+        changes = (tuple(self.owed(other)) for other in self.otherwise(field))
+        return iter(next(filter(None, changes), ()))
 
     def otherwise(self, field: Field) -> Iterator[Item]:
         """The result for the content with another value in ``field`` that still makes the same events."""

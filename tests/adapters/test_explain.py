@@ -12,6 +12,7 @@ import orjson
 import pytest
 
 from adapters.explain import Explanation, Target, explain
+from adapters.hl7v2.translate import Hl7v2Translator
 from adapters.translator import Arrival, Field, Item, Rejection
 from schemas.errors import MissingIdentifier
 from schemas.event import PAYLOAD_TYPE, SCHEMA_URN, Event, event_id
@@ -187,3 +188,11 @@ def test_content_without_any_item_explains_nothing() -> None:
             return iter(())
 
     assert explain(Nothing(), b"[]", ARRIVAL) == Explanation((), {}, {}, ())
+
+
+def test_a_time_said_three_times_in_one_message_still_comes_from_the_field_that_is_believed() -> None:
+    moment = "20260310110000"
+    patient = "1||Q1^^^RX1^MR||Testcase^Ann"
+    message = f"MSH|^~\\&|PAS|RX1|R|R|{moment}||ADT^A31|C1|P|2.4\rEVN||{moment}||||{moment}\rPID|{patient}\r"
+    provenance = explain(Hl7v2Translator(), message.encode(), ARRIVAL).provenance
+    assert "EVN-6" in provenance[Target(0, "time")]
