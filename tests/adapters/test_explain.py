@@ -191,7 +191,7 @@ def test_content_without_any_item_explains_nothing() -> None:
 
 
 def test_a_time_said_three_times_in_one_message_still_comes_from_the_field_that_is_believed() -> None:
-    moment = "20260310110000"
+    moment = "20260110110000"
     patient = "1||Q1^^^RX1^MR||Testcase^Ann"
     message = f"MSH|^~\\&|PAS|RX1|R|R|{moment}||ADT^A31|C1|P|2.4\rEVN||{moment}||||{moment}\rPID|{patient}\r"
     provenance = explain(Hl7v2Translator(), message.encode(), ARRIVAL).provenance
