@@ -5,6 +5,10 @@ is where it was, is read again, and has the same receipt and the same events.
 
 A file that cannot be read, moved or taken in holds up no other; it stays where it is and is tried again. Files are named in the
 log by size and time, because people write names of persons into the names of files (promise P12).
+
+When a file is complete only its writer knows: the safe way is to write it under another name and to rename it. Of one written
+in place it is guessed, by its rest and by who has it open, where that can be seen. When the guess was wrong, because it was
+written on while it was read or since, it is read again, whole; rows that were whole before have the same events.
 """
 
 from __future__ import annotations
@@ -13,16 +17,18 @@ import asyncio
 import contextlib
 import logging
 import os
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from types import MappingProxyType
 from typing import NamedTuple
 
 from adapters.intake import Delivery, Intake
 from adapters.observe import Observer, Unobserved, described
-from adapters.sources.folder_shelf import put_away
+from adapters.sources.folder_shelf import PutAway, all_written_on, put_away, put_back
 from adapters.sources.folder_watch import Mark, Seen, Settling, look, mark_of
+from adapters.sources.folder_writers import open_for_writing
 from schemas.errors import EngineUnavailable
 from schemas.receipt import Receipt
 from schemas.source import Source
@@ -37,6 +43,7 @@ INTERVAL = timedelta(seconds=1)
 TRY_AGAIN = timedelta(seconds=60)
 """Until a file that made trouble is tried again, unless it changes before."""
 _RIGHTS = "Let the user that runs the backbone read it and write to its folder and to done/; it is tried every minute."
+_RENAME = "Have its writer write it under another name, such as one ending in .part, and rename it when it is complete."
 _REACH = "Is its share mounted, and may the user that runs the backbone read it? It is looked for all the time."
 REST_MOST = timedelta(seconds=60)
 """Longest pause while the log is down; it begins at the interval and doubles."""
@@ -94,6 +101,10 @@ class DropFolder:
         self._settling = Settling(settle)
         self._troubles: dict[str, _Trouble] = {}
         """By name of the file."""
+        self._open: set[Path] = set()
+        """Files at rest that a program has open for writing: said once."""
+        self._latest = PutAway()
+        self._begun = False
         self._missing = ""
         """Why the folder cannot be read."""
         self._rest = interval
@@ -107,19 +118,19 @@ class DropFolder:
 
     async def look(self, stop: asyncio.Event | None = None) -> None:
         """Look into the folder once and take in what has come to rest."""
+        await self._put_back()
         try:
             found = await asyncio.to_thread(look, self._folder)
         except OSError as error:
             self._cannot_look(error)
             return
         self._missing = ""
-        resting = self._settling.at_rest(found, self._clock())
+        resting = await self._closed(self._settling.at_rest(found, self._clock()))
         names = {seen.path.name for seen in found}
         self._troubles = {name: trouble for name, trouble in self._troubles.items() if name in names}
         try:
             for seen in resting:
-                if not self._is_put_off(seen):
-                    await _unless_stopped(self._take(seen), stop)
+                await _unless_stopped(self._take(seen), stop)
                 if stop is not None and stop.is_set():
                     return
         except EngineUnavailable as error:
@@ -127,6 +138,32 @@ class DropFolder:
             LOGGER.warning("the folder of %s waits for %.0f s: %s", self._source.id, self._rest.total_seconds(), error)
             return
         self._rest = self._interval
+
+    async def _put_back(self) -> None:
+        """Put what was written on since it was put away back: what came later is not lost."""
+        now, latest, folder = self._clock(), self._latest, self._folder
+        written_on = partial(latest.written_on, now) if self._begun else partial(all_written_on, folder)
+        changed = await asyncio.to_thread(written_on)
+        self._begun = True
+        for place in changed:
+            self._observer.faulted(DOOR, "file-written-on")
+            try:
+                await asyncio.to_thread(put_back, place)
+            except OSError as error:
+                what = "a file of %s was written on after it was taken: move it back from its shelf, as here it cannot be: %s"
+                LOGGER.error(what, self._source.id, error.strerror)
+            else:
+                LOGGER.warning("a file of %s was written on after it was taken: it is read again. %s", self._source.id, _RENAME)
+
+    async def _closed(self, resting: Sequence[Seen]) -> list[Seen]:
+        """Those that no program is known to have open for writing."""
+        due = [seen for seen in resting if not self._is_put_off(seen)]
+        still_open = await asyncio.to_thread(open_for_writing, [seen.path for seen in due]) if due else set()
+        for seen in due:
+            if seen.path in still_open - self._open:
+                LOGGER.warning("%s is still open for writing: it is taken once it is closed. %s", self._shown(seen), _RENAME)
+        self._open = still_open
+        return [seen for seen in due if seen.path not in still_open]
 
     async def _take(self, seen: Seen) -> None:
         """Take one file in and put it away."""
@@ -160,7 +197,7 @@ class DropFolder:
 
     async def _put_away(self, seen: Seen, receipt: Receipt) -> None:
         try:
-            await asyncio.to_thread(put_away, seen.path, receipt)
+            self._latest.note(await asyncio.to_thread(put_away, seen.path, receipt), self._clock())
         except FileNotFoundError:
             LOGGER.warning("%s was removed while it was taken in; receipt %s", self._shown(seen), receipt.id)
         except OSError as error:

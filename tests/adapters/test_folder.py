@@ -338,6 +338,103 @@ async def test_a_file_that_changes_while_it_is_read_is_read_again_whole(
     assert len({decode_event(record.value).id for record in place.log.all(EVENTS)}) == 2
 
 
+@pytest.mark.asyncio
+async def test_a_file_that_a_program_has_open_for_writing_is_left_until_it_is_closed(
+    place: Place, caplog: pytest.LogCaptureFixture
+) -> None:
+    with (place.folder / "Canary Ellis.csv").open("wb", buffering=0) as writer:
+        writer.write(b"good 1\ngo")
+        for _ in range(3):
+            await place.look_twice()
+        assert place.log.all(RECEIPTS) == []
+        assert caplog.text.count("is still open for writing") == 1
+        writer.write(b"od 2\n")
+    await place.look_twice()
+    assert place.receipt("Canary Ellis.csv").accepted == 2
+    assert len(place.log.all(EVENTS)) == 2
+    assert "Canary" not in caplog.text
+
+
+@pytest.mark.asyncio
+async def test_a_file_that_is_only_read_by_others_is_taken(place: Place) -> None:
+    (place.folder / "a.csv").write_bytes(b"good 1\n")
+    with (place.folder / "a.csv").open("rb"):
+        await place.look_twice()
+    assert place.names("done") == ["a.csv", "a.csv.receipt.json"]
+
+
+class Elsewhere:
+    """A writer whom this machine does not show: it holds the file by a second name, and writes when nobody looks."""
+
+    def __init__(self, path: Path, hold: Path) -> None:
+        self._hold = hold / "held"
+        os.link(path, self._hold)
+
+    def write(self, content: bytes) -> None:
+        changed_ns = self._hold.stat().st_mtime_ns
+        with self._hold.open("ab") as file:
+            file.write(content)
+        os.utime(self._hold, ns=(changed_ns, changed_ns + 3_600_000_000_000))
+
+
+@pytest.mark.parametrize("restarted", [False, True])
+@pytest.mark.parametrize(("first", "shelf"), [(b"good 1\n", "done"), (b"refuse\n", "failed")])
+@pytest.mark.asyncio
+async def test_what_is_written_into_a_file_after_it_was_taken_is_not_lost(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, restarted: bool, first: bytes, shelf: str
+) -> None:
+    (tmp_path / "inbox").mkdir()
+    place = Place(tmp_path / "inbox")
+    path = place.folder / "services.csv"
+    path.write_bytes(first)
+    writer = Elsewhere(path, tmp_path)
+    await place.look_twice()
+    assert place.names(shelf) == ["services.csv", "services.csv.receipt.json"]
+    before = place.receipt("services.csv", shelf)
+
+    writer.write(b"good 2\n")
+    if restarted:
+        place.door = place.opened()
+    await place.look_twice()
+    assert "was written on after it was taken: it is read again. Have its writer write it under another name" in caplog.text
+    assert "services" not in caplog.text
+    assert place.names() == []
+    assert place.receipt("services.csv", shelf) == before, "what was read then is still told"
+    whole = decode(place.log.all(RECEIPTS)[-1].value)
+    assert whole.size_bytes == len(first + b"good 2\n")
+    assert len({decode_event(record.value).id for record in place.log.all(EVENTS)}) == whole.accepted, "a row is one event"
+    for _ in range(3):
+        await place.look_twice()
+    assert len(place.log.all(RECEIPTS)) == 2, "it is at rest now"
+
+
+@pytest.mark.asyncio
+async def test_a_file_from_the_future_is_taken_once(place: Place) -> None:
+    (place.folder / "services.csv").write_bytes(b"good 1\n")
+    os.utime(place.folder / "services.csv", (4_000_000_000, 4_000_000_000))
+    for _ in range(3):
+        await place.look_twice()
+    place.door = place.opened()
+    await place.look_twice()
+    assert place.names("done") == ["services.csv", "services.csv.receipt.json"]
+
+
+@pytest.mark.asyncio
+async def test_a_file_written_on_goes_back_beside_a_new_one_of_its_name(
+    place: Place, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    path = place.folder / "services.csv"
+    path.write_bytes(b"good 1\n")
+    writer = Elsewhere(path, tmp_path_factory.mktemp("hold"))
+    await place.look_twice()
+    path.write_bytes(b"good 3\n")
+    writer.write(b"good 2\n")
+    await place.door.look()
+    assert place.names() == ["services (2).csv", "services.csv"]
+    await place.look_twice()
+    assert len({decode_event(record.value).id for record in place.log.all(EVENTS)}) == 3
+
+
 @pytest.mark.parametrize(
     ("name", "media_type"),
     [
