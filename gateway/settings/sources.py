@@ -31,15 +31,17 @@ def read_sources(tables: object, base: Path, shipped: Path, faults: Faults) -> d
         faults.add(("source",), "a source is a table of its own", "Write [[source]], with two brackets, above its keys.")
         return {}
     sources: dict[str, SourceSettings] = {}
+    named: set[str] = set()
     for place, table in enumerate(tables):
         before = len(faults.found)
         values = _values(table, place, base, faults)
-        source = _source(values, place, base, shipped, faults) if len(faults.found) == before else None
-        if source is None:
-            continue
-        if source.source.id in sources:
-            faults.add(("source", place, "id"), f"two sources are called {source.source.id}", "Give one of them another id.")
-        sources[source.source.id] = source
+        organisation = _identified(values, place, faults)
+        mapping = _mapping(values["reads"], place, base, shipped, faults) if "reads" in values else None
+        if len(faults.found) == before:
+            sources[values["id"]] = _source(values, organisation, mapping)
+        if values.get("id") in named:
+            faults.add(("source", place, "id"), f"two sources are called {values['id']}", "Give one of them another id.")
+        named |= {values["id"]} if "id" in values else set()
     return sources
 
 
@@ -75,14 +77,18 @@ def _names(value: object, name: str) -> dict[str, str]:
 _EXAMPLES = {"match": 'sending_application = "PAS", sending_facility = "RX1"', "places": '"KW" = "Kingsmill Ward"'}
 
 
-def _source(values: dict[str, Any], place: int, base: Path, shipped: Path, faults: Faults) -> SourceSettings | None:
+def _identified(values: dict[str, Any], place: int, faults: Faults) -> str:
+    """The ODS code, ``""`` without one; what is wrong with it or with the id goes into ``faults``."""
     at = ("source", place)
-    if not _ID.fullmatch(values["id"]):
+    if "id" in values and not _ID.fullmatch(values["id"]):
         faults.add((*at, "id"), "a source's id cannot be that", "Use lower-case letters, digits and hyphens, at most 64.")
     organisation = ods_code(values["organisation"]) if "organisation" in values else ""
     if organisation is None:
         faults.add((*at, "organisation"), "this is no ODS code", "Write 3 to 12 letters and digits, or leave organisation out.")
-        return None
+    return organisation or ""
+
+
+def _source(values: dict[str, Any], organisation: str, mapping: Path | None) -> SourceSettings:
     return SourceSettings(
         source=Source(
             id=values["id"],
@@ -94,7 +100,7 @@ def _source(values: dict[str, Any], place: int, base: Path, shipped: Path, fault
             places=values.get("places", {}),
         ),
         reads=values["reads"],
-        mapping=_mapping(values["reads"], place, base, shipped, faults),
+        mapping=mapping,
         doors=frozenset(Door(door) for door in values.get("doors", (Door.HTTP,))),
         match=Match(**values["match"]) if "match" in values else None,
         endpoint=values.get("endpoint", ""),

@@ -278,3 +278,12 @@ def test_a_file_that_cannot_be_read_is_named(tmp_path: Path, content: bytes | No
 def test_the_settings_file_is_named_without_being_read(tmp_path: Path) -> None:
     assert settings_file(None, {}) is None
     assert settings_file(None, {"BACKBONE_CONFIG": "some.toml"}) == tmp_path / "some.toml"
+
+
+def test_everything_wrong_with_a_source_is_said_at_once(tmp_path: Path) -> None:
+    second = (
+        '[[source]]\nid = "northfield-pas"\nname = "B"\nsector = "x"\nreads = "nowhere.yaml"\norganisation = "!"\nfoo = 1\n'
+    )
+    found = faults(written(tmp_path, SOURCE + second), {})
+    said = [fault.where.rpartition(".")[2] for fault in found]
+    assert sorted(said) == ["foo", "id", "organisation", "reads", "sector"]
