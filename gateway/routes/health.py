@@ -23,7 +23,7 @@ from schemas.log import EVENTS
 
 ANSWER_WITHIN_S = 2.0
 """How long an engine may take to answer before it counts as not reachable: supervisors ask again after 5 to 10 seconds."""
-_LATE = f"It did not answer within {ANSWER_WITHIN_S:g} s."
+_LATE = f"It did not answer within {ANSWER_WITHIN_S:g} s. See that it runs; `backbone doctor` looks for the cause."
 
 TAKING_IN, READING, EITHER = "taking-in", "reading", "either"
 READY = Parameters(

@@ -119,6 +119,21 @@ async def test_a_topic_that_breaks_a_promise_is_refused_and_the_named_command_me
     assert ["message.timestamp.type" in str(refused) for refused in refusals] == [False, True]
 
 
+async def test_too_few_copies_in_sync_are_told_before_anything_is_sent(
+    options: KafkaOptions, log: KafkaLog, kafka_cluster: KafkaCluster
+) -> None:
+    assert log.trouble() is None
+    topic = options.prefix + EVENTS
+    more = ["--bootstrap-server", options.bootstrap, "--alter", "--topic", topic, "--add-config", "min.insync.replicas=2"]
+    await asyncio.to_thread(kafka_cluster.run, "kafka.admin.ConfigCommand", *more)
+    again = await KafkaLog.open(options)
+    told = again.trouble()
+    assert told is not None
+    assert told.message.startswith(f"{PARTITIONS} of {PARTITIONS} partitions")
+    assert (told.where, "Start the brokers" in told.cure) == (topic, True)
+    await again.close()
+
+
 # --- foreign readers ---------------------------------------------------------------------------------------------------------
 
 

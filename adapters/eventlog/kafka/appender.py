@@ -37,6 +37,8 @@ FAILED_FOR_S = 60.0
 """So long a failed append counts as the state of the log. Without an end a process that is sent nothing because it says that it
 takes nothing would never find out that it does again; shorter than two tries of `KafkaOptions.append_within`, one that still
 fails would be sent more than it can refuse."""
+FOUND_FOR_S = 15.0
+"""So long what was found at the start counts: a copy that has only to catch up is in sync by then."""
 _NOT_CONFIRMED = "Kafka did not confirm the records in time; they may or may not be in the log"
 _LOOK = "Send them again. Look for partitions under min.insync.replicas: a broker that is away, or whose disk is full."
 
@@ -47,13 +49,14 @@ _BY_KEY = DefaultPartitioner()
 class Appender:
     """Sends records and waits until all in-sync replicas have them."""
 
-    def __init__(self, options: KafkaOptions) -> None:
+    def __init__(self, options: KafkaOptions, trouble: LogUnavailable | None = None) -> None:
+        """``trouble`` was found when the log was opened."""
         self._options = options
         self._producer: AIOKafkaProducer | None = None
         self._clock = BrokersClock()
-        self._failed: LogUnavailable | None = None
+        self._failed = trouble
         """What became of the last append: ``None`` when it was confirmed."""
-        self._failed_at = 0.0
+        self._failed_at = time.monotonic() - FAILED_FOR_S + FOUND_FOR_S
         self._remaking = asyncio.Lock()
         self._stopping: set[asyncio.Task[None]] = set()
         """Producers on their way out: nobody waits for them, or a later call would overtake an earlier one."""

@@ -26,6 +26,8 @@ START_S = 15.0
 """Longest wait for a client's first answer."""
 STOP_S = 5.0
 """Longest wait for its last."""
+LOOK = "See that its brokers run: of its controllers more than half must, of each partition one that is in sync."
+"""The cure where Kafka did not answer what a client asked."""
 ASKED_S = 5.0
 """Longest wait for one broker that is asked why."""
 

@@ -15,6 +15,7 @@ from typing import Any
 from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
 from aiokafka.errors import KafkaError
 
+from adapters.eventlog.kafka.client import LOOK
 from adapters.eventlog.kafka.options import KafkaOptions
 from adapters.eventlog.kafka.reader import record
 from adapters.eventlog.kafka.shape import require_partitions
@@ -64,7 +65,7 @@ class KafkaFollower:
             if not self.listener.changed and time.monotonic() - self._looked_at > self._watchdog.every:
                 await self._look()
         except KafkaError as error:
-            raise LogUnavailable(f"Kafka could not be read: {type(error).__name__}") from error
+            raise LogUnavailable(f"Kafka could not be read: {type(error).__name__}", cure=LOOK) from error
         if self.listener.changed:
             return ()  # fetched for an assignment that has ended; the claim that follows says where to go on
         return [

@@ -17,7 +17,7 @@ from adapters.eventlog.kafka.follower import KafkaFollower, group_options
 from adapters.eventlog.kafka.marks import mark
 from adapters.eventlog.kafka.options import KafkaOptions
 from adapters.eventlog.kafka.reader import Reader, consumer_options
-from adapters.eventlog.kafka.topics import prepare
+from adapters.eventlog.kafka.topics import Found, prepare
 from adapters.eventlog.kafka.watchdog import Watchdog
 from schemas.errors import LogUnavailable
 from schemas.log import Claim, Follower, NewRecord, Position, Record
@@ -32,10 +32,10 @@ class KafkaLog:
 
     atomic = False
 
-    def __init__(self, options: KafkaOptions, cluster: str) -> None:
+    def __init__(self, options: KafkaOptions, found: Found) -> None:
         self._options = options
-        self.identity = f"kafka:{cluster}/{options.prefix.removesuffix('.')}"
-        self._appender, self._reader = Appender(options), Reader(options)
+        self.identity = f"kafka:{found.cluster}/{options.prefix.removesuffix('.')}"
+        self._appender, self._reader = Appender(options, found.trouble), Reader(options)
         self._closed = False
 
     @classmethod

@@ -10,7 +10,7 @@ from typing import Any
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError
 
-from adapters.eventlog.kafka.client import started, stopped
+from adapters.eventlog.kafka.client import LOOK, started, stopped
 from adapters.eventlog.kafka.options import METADATA_MS, KafkaOptions
 from adapters.eventlog.kafka.shape import require_partitions
 from schemas.errors import LogUnavailable
@@ -96,7 +96,7 @@ class Reader:
                 yield
         except (KafkaError, TimeoutError) as error:
             await turns.drop()
-            raise LogUnavailable(f"Kafka could not be read: {type(error).__name__}", where=where) from error
+            raise LogUnavailable(f"Kafka could not be read: {type(error).__name__}", where=where, cure=LOOK) from error
 
 
 class _Turns:

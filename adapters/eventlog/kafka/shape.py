@@ -5,11 +5,11 @@ Source: Apache Kafka 4.1 topic configuration, https://kafka.apache.org/documenta
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import NamedTuple
 
-from schemas.errors import LogMismatch, SettingsError
+from schemas.errors import LogMismatch, LogUnavailable, SettingsError
 from schemas.log import RECORD_BYTES
 
 ENVELOPE_BYTES = 64 * 1024
@@ -88,6 +88,19 @@ def check(topic: str, found: TopicShape, config: Mapping[str, str], wanted: Topi
                 where=topic,
                 cure=f"kafka-configs.sh --alter --topic {topic} --add-config {name}={value}",
             )
+
+
+def short(topic: str, in_sync: Sequence[int], config: Mapping[str, str]) -> LogUnavailable | None:
+    """The trouble, if some partitions take nothing for the time being: ``in_sync`` is how many copies of each are in sync."""
+    least = int(config.get("min.insync.replicas") or 1)
+    few = sum(copies < least for copies in in_sync)
+    if not few:
+        return None
+    message = (
+        f"{few} of {len(in_sync)} partitions have fewer copies in sync than min.insync.replicas ({least}): they take nothing"
+    )
+    cure = "Start the brokers that are away, or make room on their disks; what was not acknowledged is sent again."
+    return LogUnavailable(message, where=topic, cure=cure)
 
 
 def require_partitions(topic: str, found: int, wanted: int) -> None:

@@ -10,16 +10,16 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import AsyncIterator, Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.errors import KafkaError, NoError, for_code
 
-from adapters.eventlog.kafka.client import START_S, started, stopped, why
+from adapters.eventlog.kafka.client import LOOK, START_S, started, stopped, why
 from adapters.eventlog.kafka.options import KafkaOptions
-from adapters.eventlog.kafka.shape import TopicShape, check, remarks, settings
+from adapters.eventlog.kafka.shape import TopicShape, check, remarks, settings, short
 from schemas.errors import LogMismatch, LogUnavailable, NotFound, SettingsError
 from schemas.log import TOPICS
 
@@ -31,8 +31,17 @@ _ACCEPTED = frozenset({"NoError", "TopicAlreadyExistsError"})
 """Answers to the making of a topic that are as good as having made it: two processes may start at once."""
 
 
-async def prepare(options: KafkaOptions, *, create: bool) -> str:
-    """See that the topics are there and keep the promises; the cluster's id.
+class Found(NamedTuple):
+    """A cluster whose topics are as they must be."""
+
+    cluster: str
+    """Its id."""
+    trouble: LogUnavailable | None
+    """Why it takes nothing for the time being, in some partitions at least."""
+
+
+async def prepare(options: KafkaOptions, *, create: bool) -> Found:
+    """See that the topics are there and keep the promises.
 
     Raises `LogUnavailable` when the cluster does not answer, `LogMismatch` when it is another one than ``options.cluster`` or
     has lost a topic of a log that is in use, `SettingsError` when a topic is not as it must be, `NotFound` when one is missing
@@ -52,9 +61,8 @@ async def prepare(options: KafkaOptions, *, create: bool) -> str:
             if not create:
                 raise NotFound("nothing was taken in here yet", where=", ".join(missing), cure="Start with `backbone serve`.")
             await _make(admin, missing, wanted)
-        for name in names:
-            await _check(admin, name, wanted)
-        return cluster
+        troubles = [await _check(admin, name, wanted) for name in names]
+        return Found(cluster, next(filter(None, troubles), None))
 
 
 async def require_topic(options: KafkaOptions, topic: str, *, create: bool) -> bool:
@@ -81,7 +89,8 @@ async def _admin(options: KafkaOptions) -> AsyncIterator[AIOKafkaAdminClient]:
         try:
             yield admin
         except (KafkaError, TimeoutError) as error:
-            raise LogUnavailable(f"Kafka did not answer about its topics: {type(error).__name__}") from error
+            message = f"Kafka did not answer about its topics: {type(error).__name__}"
+            raise LogUnavailable(message, where="BACKBONE_LOG", cure=LOOK) from error
     finally:
         await admin.close()
 
@@ -125,13 +134,14 @@ async def _make(admin: AIOKafkaAdminClient, names: Sequence[str], wanted: TopicS
             raise SettingsError(f"the topic cannot be made: {error.__name__}", where=name, cure=cure)
 
 
-async def _check(admin: AIOKafkaAdminClient, name: str, wanted: TopicShape) -> None:
+async def _check(admin: AIOKafkaAdminClient, name: str, wanted: TopicShape) -> LogUnavailable | None:
     partitions = await _partitions(admin, name)
     replication = min(len(one["replicas"]) for one in partitions)
     config = await _config(admin, name)
     check(name, TopicShape(len(partitions), replication), config, wanted)
     for remark in remarks(config):
         LOGGER.warning("%s: %s", name, remark)
+    return short(name, [len(one["isr"]) for one in partitions], config)
 
 
 async def _config(admin: AIOKafkaAdminClient, name: str) -> Mapping[str, str]:
