@@ -15,6 +15,7 @@ from gateway.measures import MEASURES
 from gateway.settings.read import read_settings
 from schemas.asyncapi import asyncapi
 from schemas.catalogue import CATALOGUE
+from schemas.flags import FLAGS
 
 FOLDER = Path(__file__).with_name("reference")
 
@@ -23,6 +24,7 @@ def pages() -> Mapping[str, str]:
     """File name → content."""
     return {
         "catalogue.md": _catalogue(),
+        "flags.md": _flags(),
         "metrics.md": _metrics(),
         "asyncapi.json": json.dumps(asyncapi(), indent=1) + "\n",
         "openapi.json": asyncio.run(_openapi()) + "\n",
@@ -35,6 +37,18 @@ def _catalogue() -> str:
     for row in CATALOGUE.values():
         title = row.title.replace("|", "\\|")
         lines.append(f"| `{row.name}` | {row.focus} | {row.kind} | {row.character} | {title} |")
+    return "\n".join(lines) + "\n"
+
+
+def _flags() -> str:
+    lines = [
+        "# Flags",
+        "",
+        "What a receipt says of something that was taken in but deserves a look: `nhs-number-invalid at PID-3`.",
+    ]
+    lines += ["Nothing is rejected for it. Made from `schemas/flags.py` by `make docs`.", ""]
+    lines += ["| flag | what it says |", "|---|---|"]
+    lines += [f"| `{code}` | {says} |" for code, says in FLAGS.items()]
     return "\n".join(lines) + "\n"
 
 

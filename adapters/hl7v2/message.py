@@ -18,6 +18,8 @@ FIELDS = 60
 _PADDING = [""] * FIELDS
 _BEFORE = "\x0b\ufeff \t\r\n"
 """What may stand before MSH: the start of an MLLP frame, a byte order mark, blank lines."""
+_AFTER = "\x1c \t"
+"""What may stand after the end of the last segment: the end of an MLLP frame, blanks."""
 _PRINTABLE = bytes(range(32, 127)) + b"\r"
 """What an ASCII message consists of when it has no control characters but the ends of its segments."""
 _ENDS = re.compile("\r\n|\r|\n")
@@ -133,6 +135,8 @@ def parse(raw: bytes) -> Message:
     message = Message(raw, reading.encoding, before, lines, ends, of)
     if reading.flag:
         message.flags = (reading.flag,)
+    if lines[-1].strip(_AFTER):
+        message.flags = (*message.flags, f"end-missing at {lines[-1][:3]}")
     return message
 
 

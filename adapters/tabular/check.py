@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 from adapters.tabular import dates
 from adapters.tabular.dates import ImpossibleError
+from adapters.tabular.document import instead, nearest
 from adapters.tabular.example import Example
 from adapters.tabular.layout import Row
 from adapters.tabular.mapping import Mapping
@@ -48,8 +49,19 @@ def check(mapping: Mapping, source: Source | None = None) -> list[Outcome]:
     translator = TabularTranslator(mapping)
     declared = source or Source(id=mapping.source, name=mapping.source, sector=Sector.COUNCIL)
     return [
-        Outcome(example.line, example.about, tuple(_differences(example, translator, declared))) for example in mapping.tests
+        Outcome(example.line, example.about, _with_slips(example, mapping, tuple(_differences(example, translator, declared))))
+        for example in mapping.tests
     ]
+
+
+def _with_slips(example: Example, mapping: Mapping, differences: tuple[str, ...]) -> tuple[str, ...]:
+    """``differences`` with what may be their cause: a column of the test's row that nothing reads, like one that is missing."""
+    wanted = mapping.layout.wanted
+    if not differences or wanted is None:
+        return differences
+    absent = wanted - example.row.keys()
+    slips = [name for name in example.row if name not in wanted and nearest(name, absent)]
+    return (*differences, *(f'nothing reads the column "{name}" of the row. {instead(name, sorted(absent))}' for name in slips))
 
 
 def _differences(example: Example, translator: TabularTranslator, source: Source) -> Iterator[str]:

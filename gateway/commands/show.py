@@ -98,7 +98,7 @@ def receipt_lines(receipt: Mapping[str, Any]) -> None:
         print(f"  rejected {refusal['position']}: {seen(refusal['reason'])} (quarantine {refusal['quarantine']})")
     for flag in flags[:SHOWN]:
         print(f"  flag {seen(flag)}")
-    if (more := receipt.get("rejected", 0) - SHOWN) > 0:
+    if (more := receipt.get("rejected", 0) - len(refusals[:SHOWN])) > 0:
         print(f"  and {more:,} more were rejected: `backbone quarantine list` has them")
     if (more := len(flags) - SHOWN) > 0:
         print(f"  and {more:,} more flags: --json prints them")

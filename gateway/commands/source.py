@@ -198,6 +198,9 @@ def _outcomes(settings: SourceSettings) -> list[dict[str, Any]]:
     return [about | outcome._asdict() for outcome in outcomes_of(mapping, settings.source)]
 
 
+_NO_TESTS = "No mapping holds a test. Add `tests:` with a row and what it makes: docs/mapping-files.md."
+
+
 def _print_checked(told: list[dict[str, Any]]) -> None:
     for test in told:
         about = f" ({test['about']})" if test["about"] else ""
@@ -205,7 +208,7 @@ def _print_checked(told: list[dict[str, Any]]) -> None:
         for difference in test["differences"]:
             print(f"        {difference}")
     failed = sum(1 for test in told if test["differences"])
-    print(f"{counted(len(told), 'test')}, {failed} failed." if told else "No mapping holds a test.")
+    print(f"{counted(len(told), 'test')}, {failed} failed." if told else _NO_TESTS)
 
 
 def chosen(call: Call, ids: list[str] | None) -> list[SourceSettings]:

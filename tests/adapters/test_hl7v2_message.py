@@ -37,6 +37,11 @@ def test_segments_end_as_systems_end_them_and_come_back_as_they_came(_: str, tex
     assert write(read) == text.encode()
 
 
+@pytest.mark.parametrize(("name", "text"), TERMINATORS)
+def test_a_last_segment_without_an_end_is_flagged_because_the_message_may_have_been_cut_short(name: str, text: str) -> None:
+    assert parse(text.encode()).flags == (("end-missing at PID",) if name == "no last end" else ())
+
+
 def test_a_line_feed_inside_a_segment_that_ends_with_cr_is_text() -> None:
     read = parse(b"MSH|^~\\&|PAS\rOBX|1|TX|note||first line\nsecond line\rPID|1\r")
     assert read.segment("OBX").text(5) == "first line\nsecond line"

@@ -89,3 +89,13 @@ def test_the_mapping_in_the_documentation_passes_its_tests() -> None:
     text = next(block for block in re.findall(r"```yaml\n(.*?)```", DOCS.read_text(), re.DOTALL) if block.startswith("source:"))
     outcomes = check(load_mapping(text, "docs.yaml"))
     assert outcomes and all(outcome.passed for outcome in outcomes)
+
+
+def test_a_failed_test_that_misspells_a_column_is_told_so() -> None:
+    told = differences(
+        "makes: [{event: service-started-1}]", mapping=SERVICES.replace("Event Type: Service", "Evnt Type: Service")
+    )
+    assert told == (
+        "makes no event; expected service-started-1",
+        'nothing reads the column "Evnt Type" of the row. Write "Event Type" instead.',
+    )

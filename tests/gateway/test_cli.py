@@ -289,6 +289,15 @@ def test_files_saved_by_an_editor_on_windows_are_read(backbone: Backbone) -> Non
     assert (outcome.status, outcome.err) == (0, "")
 
 
+def test_a_mapping_without_a_test_is_told_how_to_get_one(backbone: Backbone) -> None:
+    each = "each: [{event: contact-made-1, key: [Id, $day(Day)], occurred_at: $day(Day)}]"
+    (backbone.folder / "mine.yaml").write_text(f"source: mine\nreads: csv\nrecord: [Id]\ncolumns: [Id, Day]\n{each}\n")
+    backbone.settings(SOURCE.replace('"willow-contacts"', '"mine"', 1).replace("willow-contacts.yaml", "mine.yaml"))
+    outcome = backbone("source", "check")
+    assert outcome.status == 0
+    assert "Add `tests:`" in outcome.out
+
+
 def test_checking_a_source_that_is_not_declared_is_wrong_use(backbone: Backbone) -> None:
     backbone.settings(SOURCE)
     outcome = backbone("source", "check", "wilow-contacts")

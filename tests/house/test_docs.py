@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from schemas.flags import FLAGS
+
 ROOT = Path(__file__).parents[2]
 DOCUMENTS = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])
 _LINK = re.compile(r"\]\((?!https?:)([^)#]+)")
@@ -30,6 +32,18 @@ def test_the_reference_is_what_the_code_says() -> None:
 def test_every_link_leads_somewhere(document: Path) -> None:
     dead = [link for link in _LINK.findall(document.read_text()) if not (document.parent / link).exists()]
     assert dead == []
+
+
+_FLAGGED = re.compile(
+    r"""(?:flag|_wrong)\("([a-z]+(?:-[a-z]+)*)"|"([a-z]+(?:-[a-z]+)+)\ at\ |^(?:[A-Z_]+)\ =\ "([a-z-]+)"\n\"{3}Flag:""",
+    re.M | re.X,
+)
+
+
+def test_every_flag_that_a_translator_or_the_intake_raises_is_explained() -> None:
+    sources = "\n".join(path.read_text() for path in sorted((ROOT / "adapters").rglob("*.py")))
+    raised = {next(filter(None, found)) for found in _FLAGGED.findall(sources)}
+    assert raised == set(FLAGS)
 
 
 def test_make_alone_lists_every_target() -> None:
