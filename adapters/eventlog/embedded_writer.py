@@ -31,6 +31,9 @@ CHECKPOINT_BYTES = 8 * 1024 * 1024
 ROOM_BYTES = 2 * (GROUP_BYTES + CHECKPOINT_BYTES)
 """With less free, the next groups may not fit: one may stand in the write-ahead file behind what no checkpoint has taken yet,
 and a checkpoint writes all of it a second time, into the file."""
+FAILED_FOR_S = 60.0
+"""So long a failed append counts as the state of the log, unless one succeeds: nothing else sees a quota or a failing disk.
+Without an end a process that is sent nothing, because it says that it takes nothing, would never find out that it does."""
 HOLD_SECONDS = 0.02
 """For so long the append lock is kept while more is waiting; then other processes get their turn."""
 
@@ -49,6 +52,8 @@ class GroupWriter:
         self._appender: Appender | None = None
         self._files: Files | None = None
         """Those that this connection writes."""
+        self._failed: tuple[BackboneError, float] | None = None
+        """What became of the last group, and when: ``None`` when it was written."""
         self._waiting: SimpleQueue[Job | None] = SimpleQueue()
         """``None`` is its end."""
         self._ended = False
@@ -81,7 +86,7 @@ class GroupWriter:
         return desk
 
     def trouble(self) -> LogUnavailable | None:
-        """What would keep the next group from being acknowledged, as far as the file system tells."""
+        """What would keep the next group from being acknowledged, as far as the file system tells, or the last group did."""
         held = self._files
         try:
             moved = files_of(self._path) != held if held is not None else not self._path.exists()
@@ -90,7 +95,13 @@ class GroupWriter:
             return LogUnavailable(f"the log's folder cannot be looked at ({error.strerror})", where=str(self._path.parent))
         if moved:
             return removed(self._path)
-        return full(self._path, free, ROOM_BYTES) if free < ROOM_BYTES else None
+        return full(self._path, free, ROOM_BYTES) if free < ROOM_BYTES else self._failed_lately()
+
+    def _failed_lately(self) -> LogUnavailable | None:
+        failed = self._failed
+        if failed is None or time.monotonic() - failed[1] > FAILED_FOR_S:
+            return None
+        return LogUnavailable(failed[0].message, cure=failed[0].cure, where=failed[0].where)
 
     def finish(self) -> None:
         """Take nothing more; what was submitted is still written. Calling it again changes nothing."""
@@ -142,7 +153,7 @@ class GroupWriter:
         try:
             self._take_lock()
         except BackboneError as error:
-            _tell([(job, self._fault(error)) for job in group])
+            self._refuse(group, error)
             return
         while group:
             if live := [job for job in group if not job.future.done()]:  # who gave up is about to send again
@@ -162,11 +173,12 @@ class GroupWriter:
             self._files = self._files or found
         except Exception as error:  # the border of the thread: whatever it was, every caller is told
             self._drop()
-            _tell([(job, self._fault(error)) for job in jobs])
+            self._refuse(jobs, error)
             return
         if found is None or found != self._files:  # no drop: once they are back, this connection is still theirs
             _tell([(job, removed(self._path)) for job in jobs])
             return
+        self._failed = None
         start = 0
         for job in jobs:
             until = start + len(job.entries)
@@ -175,6 +187,10 @@ class GroupWriter:
             self._since_checkpoint += job.size
         _tell(outcomes)
         self._committed()
+
+    def _refuse(self, jobs: list[Job], error: Exception) -> None:
+        self._failed = self._fault(error), time.monotonic()
+        _tell([(job, self._fault(error)) for job in jobs])
 
     def _open(self, *, make: bool) -> Appender:
         """A new connection's appender."""

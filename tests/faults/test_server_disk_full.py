@@ -104,8 +104,10 @@ async def test_a_server_outlives_a_full_disk(tmp_path: Path, made: type[Iterator
         await until(lambda: _is_refused(backbone))
         assert backbone.http.get("/health/live").status_code == 200
         assert backbone.timeline() != [], "what was there is not read any more"
-        if isinstance(disk, Ballast):  # a quota is nothing that a file system would tell
+        if isinstance(disk, Ballast):
             _check_that_it_says_so(backbone)
+        else:
+            _check_that_it_says_what_it_met(backbone)
         disk.clear()
         before = _count(senders)
         await until(lambda: _count(senders) >= before + SOME)
@@ -143,6 +145,16 @@ def _check_that_it_says_so(backbone: Backbone) -> None:
     assert backbone.http.get("/health/ready?part=either").status_code == 200
     assert "\nbackbone_log_takes_appends 0.0\n" in backbone.http.get("/metrics").text
     assert any("disk of the log is full" in line for line in _doctor(backbone).splitlines())
+
+
+def _check_that_it_says_what_it_met(backbone: Backbone) -> None:
+    """A quota is nothing that a file system would tell: that appends fail is."""
+    told = backbone.http.get("/health/ready?part=taking-in")
+    assert told.status_code == 503
+    assert told.json()["appends"]["code"] == "log-unavailable"
+    assert "quota" in told.json()["appends"]["cure"]
+    assert backbone.http.get("/health/ready?part=reading").status_code == 200
+    assert "\nbackbone_log_takes_appends 0.0\n" in backbone.http.get("/metrics").text
 
 
 def _doctor(backbone: Backbone) -> str:
