@@ -13,6 +13,8 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import NamedTuple
 
+from sqlalchemy.ext.asyncio import AsyncConnection
+
 from consumers.faults import Remedy, decide
 from consumers.projection import Projection
 from consumers.store.database import Database
@@ -98,10 +100,23 @@ class Applier:
         if not steps:
             return
         async with self._database.writing() as connection:
-            for projection, records in lots:
-                await projection.apply(records, connection)
-            await advance(connection, self._owner, steps)
+            await self._write(lots, steps, connection)
         self._move(steps)
+
+    async def apply_within(self, records: Sequence[Record], connection: AsyncConnection) -> None:
+        """Apply the last ``records`` of this owner's in a transaction of the caller's.
+
+        Whatever goes wrong is raised as it is and nothing is parked: the caller rolls back, and may then `apply` them.
+        """
+        lots = [_Lot(projection, self._ahead(projection, records)) for projection in self.projections]
+        steps = [step for lot in lots for step in self._steps(lot)]
+        if steps:
+            await self._write(lots, steps, connection)
+
+    async def _write(self, lots: Sequence[_Lot], steps: Sequence[Step], connection: AsyncConnection) -> None:
+        for projection, records in lots:
+            await projection.apply(records, connection)
+        await advance(connection, self._owner, steps)
 
     async def _park(self, projection: Projection, records: Sequence[Record], error: Exception) -> None:
         name, record, steps = projection.name, records[0], self._steps(_Lot(projection, records))

@@ -1,12 +1,15 @@
 """Rebuilds a projection from the log, into copies of its tables beside the live ones, and then swaps them in one transaction.
 
-The live projection carries on meanwhile. At the swap its runner loses its positions, finds those of the rebuilt one, and
-continues from there. Nothing is sent to anybody (promise P3).
+The live projection carries on meanwhile. While events keep coming it is always a little ahead: what is left, no more than a
+batch, is applied in the transaction that swaps them, so that nobody sees a timeline go back. At the swap the live runner loses
+its positions, finds those of the rebuilt one, and continues from there. Nothing is sent to anybody (promise P3).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from datetime import datetime
 from typing import Any, Self
 
@@ -24,8 +27,15 @@ from schemas.log import EventLog, Record
 SUFFIX = "_rebuilt"
 """Suffix of the copies' names, and of the projection's own name while it is being rebuilt."""
 TRIES = 20
-"""How many times the swap waits for the rebuilt projection to catch up with the live one. After that it is swapped as it is,
-and the live runner makes up the rest."""
+"""How many times the rebuilt projection tries to get near the live one. After that it is swapped as it is, and the
+live runner makes up what is left when the next record comes."""
+REST = BATCH
+"""Most records applied while the live projection stands still for the swap: a batch, a few tenths of a second."""
+REST_S = 1.0
+"""Longest wait for the log to give them, in seconds: whoever reads the tables waits as well."""
+
+_Ahead = Mapping[tuple[str, int], tuple[int, int]]
+"""By topic and partition: from where the rebuilt projection is to where the live one is."""
 
 
 async def rebuild(
@@ -34,6 +44,8 @@ async def rebuild(
     database: Database,
     clock: Callable[[], datetime],
     progress: Callable[[int], None] = lambda applied: None,
+    tries: int = TRIES,
+    rest: int = REST,
 ) -> int:
     """Rebuild ``projection``, put it in the place of the live one, and return how many records it was made from.
 
@@ -45,15 +57,21 @@ async def rebuild(
         await connection.run_sync(_make, copies)
         await _forget(connection, projection.name + SUFFIX)
     work = _Work(log, Applier([_Shadow(projection, copies)], database, "rebuild", clock), progress)
-    for left in reversed(range(TRIES)):
+    for left in reversed(range(tries)):
         await work.catch_up()
-        async with database.writing() as connection:
-            await _keep_out(connection, projection.tables)
-            if not left or await _is_as_far(connection, projection.name):
+        with suppress(_NotYetError):
+            async with database.writing() as connection:
+                await _keep_out(connection, projection.tables)
+                if left:
+                    await work.make_up(await _ahead(connection, projection.name), rest, connection)
                 await connection.run_sync(_swap, projection.tables, copies)
                 await _take_positions(connection, projection.name)
-                break
+            break
     return work.applied
+
+
+class _NotYetError(Exception):
+    """What is left cannot be applied within the swap: roll back, and catch up first, where every error has its remedy."""
 
 
 class _Shadow:
@@ -92,6 +110,28 @@ class _Work:
             for positions in claimed.values():
                 for partition, position in positions.items():
                     await self._read(topic, partition, position, ends[partition])
+
+    async def make_up(self, ahead: _Ahead, most: int, connection: AsyncConnection) -> None:
+        """Apply what the live projection is ahead by, in the transaction of the swap. Raises `_NotYetError`."""
+        if sum(end - start for start, end in ahead.values()) > most:
+            raise _NotYetError
+        try:
+            async with asyncio.timeout(REST_S):
+                records = [record for place, span in ahead.items() for record in await self._between(*place, *span)]
+            await self._applier.apply_within(records, connection)
+        except Exception as error:
+            raise _NotYetError from error
+        self.applied += len(records)
+
+    async def _between(self, topic: str, partition: int, position: int, end: int) -> list[Record]:
+        found: list[Record] = []
+        while position < end:
+            records = await self._log.read(topic, partition, position, end - position)
+            if not records:
+                break
+            found += [record for record in records if record.offset < end]
+            position = records[-1].offset + 1
+        return found
 
     async def _read(self, topic: str, partition: int, position: int, end: int) -> None:
         while position < end:
@@ -138,10 +178,11 @@ async def _keep_out(connection: AsyncConnection, tables: Sequence[Table]) -> Non
         await connection.execute(text(f"LOCK TABLE {names} IN ACCESS EXCLUSIVE MODE"))
 
 
-async def _is_as_far(connection: AsyncConnection, name: str) -> bool:
-    """Whether the rebuilt projection has applied everything the live one has. From here on neither can move."""
+async def _ahead(connection: AsyncConnection, name: str) -> _Ahead:
+    """What the live projection has applied and the rebuilt one has not. From here on neither can move."""
     live, rebuilt = await _positions(connection, name), await _positions(connection, name + SUFFIX)
-    return all(rebuilt.get(place, 0) >= position for place, position in live.items())
+    spans = {place: (rebuilt.get(place, 0), position) for place, position in live.items()}
+    return {place: (start, end) for place, (start, end) in spans.items() if start < end}
 
 
 async def _positions(connection: AsyncConnection, name: str) -> dict[tuple[str, int], int]:

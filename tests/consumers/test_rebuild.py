@@ -12,7 +12,7 @@ from sqlalchemy import inspect
 from consumers.people.project import PeopleProjection
 from consumers.projection import Projection
 from consumers.rebuild import rebuild
-from consumers.runner import Runner
+from consumers.runner import BATCH, Runner
 from consumers.store.database import Database
 from consumers.store.parked import park, parked
 from consumers.store.positions import claim, positions
@@ -100,6 +100,97 @@ async def test_a_rebuild_without_a_live_projection_leaves_positions_to_go_on_fro
     await rebuild(TimelineProjection(SOURCES), log, store, clock)
     ends = await log.ends(EVENTS)
     assert await claim(store, "timeline", "later", EVENTS, dict.fromkeys(ends, 0)) == ends
+
+
+class Steady(MemoryLog):
+    """So many events come whenever a rebuild has read all there is, and the live projection applies them at once."""
+
+    def __init__(self, log: MemoryLog, store: Database, come: int, poison: bool = False) -> None:
+        super().__init__()
+        self._topics = log._topics
+        self.log, self.store, self.come, self.poison = log, store, come, poison
+        self.rounds = 0
+        self.live: dict[tuple[str, int], int] = {}
+
+    async def read(self, topic: str, partition: int, start: int, limit: int) -> Any:
+        found = await super().read(topic, partition, start, limit)
+        at_end = found and found[-1].offset + 1 == (await self.ends(topic))[partition]
+        if at_end and limit == BATCH and partition == await self._where():
+            self.rounds += 1
+            await self.log.append([new(f"{self.rounds} {n}", n) for n in range(self.come)])
+            if self.poison and self.rounds == 1:
+                await self.log.append([new(POISON, 1)])
+            await until(lambda: as_far("timeline", self.log, self.store))
+            self.live = dict(await positions(self.store, "timeline"))
+        return found
+
+    async def _where(self) -> int:
+        """The partition of all that comes."""
+        (position,) = await MemoryLog().append([new("", 1)])
+        return position.partition
+
+
+POISON = "nobody can apply it"
+
+
+def new(name: str, day: int) -> NewRecord:
+    event = said("contact-made-1", name, day % 28, local_id="L1", focus=stay())
+    return NewRecord(EVENTS, event.partitionkey, encode(event))
+
+
+class Stumbling(TimelineProjection):
+    """It cannot apply one event."""
+
+    def onto(self, tables: Any) -> TimelineProjection:
+        return Stumbling(SOURCES, tables)
+
+    async def apply(self, records: Any, connection: Any) -> None:
+        poisoned = new(POISON, 1).value
+        if any(record.value == poisoned for record in records):
+            raise ValueError
+        await super().apply(records, connection)
+
+
+@pytest.mark.parametrize(("poison", "rounds"), [(False, 1), (True, 2)])
+async def test_under_steady_load_a_rebuild_is_swapped_as_soon_as_little_is_left_and_nobody_sees_it_go_back(
+    store: Database, poison: bool, rounds: int
+) -> None:
+    projection, plain = Stumbling(SOURCES), await history()
+    await plain.append([new("the first", 1)])
+    await live(projection, plain, store)
+    log = Steady(plain, store, come=30, poison=poison)
+    stop = asyncio.Event()
+    task = asyncio.create_task(Runner([projection], plain, store, "live", clock).run(stop))
+    applied = await rebuild(projection, log, store, clock)
+    after = await positions(store, "timeline")
+    assert log.rounds == rounds
+    assert all(after[place] >= position for place, position in log.live.items())
+    assert applied == sum(log.live.values())
+    assert [one.code for one in await parked(store, "timeline")] == ["ValueError"] * poison
+    stop.set()
+    await task
+    assert await rows(store, *projection.tables) == await anew(projection, plain, store)
+
+
+async def anew(projection: Projection, log: MemoryLog, store: Database) -> Any:
+    """The rows of a rebuild when nothing else goes on."""
+    await rebuild(projection, log, store, clock)
+    return await rows(store, *projection.tables)
+
+
+async def test_a_rebuild_that_cannot_get_near_is_swapped_as_it_is_in_the_end(store: Database) -> None:
+    projection, plain = TimelineProjection(SOURCES), await history()
+    await plain.append([new("the first", 1)])
+    await live(projection, plain, store)
+    log = Steady(plain, store, come=30)
+    stop = asyncio.Event()
+    task = asyncio.create_task(Runner([projection], plain, store, "live", clock).run(stop))
+    await rebuild(projection, log, store, clock, tries=3, rest=29)
+    assert log.rounds == 3
+    await plain.append([new("the last", 1)])  # the live runner finds out with the next event
+    await until(lambda: as_far("timeline", plain, store))
+    stop.set()
+    await task
 
 
 async def test_a_rebuild_that_is_given_up_leaves_the_live_projection_as_it_was(store: Database) -> None:
