@@ -17,9 +17,10 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from consumers.faults import Remedy, decide
 from consumers.projection import Projection
+from consumers.recognise import require_applied
 from consumers.store.database import Database
 from consumers.store.parked import park
-from consumers.store.positions import Step, advance, claim
+from consumers.store.positions import Reached, Step, advance, claim, fingerprint
 from schemas.errors import place_raised
 from schemas.log import Record
 
@@ -45,6 +46,8 @@ class Applier:
         self._clock = clock
         self._next: dict[tuple[str, str, int], int] = {}
         """The stored position of each (projection, topic, partition), as this owner left it."""
+        self._unrecognised: dict[tuple[str, str, int], Reached] = {}
+        """Where claimed partitions were left off, until the record before is seen to be the one that was applied."""
 
     @property
     def topics(self) -> tuple[str, ...]:
@@ -57,20 +60,47 @@ class Applier:
         found: dict[str, Mapping[int, int]] = {}
         for projection in self.projections:
             if topic in projection.topics:
-                found[projection.name] = await claim(self._database, projection.name, self._owner, topic, starts)
-        self._next.update(
-            {(name, topic, partition): at for name, claimed in found.items() for partition, at in claimed.items()}
-        )
+                reached = await claim(self._database, projection.name, self._owner, topic, starts)
+                found[projection.name] = {partition: one.next for partition, one in reached.items()}
+                for partition, one in reached.items():
+                    self._next[projection.name, topic, partition] = one.next
+                    self._unrecognised[projection.name, topic, partition] = one
         return found
 
-    async def apply(self, records: Sequence[Record]) -> None:
-        """Apply ``records`` and move past them, in as many transactions as it takes.
+    async def apply(self, records: Sequence[Record]) -> Sequence[Record]:
+        """Apply ``records`` and move past them, in as many transactions as it takes; returns those not applied before.
 
         A record that a projection has already passed is not applied to it again. Raises `PositionLost` when another owner has
-        taken a partition over, `StoreUnavailable` when the store stays away for long.
+        taken a partition over, `StoreUnavailable` when the store stays away for long, `LogMismatch` when one of ``records``
+        stands where another one was applied: then nothing of them is.
         """
+        if self._unrecognised:
+            records = self._recognised(records)
         lots = [_Lot(projection, self._ahead(projection, records)) for projection in self.projections]
         await self._apply([lot for lot in lots if lot.records])
+        return records
+
+    def _recognised(self, records: Sequence[Record]) -> Sequence[Record]:
+        """Compare the record before each claimed position with the one that was applied; returns the records that some
+        projection has not passed yet."""
+        wanted: list[Record] = []
+        for record in records:
+            passed = [self._passed(name, record) for name in self._readers(record.topic)]
+            if not all(passed):
+                wanted.append(record)
+        return wanted
+
+    def _readers(self, topic: str) -> list[str]:
+        return [projection.name for projection in self.projections if topic in projection.topics]
+
+    def _passed(self, projection: str, record: Record) -> bool:
+        place = (projection, record.topic, record.partition)
+        reached = self._unrecognised.get(place)
+        if reached is not None and record.offset >= reached.next - 1:
+            if record.offset < reached.next:
+                require_applied(record, reached, projection)
+            del self._unrecognised[place]
+        return record.offset < self._next[place]
 
     def _ahead(self, projection: Projection, records: Sequence[Record]) -> Sequence[Record]:
         name, topics, wanted = projection.name, projection.topics, self._next
@@ -130,8 +160,11 @@ class Applier:
     def _steps(self, lot: _Lot) -> list[Step]:
         """How each partition's position moves."""
         name = lot.projection.name
-        last = {(record.topic, record.partition): record.offset + 1 for record in lot.records}
-        return [Step(name, *place, expected=self._next[name, *place], next=last[place]) for place in last]
+        last = {(record.topic, record.partition): record for record in lot.records}
+        return [
+            Step(name, *place, expected=self._next[name, *place], next=record.offset + 1, last=fingerprint(record))
+            for place, record in last.items()
+        ]
 
     def _move(self, steps: Sequence[Step]) -> None:
         for step in steps:

@@ -7,9 +7,11 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import NamedTuple
 
+from consumers.place import named
+from consumers.recognise import Recogniser
 from consumers.store.database import Database
 from consumers.store.parked import counts
-from consumers.store.positions import positions
+from consumers.store.positions import reached
 from schemas.errors import LogMismatch
 from schemas.log import EVENTS, QUARANTINE, RECEIPTS, EventLog
 
@@ -39,10 +41,11 @@ class Behind(NamedTuple):
     """How many events it has set aside because it cannot apply them."""
 
 
-async def behind(log: EventLog, database: Database) -> Mapping[str, Behind]:
+async def behind(log: EventLog, database: Database, recogniser: Recogniser | None = None) -> Mapping[str, Behind]:
     """How far behind each projection is, by its name.
 
-    Raises `LogUnavailable`, `StoreUnavailable`; `LogMismatch` when the log does not go on where a projection left off.
+    With ``recogniser`` the log is also looked at where projections stand still. Raises `LogUnavailable`, `StoreUnavailable`;
+    `LogMismatch` when the log does not go on where a projection left off.
     """
     ends = {topic: await log.ends(topic) for topic in set(TOPIC_OF.values())}
     starts = {topic: await log.starts(topic) for topic in ends}
@@ -50,16 +53,21 @@ async def behind(log: EventLog, database: Database) -> Mapping[str, Behind]:
     ages: dict[tuple[str, int, int], Waiting] = {}
     aside = await counts(database)
     for name, topic in TOPIC_OF.items():
-        stored = await positions(database, name)
-        wanted = {partition: stored.get((topic, partition), start) for partition, start in starts[topic].items()}
+        stored = await reached(database, name)
+        wanted = {
+            partition: stored[topic, partition].next if (topic, partition) in stored else start
+            for partition, start in starts[topic].items()
+        }
         for partition, position in wanted.items():
             if position > ends[topic][partition]:  # it moved on meanwhile, or the log is another
                 ends[topic] = await log.ends(topic)
             if not starts[topic][partition] <= position <= ends[topic][partition]:
-                raise LogMismatch(where=f"{name}, {topic}, partition {partition}, offset {position}")
+                raise LogMismatch(where=named(name, topic, partition, position))
             place = (topic, partition, position)
             if place not in ages:  # projections that are applied together stand at the same place
                 ages[place] = await _waiting(log, topic, partition, position, ends[topic][partition])
+        if recogniser is not None:
+            await recogniser.require(name, stored)
         partitions = {partition: ages[topic, partition, position] for partition, position in wanted.items()}
         found[name] = _together(partitions, aside.get(name, 0))
     return found

@@ -16,6 +16,7 @@ from datetime import datetime
 
 from consumers.applier import Applier
 from consumers.observe import Observer, Unobserved
+from consumers.place import named
 from consumers.projection import Projection
 from consumers.store.database import Database
 from schemas.errors import LogMismatch, PositionLost
@@ -87,9 +88,10 @@ class Runner:
             records = await follower.poll(BATCH, WAIT_S)
             if records:
                 began = time.monotonic()
-                await self._applier.apply(records)
+                applied = await self._applier.apply(records)
                 self._losses = 0
-                self._observer.applied(records, time.monotonic() - began)
+                if applied:
+                    self._observer.applied(applied, time.monotonic() - began)
                 if len(records) < BATCH:
                     await asyncio.sleep(began + PACE_S - time.monotonic())
 
@@ -100,5 +102,9 @@ class Runner:
         for name, wanted in claimed.items():
             for partition, position in wanted.items():
                 if not starts[partition] <= position <= ends[partition]:
-                    raise LogMismatch(where=f"{name}, {topic}, partition {partition}, offset {position}")
-        return {partition: min(wanted[partition] for wanted in claimed.values()) for partition in partitions}
+                    raise LogMismatch(where=named(name, topic, partition, position))
+        # From the record applied last, so that the applier can see that it is still the same one.
+        return {
+            partition: max(starts[partition], min(wanted[partition] for wanted in claimed.values()) - 1)
+            for partition in partitions
+        }

@@ -190,6 +190,7 @@ async def _pooler(make: Factory) -> AsyncIterator[Finding]:
 async def _projections(make: Factory) -> AsyncIterator[Finding]:
     """Check how far each projection has got, and what it could not apply."""
     from consumers.lag import behind
+    from consumers.recognise import Recogniser
     from consumers.store.migrate import Schema, schema
     from consumers.store.origin import require, require_none
 
@@ -200,7 +201,7 @@ async def _projections(make: Factory) -> AsyncIterator[Finding]:
         await require_none(make.database, make.settings.log.shown)
         return
     await require(make.database, log.identity)
-    for name, lag in (await behind(log, make.database)).items():
+    for name, lag in (await behind(log, make.database, Recogniser(log))).items():
         if lag.parked:
             cure = f"`backbone parked list {name}` says why; upgrade, then `backbone parked retry {name}`."
             yield Finding(Level.WARN, "projections", f"{name} could not apply {lag.parked:,} events", cure)

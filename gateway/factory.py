@@ -11,7 +11,7 @@ import asyncio
 import secrets
 from contextlib import AsyncExitStack
 from datetime import UTC, datetime
-from functools import cached_property
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any, Self
 
 from gateway.declared import Declared, Known
@@ -278,12 +278,13 @@ class Factory:
     async def freshness(self) -> Freshness:
         """How far the read models are behind: one measurement, shared by all who report it."""
         from consumers.lag import behind
+        from consumers.recognise import Recogniser
         from gateway.freshness import Freshness
 
         if self._freshness is None:
             log, database = await self.log(), self.database
-            activity = self.receipts.activity
-            self._freshness = Freshness(self.declared, lambda: behind(log, database), activity, now, self.metrics)
+            measure = partial(behind, log, database, Recogniser(log))
+            self._freshness = Freshness(self.declared, measure, self.receipts.activity, now, self.metrics)
             self.metrics.watch(database.pools)
         return self._freshness
 

@@ -18,7 +18,7 @@ from consumers.store.database import Database, durably
 from consumers.store.tables import METADATA, POSITION
 from schemas.errors import SettingsError, StoreUnavailable
 
-VERSIONS = ("0001", "0002", "0003", "0004")
+VERSIONS = ("0001", "0002", "0003", "0004", "0005")
 """Every version so far, oldest first; the file names in ``migrations/versions`` begin with them."""
 HEAD = VERSIONS[-1]
 """The version of `consumers.store.tables`."""

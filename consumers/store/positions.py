@@ -6,12 +6,14 @@ have gone elsewhere) finds no row to move and rolls back, so nothing is written 
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from sqlalchemy import BigInteger, Integer, Text, and_, bindparam, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.sql import ClauseElement
+from sqlalchemy.types import TypeEngine
 
 from consumers.store.database import Database
 from consumers.store.insertion import insert
@@ -19,6 +21,19 @@ from consumers.store.migrate import hold
 from consumers.store.statement import Statement, given, given_rows
 from consumers.store.tables import POSITION
 from schemas.errors import PositionLost
+from schemas.log import Record
+
+_HEAD_BYTES = 256
+"""Of a record's value: the id of an event, a receipt or a rejection stands there."""
+
+
+class Reached(NamedTuple):
+    """How far a projection has read one partition."""
+
+    next: int
+    """The next offset wanted."""
+    last: str
+    """The `fingerprint` of the record applied last; empty when none was, or before fingerprints were kept."""
 
 
 class Step(NamedTuple):
@@ -29,6 +44,14 @@ class Step(NamedTuple):
     partition: int
     expected: int
     next: int
+    last: str = ""
+    """The `fingerprint` of the last record of the batch."""
+
+
+def fingerprint(record: Record) -> str:
+    """Tells a record from any other that may stand at its offset in another log, without reading all of it."""
+    head = f"{record.key}/{len(record.value)}/".encode() + record.value[:_HEAD_BYTES]
+    return hashlib.blake2b(head, digest_size=8).hexdigest()
 
 
 _KEYS = (POSITION.c.projection, POSITION.c.topic, POSITION.c.partition)
@@ -36,22 +59,25 @@ _KEYS = (POSITION.c.projection, POSITION.c.topic, POSITION.c.partition)
 
 def _advance(sqlite: bool) -> ClauseElement:
     """Locks rows in the order of their keys, so that two processes that want the same rows cannot deadlock."""
-    step = given(sqlite, projection=Text(), topic=Text(), partition=Integer(), expected=BigInteger(), next=BigInteger())
+    columns: dict[str, TypeEngine[Any]] = {"projection": Text(), "topic": Text(), "partition": Integer()}
+    step = given(sqlite, **columns, expected=BigInteger(), next=BigInteger(), last=Text())
     here = and_(*(one == step.c[one.name] for one in _KEYS), POSITION.c.next == step.c.expected)
-    mine = select(*_KEYS, step.c.next.label("becomes")).select_from(step.join(POSITION, here))
+    mine = select(*_KEYS, step.c.next.label("becomes"), step.c.last.label("record")).select_from(step.join(POSITION, here))
     held = mine.where(POSITION.c.owner == bindparam("mine")).order_by(*_KEYS).with_for_update(of=POSITION).subquery("held")
     same = and_(*(one == held.c[one.name] for one in _KEYS))
-    return update(POSITION).where(same).values(next=held.c.becomes)
+    return update(POSITION).where(same).values(next=held.c.becomes, last=held.c.record)
 
 
 _ADVANCE = Statement(_advance)
-_READ = select(POSITION.c.topic, POSITION.c.partition, POSITION.c.next).where(
+_READ = select(POSITION.c.topic, POSITION.c.partition, POSITION.c.next, POSITION.c.last).where(
     POSITION.c.projection == bindparam("its_projection")
 )
 
 
-async def claim(database: Database, projection: str, owner: str, topic: str, starts: Mapping[int, int]) -> Mapping[int, int]:
-    """Make ``owner`` the owner of these partitions' positions, and return the next offset wanted from each.
+async def claim(
+    database: Database, projection: str, owner: str, topic: str, starts: Mapping[int, int]
+) -> Mapping[int, Reached]:
+    """Make ``owner`` the owner of these partitions' positions, and return how far each was read.
 
     A partition never read before begins at its lowest offset, given in ``starts``. The previous owner is fenced off from then
     on. Raises `SettingsError` when the tables are of another version.
@@ -63,8 +89,8 @@ async def claim(database: Database, projection: str, owner: str, topic: str, sta
         await hold(connection)
         for partition, start in sorted(starts.items()):
             await connection.execute(taking.values(partition=partition, next=start))
-        rows = await connection.execute(select(POSITION.c.partition, POSITION.c.next).where(*mine))
-        return {row.partition: row.next for row in rows if row.partition in starts}
+        rows = await connection.execute(select(POSITION.c.partition, POSITION.c.next, POSITION.c.last).where(*mine))
+        return {row.partition: Reached(row.next, row.last) for row in rows if row.partition in starts}
 
 
 async def advance(connection: AsyncConnection, owner: str, steps: Sequence[Step]) -> None:
@@ -80,6 +106,11 @@ async def advance(connection: AsyncConnection, owner: str, steps: Sequence[Step]
 
 async def positions(database: Database, projection: str) -> Mapping[tuple[str, int], int]:
     """The next offset wanted from each (topic, partition) that ``projection`` has begun."""
+    return {place: at.next for place, at in (await reached(database, projection)).items()}
+
+
+async def reached(database: Database, projection: str) -> Mapping[tuple[str, int], Reached]:
+    """How far ``projection`` has read each (topic, partition) that it has begun."""
     async with database.reading() as connection:
         rows = (await connection.execute(_READ, {"its_projection": projection})).all()
-    return {(row.topic, row.partition): row.next for row in rows}
+    return {(row.topic, row.partition): Reached(row.next, row.last) for row in rows}

@@ -67,8 +67,9 @@ POSITION = Table(
     Column("partition", Integer, primary_key=True, autoincrement=False),
     Column("next", BigInteger, nullable=False),
     Column("owner", KEY, nullable=False),
+    Column("last", Text, nullable=False, server_default=""),
 )
-"""How far each projection has got: the next offset wanted, and who may move it."""
+"""How far each projection has got: the next offset wanted, who may move it, and a fingerprint of the record applied last."""
 
 PARKED = Table(
     "parked",

@@ -15,11 +15,12 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from consumers.lag import behind
 from consumers.people.project import PeopleProjection
 from consumers.projection import Projection
+from consumers.recognise import Recogniser
 from consumers.retry import Retried, retry
 from consumers.runner import Runner
 from consumers.store.database import Database
 from consumers.store.parked import counts, parked
-from consumers.store.positions import Step, advance, claim, positions
+from consumers.store.positions import Reached, Step, advance, claim, positions
 from consumers.store.tables import PEOPLE, TIMELINE, TimelineTables
 from consumers.timeline.project import TimelineProjection
 from schemas.errors import LogMismatch, PositionLost, StoreUnavailable
@@ -129,10 +130,10 @@ async def test_a_second_start_goes_on_where_the_first_left_off(file_store: Datab
     log = MemoryLog()
     for start in (0, 20):
         await append(log, contacts(20, start))
-        projection = Failing(set())
-        async with running(Runner([projection], log, file_store, f"start {start}", clock)):
+        projection, watching = Failing(set()), Watching()
+        async with running(Runner([projection], log, file_store, f"start {start}", clock, watching)):
             await until(lambda: applied_all(log, file_store))
-        assert sum(projection.sizes) == 20
+        assert sum(projection.sizes) == len(watching.done) == 20
 
 
 async def test_records_that_cannot_be_applied_are_parked_and_stop_nobody(
@@ -217,7 +218,7 @@ async def test_trouble_that_lasts_is_raised_to_whoever_runs_it(file_store: Datab
 
 async def test_a_stale_owner_writes_nothing(store: Database) -> None:
     await claim(store, "timeline", "old", EVENTS, {0: 0, 1: 5})
-    assert await claim(store, "timeline", "new", EVENTS, {0: 0}) == {0: 0}
+    assert await claim(store, "timeline", "new", EVENTS, {0: 0}) == {0: Reached(0, "")}
     with pytest.raises(PositionLost):
         async with store.writing() as connection:
             await connection.execute(TIMELINE.known.insert().values(subject="x", state="{}"))
@@ -229,11 +230,11 @@ async def test_a_stale_owner_writes_nothing(store: Database) -> None:
 async def test_a_position_that_moved_meanwhile_is_lost(store: Database) -> None:
     await claim(store, "timeline", "me", EVENTS, {0: 0})
     async with store.writing() as connection:
-        await advance(connection, "me", [Step("timeline", EVENTS, 0, 0, 7)])
+        await advance(connection, "me", [Step("timeline", EVENTS, 0, 0, 7, "the seventh")])
     with pytest.raises(PositionLost):
         async with store.writing() as connection:
             await advance(connection, "me", [Step("timeline", EVENTS, 0, 0, 9)])
-    assert await claim(store, "timeline", "me", EVENTS, {0: 0, 3: 2}) == {0: 7, 3: 2}
+    assert await claim(store, "timeline", "me", EVENTS, {0: 0, 3: 2}) == {0: Reached(7, "the seventh"), 3: Reached(2, "")}
 
 
 async def test_a_runner_whose_partitions_were_taken_over_goes_on_from_where_the_other_left_off(file_store: Database) -> None:
@@ -277,6 +278,25 @@ async def test_a_log_that_does_not_go_on_where_the_projection_left_off_is_said_l
     with pytest.raises(LogMismatch) as unknown:
         await behind(log, file_store)
     assert unknown.value.where == raised.value.where, "nobody is told that it is up to date"
+
+
+async def test_another_log_that_is_as_long_is_recognised_by_the_record_applied_last(file_store: Database) -> None:
+    log, other = MemoryLog(), MemoryLog()
+    await append(log, contacts(10))
+    await append(other, contacts(30, start=3))
+    async with running(Runner([TimelineProjection(SOURCES)], log, file_store, "me", clock)):
+        await until(lambda: applied_all(log, file_store))
+    reached = await positions(file_store, "timeline")
+    with pytest.raises(LogMismatch, match="another record than the one that was applied") as raised:
+        await asyncio.wait_for(
+            Runner([TimelineProjection(SOURCES)], other, file_store, "me", clock).run(asyncio.Event()), PATIENCE_S
+        )
+    assert raised.value.where.startswith(f"timeline, {EVENTS}, partition ")
+    assert await positions(file_store, "timeline") == reached
+    with pytest.raises(LogMismatch, match="another record"):
+        await behind(other, file_store, Recogniser(other))
+    assert await behind(log, file_store, Recogniser(log))
+    assert await count(file_store) == 10
 
 
 async def test_a_stop_is_heeded_while_nothing_comes(file_store: Database) -> None:

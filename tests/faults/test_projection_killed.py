@@ -98,7 +98,10 @@ class Scene:
         ends = await log.ends(EVENTS)
         records: list[Record] = []
         for partition, end in ends.items():
-            records += await log.read(EVENTS, partition, 0, end)
+            position = 0
+            while position < end:
+                records += await log.read(EVENTS, partition, position, end)
+                position = records[-1].offset + 1
         async with database.writing() as connection:
             await connection.run_sync(METADATA.create_all)
             await TimelineProjection(SOURCES).apply(records, connection)

@@ -1,7 +1,9 @@
-"""The store is lost, and yesterday's dump is put in its place: what came since is made again from the log, by itself."""
+"""The store is lost and yesterday's dump put in its place, or the log: what can be made up for is, and the rest is said."""
 
 from __future__ import annotations
 
+import re
+import shutil
 import subprocess
 from importlib.resources import files
 from pathlib import Path
@@ -21,7 +23,7 @@ SAMPLES = files("gateway") / "samples"
 NUMBER = {"system": "https://fhir.nhs.uk/Id/nhs-number", "value": "9990000018"}
 """Of the person the samples are about."""
 
-pytestmark = pytest.mark.engine
+SECRET = {"BACKBONE_KEY_SECRET": "a secret for tests that is long enough"}
 
 
 def program(name: str, *arguments: str) -> None:
@@ -55,12 +57,24 @@ def entries_in(url: str) -> int:
     return int(row[0]) if row else 0
 
 
-def test_a_store_restored_from_a_dump_catches_up_from_the_log(tmp_path: Path, postgres_url: str) -> None:
-    store, dump = empty_database(postgres_url), str(tmp_path / "yesterday.dump")
-    backbone = Backbone(tmp_path, {"BACKBONE_STORE": store, "BACKBONE_KEY_SECRET": "a secret for tests that is long enough"})
+def with_samples(folder: Path, environment: dict[str, str]) -> Backbone:
+    backbone = Backbone(folder, SECRET | environment)
     backbone.settings((SAMPLES / "backbone.toml").read_text())
     for name in ("northfield-pas.hl7", "willow-contacts.csv"):
-        (tmp_path / name).write_bytes((SAMPLES / name).read_bytes())
+        (folder / name).write_bytes((SAMPLES / name).read_bytes())
+    return backbone
+
+
+def is_not_known(server: Server) -> bool:
+    """Whether it is said that nobody knows how far the projections are."""
+    behind = httpx2.get(f"{server.http}/health/ready").json()["behind"]
+    return all(lag["events"] is None for lag in behind.values())
+
+
+@pytest.mark.engine
+def test_a_store_restored_from_a_dump_catches_up_from_the_log(tmp_path: Path, postgres_url: str) -> None:
+    store, dump = empty_database(postgres_url), str(tmp_path / "yesterday.dump")
+    backbone = with_samples(tmp_path, {"BACKBONE_STORE": store})
     with backbone.serving() as server:
         assert backbone("ingest", "northfield-pas", "northfield-pas.hl7").status == 0
         yesterday = len(eventually(lambda: timeline(server)))
@@ -72,3 +86,26 @@ def test_a_store_restored_from_a_dump_catches_up_from_the_log(tmp_path: Path, po
     assert 0 < entries_in(store) < len(today)
     with backbone.serving() as server:
         assert eventually(lambda: (found := timeline(server)) == today and found) == today
+
+
+def test_an_older_log_that_has_grown_since_is_refused_until_a_rebuild(tmp_path: Path) -> None:
+    backbone, data, yesterday = with_samples(tmp_path, {}), tmp_path / "backbone-data", tmp_path / "yesterday"
+    assert backbone("ingest", "northfield-pas", "northfield-pas.hl7").status == 0
+    shutil.copytree(data, yesterday)
+    assert backbone("ingest", "willow-contacts", "willow-contacts.csv").status == 0
+    with backbone.serving() as server:
+        eventually(lambda: timeline(server))
+    for file in data.glob("log.db*"):
+        file.unlink()
+    for file in yesterday.glob("log.db*"):
+        shutil.copy(file, data / file.name)
+    again = (tmp_path / "willow-contacts.csv").read_text().replace("tea and company", "a walk")
+    assert backbone("ingest", "willow-contacts", "-", stdin=again.encode()).status == 0
+    assert "another record than the one that was applied" in backbone("doctor").out
+    with backbone.serving() as server:
+        eventually(lambda: is_not_known(server))
+        assert re.search("the projections wait .* another record than the one that was applied", server.stop().err)
+    assert backbone("rebuild").status == 0
+    with backbone.serving() as server:
+        assert "a walk" in str(eventually(lambda: timeline(server)))
+    assert "another record" not in backbone("doctor").out
