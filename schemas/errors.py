@@ -205,7 +205,8 @@ class LogMismatch(LogUnavailable):
     code = "log-mismatch"
     cure = (
         "Retention removed what comes next, or this is another log, or an older copy of it. "
-        "Bring the right log back, or rebuild the projection from this one with `backbone rebuild`."
+        "Bring the right log back, or make everything anew from this one: "
+        "`backbone rebuild people timeline receipts quarantine`."
     )
 
 
