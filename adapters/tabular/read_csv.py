@@ -13,7 +13,7 @@ import io
 import re
 from collections.abc import Sequence
 from functools import partial
-from typing import BinaryIO, NamedTuple
+from typing import Any, BinaryIO, NamedTuple
 
 from adapters.tabular.columns import Columns, cells_of, columns, name_of
 from adapters.tabular.encoding import encoded, encoding_of
@@ -185,10 +185,24 @@ def _rows(content: BinaryIO, table: Table) -> Rows:
             if not fault and len(row) != width:
                 fault, row = _ragged(row, columns, line)
             cells = cells_of(columns, row) if row and not fault else {}
+            if cells and '="' in raw:
+                cells = _shown(cells)
             if cells and "#" in raw:
                 fault = refuse_failed(cells, f"line {line}")
             blank = not cells and not fault and not any(map(str.strip, row))
             yield Row(f"line {line}", cells, blank, partial(_content, table, raw), fault)
+
+
+_TEXT_FORMULA = re.compile(r'="((?:[^"]|"")*)"')
+
+
+def _shown(cells: dict[str, Any]) -> dict[str, Any]:
+    """``cells`` with ``="00123"`` as spreadsheets show it: how exports keep them from taking the zeros away."""
+    read = {
+        name: found[1].replace('""', '"').strip() if (found := _TEXT_FORMULA.fullmatch(cell)) else cell
+        for name, cell in cells.items()
+    }
+    return {name: cell for name, cell in read.items() if cell}
 
 
 _RAGGED = "A cell that holds the delimiter or a line end stands in quotation marks: correct the row, then send it again."

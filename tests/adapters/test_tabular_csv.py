@@ -200,6 +200,22 @@ def test_a_rejected_row_alone_is_rejected_alike_and_once_mended_makes_the_same_e
     assert [event.id for event in alone.events] == [event.id for event in in_file.events] != []
 
 
+@pytest.mark.parametrize(
+    ("sent", "read"),
+    [
+        ('="00123"', "00123"),
+        ('"=""00123"""', "00123"),
+        ('="a ""b"""', 'a "b"'),
+        ('=""', None),
+        ("=1+1", "=1+1"),
+        ('"see =""x"""', 'see ="x"'),
+    ],
+)
+def test_a_text_written_as_a_formula_so_that_a_spreadsheet_lets_it_be_is_that_text(sent: str, read: str | None) -> None:
+    (found,) = cells(f"a,b\nx,{sent}\n".encode(), Layout("csv", ("a", "b"), None))
+    assert found.get("b") == read
+
+
 @given(st.binary(max_size=400))
 def test_no_bytes_raise_anything(content: bytes) -> None:
     for item in items_of(content):
@@ -222,6 +238,8 @@ def test_what_is_written_as_csv_is_read_as_it_was(rows: list[list[str]]) -> None
     trimmed = [[cell.strip() for cell in row] for row in rows]
     if any(cell in FAILURES for row in trimmed for cell in row):
         return  # that is what a spreadsheet shows of a formula that failed, and a fault of the row
+    if any(cell.startswith('="') for row in trimmed for cell in row):
+        return  # a text written as a formula
     text = io.StringIO()
     csv.writer(text).writerows([["a", "b", "c"], *rows])
     layout = Layout("csv", ("a", "b", "c"), None)
