@@ -9,6 +9,8 @@ import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
+from adapters.fhir.message import MEANINGS
+from adapters.fhir.rules import KINDS, Rule
 from gateway.app import create_app
 from gateway.factory import Factory
 from gateway.measures import MEASURES
@@ -25,6 +27,7 @@ def pages() -> Mapping[str, str]:
     return {
         "catalogue.md": _catalogue(),
         "flags.md": _flags(),
+        "fhir.md": _fhir(),
         "metrics.md": _metrics(),
         "asyncapi.json": json.dumps(asyncapi(), indent=1) + "\n",
         "openapi.json": asyncio.run(_openapi()) + "\n",
@@ -50,6 +53,41 @@ def _flags() -> str:
     lines += ["| flag | what it says |", "|---|---|"]
     lines += [f"| `{code}` | {says} |" for code, says in FLAGS.items()]
     return "\n".join(lines) + "\n"
+
+
+def _fhir() -> str:
+    lines = ["# What FHIR messages and resources become", ""]
+    lines += [
+        "Made from `adapters/fhir/message.py` and `rules.py` by `make docs`. What no row is for is kept in quarantine.",
+        "",
+    ]
+    lines += ["## Messages", "", "The first row that fits holds.", ""]
+    lines += ["| event | reason | decided by | in the state | becomes |", "|---|---|---|---|---|"]
+    for row in MEANINGS:
+        states, reasons = _any(row.statuses), _any(row.reasons)
+        lines.append(f"| {row.event} | {reasons} | {row.decides} | {states} | `{row.makes.name}` |")
+    lines += [
+        "",
+        "## Resources",
+        "",
+        "Alone or in a Bundle. In the state `entered-in-error` a resource withdraws what it stated.",
+        "",
+    ]
+    lines += ["| resource | in the state | when it is | becomes |", "|---|---|---|---|"]
+    for name, kind in KINDS.items():
+        for rule in kind.rules:
+            lines.append(f"| {name} | {_any(rule.statuses)} | {_condition(rule)} | `{rule.makes.name}` |")
+    return "\n".join(lines) + "\n"
+
+
+def _any(words: frozenset[str]) -> str:
+    return ", ".join(sorted(filter(None, words))) or "any"
+
+
+def _condition(rule: Rule) -> str:
+    """The name of the rule's test, read as words."""
+    words = rule.when.__name__.strip("_").removeprefix("is_").replace("_", " ")
+    return "" if words == "always" else words
 
 
 def _metrics() -> str:

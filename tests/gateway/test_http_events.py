@@ -88,6 +88,14 @@ def _moment(text: str) -> Any:
     return datetime.fromisoformat(text)
 
 
+@pytest.mark.asyncio
+async def test_the_event_that_the_documentation_shows_is_taken_in(rig: Rig) -> None:
+    page = (Path(__file__).parents[2] / "docs" / "sending.md").read_text()
+    shown = page.partition("```json\n")[2].partition("```")[0]
+    answer = await rig.client.post("/events", content=shown, headers={"content-type": ONE})
+    assert (answer.status_code, answer.json()["flags"]) == (200, [])
+
+
 @pytest.mark.parametrize("write", [to_structured, to_binary])
 @pytest.mark.asyncio
 async def test_a_foreign_librarys_event_is_taken_in(rig: Rig, write: Any) -> None:
