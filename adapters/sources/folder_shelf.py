@@ -25,8 +25,10 @@ DONE = "done"
 FAILED = "failed"
 """Folder for what nothing could be taken of."""
 RECEIPT_SUFFIX = ".receipt.json"
-
-
+LONGEST_BYTES = 200
+"""Longest name of a file put away. Beside it lies a receipt with a longer one, and a file system takes 255 bytes at most."""
+LONGEST_SUFFIX_BYTES = 20
+"""Of it for the suffix, which is kept: it says how the file is read."""
 WATCHED = 100
 """Files put away last that are looked at again, for as long as `WATCHED_FOR`: of older ones the next start looks at all."""
 WATCHED_FOR = timedelta(minutes=10)
@@ -102,10 +104,19 @@ def put_back(place: Path) -> Path:
 
 
 def _places(folder: Path, path: Path) -> Iterator[Path]:
-    """Where a file may lie in ``folder``: under its own name, or one with a number."""
-    yield folder / path.name
+    """Where a file may lie in ``folder``: under its own name, cut to `LONGEST_BYTES`, or one with a number."""
+    stem, suffix = _cut(path.stem, LONGEST_BYTES - LONGEST_SUFFIX_BYTES), _cut(path.suffix, LONGEST_SUFFIX_BYTES)
+    yield folder / f"{stem}{suffix}"
     for number in count(2):
-        yield folder / f"{path.stem} ({number}){path.suffix}"
+        yield folder / f"{stem} ({number}){suffix}"
+
+
+def _cut(name: str, most_bytes: int) -> str:
+    """As many characters of ``name`` as there is room for."""
+    shorter = name
+    while len(os.fsencode(shorter)) > most_bytes:
+        shorter = shorter[:-1]
+    return shorter
 
 
 def _free(note: Path, receipt: Receipt) -> bool:

@@ -272,6 +272,19 @@ async def test_where_nothing_can_be_moved_files_are_taken_in_once_and_moved_when
     assert place.translator.lines == translated
 
 
+@pytest.mark.parametrize("name", ["n" * 251 + ".csv", "ä" * 125 + ".csv", "x" * 253, "a." + "s" * 250])
+@pytest.mark.asyncio
+async def test_a_file_whose_name_leaves_no_room_for_that_of_its_receipt_is_put_away_under_a_shorter_one(
+    place: Place, name: str
+) -> None:
+    (place.folder / name).write_bytes(b"good a\n")
+    await place.look_twice()
+    (place.folder / name).write_bytes(b"good b\n")
+    await place.look_twice()
+    assert place.names() == []
+    assert len(place.names("done")) == 4
+
+
 @pytest.mark.asyncio
 async def test_a_folder_that_cannot_be_written_to_is_said_and_loses_nothing(
     nobodys_place: Place, caplog: pytest.LogCaptureFixture
