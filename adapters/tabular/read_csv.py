@@ -88,7 +88,11 @@ def _other_format(start: str) -> _Other | None:
 def sample(content: BinaryIO, encoding: str) -> str:
     """The first characters of ``content``, which is left at its start."""
     with Text(content, encoding) as text:
-        return text.read(SAMPLE_CHARACTERS).lstrip("\ufeff")
+        return _SPREADSHEETS_LINE.sub("", text.read(SAMPLE_CHARACTERS).lstrip("\ufeff"), count=1)
+
+
+_SPREADSHEETS_LINE = re.compile(r"\Asep=[^\r\n]?(?:\r\n|\r|\n)", re.IGNORECASE)
+"""What some exports write before the header, for spreadsheets: the delimiter, which shows in the header itself."""
 
 
 def find_delimiter(start: str, required: Sequence[str]) -> str:
@@ -148,11 +152,13 @@ def _reader(text: io.TextIOWrapper, taken: list[str], delimiter: str, most: int 
 
 
 def _header(reader: Reader, taken: list[str]) -> tuple[list[str], int]:
-    """The first row that holds anything, and the line it stands on."""
+    """The first row that holds anything but the spreadsheet's line, and the line it stands on."""
     line = 1
     try:
         for row in reader:
-            if any(cell.strip("\ufeff \t\xa0") for cell in row):
+            if any(cell.strip("\ufeff \t\xa0") for cell in row) and not _SPREADSHEETS_LINE.match(
+                "".join(taken).lstrip("\ufeff")
+            ):
                 row[0] = row[0].lstrip("\ufeff")
                 return row, line
             taken.clear()

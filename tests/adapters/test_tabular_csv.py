@@ -216,6 +216,17 @@ def test_a_text_written_as_a_formula_so_that_a_spreadsheet_lets_it_be_is_that_te
     assert found.get("b") == read
 
 
+@pytest.mark.parametrize("before", ["sep=;\r\n", "\ufeffSEP=;\n", "sep=\t\n"])
+def test_a_line_for_spreadsheets_before_the_header_is_passed_over(before: str) -> None:
+    delimiter = before.strip("\r\n\ufeff")[-1]
+    content = f"{before}a;b;c\nx;;z\nx;y\n".replace(";", delimiter).encode()
+    first, second = read(io.BytesIO(content), Layout("csv", ("a", "b", "c"), None))
+    assert (first.position, first.cells) == ("line 3", {"a": "x", "c": "z"})
+    assert second.position == "line 4" and second.fault is not None
+    kept = second.content().decode("utf-8-sig")
+    assert kept == "a;b;c\nx;y\n".replace(";", delimiter)
+
+
 @given(st.binary(max_size=400))
 def test_no_bytes_raise_anything(content: bytes) -> None:
     for item in items_of(content):
