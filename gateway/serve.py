@@ -59,7 +59,7 @@ async def serve(parts: Sequence[Part], within: timedelta, announce: Announce) ->
     """
     stop = asyncio.Event()
     running: dict[asyncio.Task[None], Part] = {}
-    with _on_signals(stop, within):
+    with _on_signals(lambda _: stop.set(), within):
         try:
             announce(await _start_all(parts))
             running.update((asyncio.create_task(part.run(), name=part.name), part) for part in parts)
@@ -103,20 +103,39 @@ async def _stop_all(parts: Sequence[Part], running: Mapping[asyncio.Task[None], 
 
 
 @contextmanager
-def _on_signals(stop: asyncio.Event, within: timedelta) -> Iterator[None]:
-    """Inside it, the first signal sets ``stop`` and the next one ends the process."""
+def starting(within: timedelta) -> Iterator[list[int]]:
+    """Inside it, until `serve` has taken the signals over, the first one cancels the current task; its number is in the list.
+
+    Left to Python, a signal raises in whatever runs at that moment. In a callback of a library that lets nothing out it was
+    lost, and a server told to stop while it started ran for ever.
+    """
+    task = asyncio.current_task()
+    told: list[int] = []
+
+    def first(number: int) -> None:
+        told.append(number)
+        if task is not None:
+            task.cancel()
+
+    with _on_signals(first, within):
+        yield told
+
+
+@contextmanager
+def _on_signals(first: Callable[[int], None], within: timedelta) -> Iterator[None]:
+    """Inside it, ``first`` is given the first signal, whereupon everything must end in time; the next one ends the process."""
     loop = asyncio.get_running_loop()
     overdue = threading.Timer((within + OVERTIME).total_seconds(), _give_up)
     overdue.daemon = True
 
-    def first() -> None:
-        stop.set()
+    def begin(number: int) -> None:
+        first(number)
         overdue.start()
-        for number in _SIGNALS:
-            loop.add_signal_handler(number, os._exit, 128 + number)
+        for each in _SIGNALS:
+            loop.add_signal_handler(each, os._exit, 128 + each)
 
     for number in _SIGNALS:
-        loop.add_signal_handler(number, first)
+        loop.add_signal_handler(number, begin, number)
     try:
         yield
     finally:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import signal
 import time
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -11,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from gateway.commands.frame import STARTED, Call
+from gateway.commands.frame import STARTED, Call, TerminatedError
 from gateway.commands.show import json_line
 from gateway.settings.parse import nearest
 from schemas.errors import SettingsError
@@ -38,14 +39,18 @@ def serve(call: Call, http: Http = "", mllp: Mllp = "", only: Only = "") -> None
     settings, roles = read(), chosen(only)
     log_lines(settings.logging, settings.logging_form)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(_serve(settings, read, roles, call))
+        stopped_by = runner.run(_serve(settings, read, roles, call))
+    if stopped_by is not None:
+        raise TerminatedError if stopped_by == signal.SIGTERM else KeyboardInterrupt
 
 
-async def _serve(settings: Settings, read: Callable[[], Settings], roles: frozenset[Role], call: Call) -> None:
+async def _serve(settings: Settings, read: Callable[[], Settings], roles: frozenset[Role], call: Call) -> int | None:
+    """The signal that stopped it before it had started."""
     from gateway.assembly import parts
     from gateway.factory import Factory
     from gateway.locks import hold_roles
     from gateway.serve import serve as serve_parts
+    from gateway.serve import starting
 
     def announce(shown: Sequence[Shown]) -> None:
         seconds = time.perf_counter() - STARTED
@@ -58,9 +63,17 @@ async def _serve(settings: Settings, read: Callable[[], Settings], roles: frozen
             print("No source is declared yet: `backbone source add --help`.")
         print(f"Ready in {seconds:.1f} s. Ctrl-C stops.", flush=True)
 
-    with hold_roles(settings.kept_in, roles):
-        async with Factory(settings) as make:
-            await serve_parts(await parts(make, roles, read), settings.limits.stop, announce)
+    within = settings.limits.stop
+    with starting(within) as told:
+        try:
+            with hold_roles(settings.kept_in, roles):
+                async with Factory(settings) as make:
+                    await serve_parts(await parts(make, roles, read), within, announce)
+        except asyncio.CancelledError:
+            if not told:
+                raise
+            return told[0]
+    return None
 
 
 def chosen(only: str) -> frozenset[Role]:

@@ -380,3 +380,16 @@ client_authority = "{authority.certificate}"
             plain = socket.create_connection(server.mllp, timeout=DEADLINE_S)
             with context.wrap_socket(plain, server_hostname="localhost") as connection:
                 assert code in answer_to(connection, content)
+
+
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+def test_a_server_that_is_stopped_while_it_starts_ends(tmp_path: Path, number: signal.Signals, status: int) -> None:
+    with closing(socket.create_server(("127.0.0.1", 0))) as silent:  # takes the connection, and never answers
+        environment = {"BACKBONE_LOG": f"kafka://127.0.0.1:{silent.getsockname()[1]}", "BACKBONE_KEY_SECRET": SECRET}
+        starting = Backbone(tmp_path, environment).start("serve", "--only", "intake", "--mllp", "127.0.0.1:0")
+        connection, _ = silent.accept()
+        starting.send_signal(number)
+        _, said = starting.communicate(timeout=DEADLINE_S)
+        connection.close()
+    assert starting.returncode == status
+    assert b"Stopped" in said

@@ -16,7 +16,7 @@ import pytest
 
 from gateway.parts.part import Shown
 from gateway.parts.projections import ProjectionsPart
-from gateway.serve import PartEndedError, serve
+from gateway.serve import PartEndedError, serve, starting
 from schemas.errors import LogUnavailable, StoreUnavailable
 
 WITHIN = timedelta(seconds=5)
@@ -224,3 +224,44 @@ async def test_a_fault_of_a_projection_is_the_servers_error() -> None:
     with pytest.raises(ZeroDivisionError):
         await part.run()
     await part.stop(WITHIN)
+
+
+@pytest.mark.asyncio
+async def test_a_signal_while_it_starts_is_heard_whatever_runs_at_that_moment() -> None:
+    def lets_nothing_out() -> None:
+        with contextlib.suppress(BaseException):
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    async def start() -> list[int]:
+        with starting(WITHIN) as told, contextlib.suppress(asyncio.CancelledError):
+            asyncio.get_running_loop().call_soon(lets_nothing_out)
+            await asyncio.Event().wait()
+        return told
+
+    assert await asyncio.create_task(start()) == [signal.SIGTERM]
+
+
+STARTS_FOR_EVER = """
+import asyncio, contextlib
+from datetime import timedelta
+from gateway.serve import starting
+
+async def main():
+    with starting(timedelta(seconds=0.1)):
+        print("begun", flush=True)
+        while True:
+            with contextlib.suppress(asyncio.CancelledError):
+                await asyncio.sleep(60)
+
+asyncio.run(main())
+"""
+
+
+def test_a_start_that_passes_over_the_signal_ends_all_the_same() -> None:
+    with subprocess.Popen([sys.executable, "-c", STARTS_FOR_EVER], stdout=subprocess.PIPE, stderr=subprocess.PIPE) as child:
+        assert child.stdout is not None
+        assert child.stdout.readline() == b"begun\n"
+        child.send_signal(signal.SIGTERM)
+        _, said = child.communicate(timeout=60)
+    assert child.returncode == 70
+    assert b"the stop took too long" in said
