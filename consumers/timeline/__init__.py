@@ -1,1 +1,1 @@
-"""The timeline read model: what happened, in every version, ready to serve."""
+"""The timeline read model: timeline entries in all their versions, stored as they are served."""

@@ -1,6 +1,6 @@
-"""The statement that answers a question: one for each shape a question may have, composed once.
+"""Builds the SQL statement for a timeline query. Each combination of filters (`Shape`) is composed once and kept.
 
-It first finds which entries are on the page, from one index and without reading any; only those are then read.
+The statement first finds which entries are on the page, from one index and without reading an entry, and then reads only those.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from sqlalchemy.engine.interfaces import Dialect
 
 from consumers.store.statement import Among, Statement, listed
 from consumers.store.tables import PEOPLE, TIMELINE
-from consumers.timeline.cursor import Here
+from consumers.timeline.cursor import PageEnd
 from consumers.timeline.version import WITHDRAWALS, State
 from schemas.catalogue import CATALOGUE
 from schemas.timeline import Order, Question
@@ -27,7 +27,7 @@ _STATED, _WITHDRAWN = (State.CURRENT, State.PAST), (State.WITHDRAWN, State.PAST_
 
 
 class Shape(NamedTuple):
-    """Which parts a statement has. Few of the possible ones are ever asked."""
+    """Which filters and options a statement has. Only a few of the possible combinations are ever used."""
 
     order: Order
     since: bool
@@ -41,7 +41,7 @@ class Shape(NamedTuple):
     withdrawn: bool
 
 
-def shape_of(question: Question, after: Here | None) -> Shape:
+def shape_of(question: Question, after: PageEnd | None) -> Shape:
     """The shape of ``question``."""
     return Shape(
         order=question.order,
@@ -57,14 +57,14 @@ def shape_of(question: Question, after: Here | None) -> Shape:
     )
 
 
-def values_of(question: Question, after: Here | None, dialect: Dialect) -> dict[str, Any]:
-    """The parameters of the statement for ``question``: those of parts that its shape does not have are not worked out."""
+def values_of(question: Question, after: PageEnd | None, dialect: Dialect) -> dict[str, Any]:
+    """The parameters of the statement for ``question``. Lists are only built for filters that the question uses."""
     asked = {
         "its_person": question.person,
         "since": _microseconds(question.since),
         "until": _microseconds(question.until),
         "as_of": _microseconds(question.as_of),
-        "many": question.limit + 1,  # one more says whether there is a next page
+        "many": question.limit + 1,  # the extra row shows whether there is a next page
     }
     if question.types or question.kinds:
         asked["types"] = listed(types_of(question), dialect)
@@ -107,7 +107,7 @@ def statement(shape: Shape) -> Statement:
 
 
 def limited(rows: Select[Any], most: ColumnElement[int]) -> Select[Any]:
-    """``rows``, at most so many. SQLite's dialect would make a parameter of an offset that is not given."""
+    """``rows``, limited to ``most``. The offset is a literal, as SQLite's dialect adds a parameter for a missing one."""
     return rows.limit(most).offset(literal_column("0"))
 
 
@@ -127,20 +127,23 @@ def _conditions(shape: Shape) -> Iterator[ColumnElement[bool]]:
 
 
 def stands(withdrawn: bool, past: bool) -> ColumnElement[bool]:
-    """The versions that are shown: the newest, or with ``past`` any that was once; with ``withdrawn`` withdrawals too."""
+    """The condition for versions that are shown.
+
+    These are the newest versions; with ``past``, also those that have been replaced; with ``withdrawn``, also withdrawals.
+    """
     states = [state for states in (_STATED, _WITHDRAWN)[: 1 + withdrawn] for state in states[: 1 + past]]
     return _VERSION.c.state.in_([literal_column(str(int(state))) for state in states])
 
 
 def among(types: bool, sectors: bool, sources: bool) -> Iterator[ColumnElement[bool]]:
-    """The conditions on what an entry is and where it comes from."""
+    """The conditions on an entry's type, sector and source."""
     for wanted, name in ((types, "type"), (sectors, "sector"), (sources, "source")):
         if wanted:
             yield Among(_VERSION.c[name], f"{name}s")
 
 
 def is_asked(question: Question, type_: str, sector: str, source: str) -> bool:
-    """Whether entries of this type from there are asked for, whatever became of them."""
+    """Whether ``question`` asks for entries of this type, sector and source, current or not."""
     return (
         (question.withdrawn or type_ not in WITHDRAWALS)
         and (not (question.types or question.kinds) or type_ in types_of(question))

@@ -1,4 +1,4 @@
-"""The events of one transaction that are new, the stored versions they have to do with, and what is decided of both."""
+"""The new events of one transaction, the stored versions they affect, and what is decided about both."""
 
 from __future__ import annotations
 
@@ -13,21 +13,21 @@ from consumers.timeline.version import Version
 
 
 class Batch:
-    """What one transaction works on."""
+    """The events and versions that one transaction works on."""
 
     def __init__(self, rows: TimelineRows, connection: AsyncConnection) -> None:
         self.rows = rows
         self.connection = connection
         self.new: list[Told] = []
         self.stored: dict[int, Version] = {}
-        """Stored versions that are judged again, by place: each read once, so that all decisions are about the same one."""
+        """Stored versions that are judged again, by place. Each is read once, so that all decisions change the same object."""
         self._read: dict[int, Version] = {}
         self._silent: dict[int, bool] = {}
         self.disturbed: set[str] = set()
-        """Facts all of whose versions are judged again."""
+        """Facts whose versions must all be judged again."""
 
     async def take(self, told: Sequence[Told]) -> None:
-        """Keep the events that are not here yet; of two with one id the first."""
+        """Keep the events that are not stored yet. Of several with the same id, keep the first."""
         seen = await self.rows.seen([one.version for one in told], self.connection)
         for one in told:
             if one.version.event not in seen:
@@ -35,7 +35,7 @@ class Batch:
                 self.new.append(one)
 
     async def recall(self, records: Collection[str], stays: Collection[str]) -> list[Told]:
-        """What was told of these records, or of those of their stays."""
+        """All stored events of these records or, when ``stays`` are given, of those stays of theirs."""
         found = await self.rows.history(records, stays, self.connection) if records else []
         return [recall(version) for version in self._keep(found)]
 
@@ -51,16 +51,16 @@ class Batch:
         return [self.stored[version.place] for version in versions]
 
     def decide(self, version: Version, silent: bool) -> None:
-        """Note whether a snapshot repeats what was known."""
+        """Note whether a snapshot only repeats what was already known (is silent)."""
         self._silent[version.place] = silent
         if version.place in self.stored and silent != (version.version is None):
             self.disturbed.add(version.fact)
 
     def silent(self, version: Version) -> bool:
-        """Whether a snapshot repeats what was known; ``False`` of anything that is none."""
+        """Whether ``version`` is a snapshot that only repeats what was already known; ``False`` if it is not a snapshot."""
         stood = version.place in self.stored and version.version is None
         return version.digest is None and self._silent.get(version.place, stood)
 
     def changed(self) -> list[Version]:
-        """The stored versions that are no longer as they were read."""
+        """The stored versions that have changed since they were read."""
         return [version for place, version in self.stored.items() if version != self._read[place]]

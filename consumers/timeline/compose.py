@@ -1,7 +1,7 @@
-"""Makes a version of an event: the entry as it is served, but for what its place among the other versions decides.
+"""Makes a timeline version from an event: the entry as it is served, except for its version number and what it replaces.
 
-What is parsed of a payload is let go again at once: a batch that kept its thousand Bundles would spend half its time in the
-garbage collector.
+The parsed payload is dropped at once: a batch that kept its thousand Bundles would spend half its time in the garbage
+collector.
 """
 
 from __future__ import annotations
@@ -31,43 +31,44 @@ LONDON = ZoneInfo("Europe/London")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 _DIGITS = {Precision.YEAR: 4, Precision.MONTH: 7, Precision.DAY: 10}
-"""Characters of an ISO 8601 date that are known."""
+"""How many characters of an ISO 8601 date are known at each precision."""
 
 _TIE_BITS = 55
-"""Of a tie that come from the event's id; the eight above them are the type's row in the catalogue."""
+"""Lower bits of a tie, taken from a hash of the event's id. The eight bits above them number the type's row in the
+catalogue."""
 _ROW = {name: number << _TIE_BITS for number, name in enumerate(CATALOGUE)}
 
-_TELLS: Mapping[str, tuple[str, ...]] = {"person-died-1": ("deceasedBoolean", "deceasedDateTime")}
-"""Elements that count when such a statement is compared with another; the rest of its focus is told by other types."""
-_ASIDE = frozenset({"id", "meta"})
-"""Elements that say nothing of the thing itself."""
+_COMPARED_ONLY: Mapping[str, tuple[str, ...]] = {"person-died-1": ("deceasedBoolean", "deceasedDateTime")}
+"""Event type → the only elements of its focus that are compared between versions; other event types state the rest."""
+_NOT_COMPARED = frozenset({"id", "meta"})
+"""Elements that say nothing about the fact itself, and are not compared."""
 
 _TAIL = ',"version":'
-"""Where the part of an entry begins that `render` writes. Within a JSON string the quotes would be escaped."""
+"""Start of the part of an entry that `render` writes. It cannot occur within a JSON string, where quotes are escaped."""
 
 
 class Told(NamedTuple):
-    """An event, read."""
+    """A decoded event and the version made from it."""
 
     version: Version
     row: EventType
     about: str
-    """The focus's resource type."""
+    """Resource type of the focus."""
     movement: str
-    """What happened within a stay, or what did not, in words; else ``""``."""
+    """The movement within a stay that the event states or cancels, in words; ``""`` if there is none."""
     resources: Sequence[bytes]
-    """Of the Bundle, as JSON, the focus first."""
+    """The resources of the Bundle as JSON, the focus first."""
 
     @property
     def snapshot(self) -> bool:
-        """It shows the whole state of a person or a stay, and is judged by all that was known of them."""
+        """Whether it shows the whole state of a person or a stay, and so is compared with everything known about them."""
         return self.version.digest is None
 
 
 def tell(record: Record, sources: Mapping[str, Source]) -> Told:
-    """The event in ``record`` and its version, standing alone.
+    """The event in ``record`` and its version, without regard to other versions.
 
-    Raises on what is no event of the catalogue: ``KeyError``, ``msgspec.DecodeError`` and the like.
+    Raises ``KeyError``, ``msgspec.DecodeError`` and the like when the record is not an event of the catalogue.
     """
     event = decode(record.value)
     row = CATALOGUE[event.type]
@@ -98,7 +99,7 @@ def tell(record: Record, sources: Mapping[str, Source]) -> Told:
         sector=sector,
         source=source,
         classification=event.dataclassification,
-        digest=None if is_snapshot else _said(event, row, focus, resources),
+        digest=None if is_snapshot else _digest_stated(event, row, focus, resources),
         entry=_entry(event, row, {"id": source, "name": name, "sector": sector}, sentence),
         resource=bytes(event.data).decode(),
     )
@@ -106,7 +107,7 @@ def tell(record: Record, sources: Mapping[str, Source]) -> Told:
 
 
 class _Entries:
-    """The entries of an event's payload, read only when somebody asks for them: few references come without words."""
+    """The entries of an event's payload, parsed only when iterated over: few references lack a display text."""
 
     __slots__ = ("_event",)
 
@@ -118,14 +119,14 @@ class _Entries:
 
 
 def recall(version: Version) -> Told:
-    """A stored version, read again."""
+    """A stored version, with its resources parsed again."""
     resources = resources_of(version.resource.encode())
     focus: Resource = orjson.loads(resources[0])
     return Told(version, CATALOGUE[version.type], focus["resourceType"], movement_of(focus), resources)
 
 
 def _entry(event: Event, row: EventType, source: dict[str, str], sentence: str) -> str:
-    """The entry as JSON, number and predecessor still to be put in."""
+    """The entry as JSON, up to the version number and the replaced id, which `render` adds."""
     shown: dict[str, Any] = {
         "id": event.id,
         "type": row.name,
@@ -152,7 +153,10 @@ def render(entry: str, version: int | None, replaces: str | None) -> str:
 
 @lru_cache(4096)
 def microseconds(text: str) -> int:
-    """RFC 3339 as microseconds since the epoch. Events of one arrival share their times. Raises ``ValueError``."""
+    """An RFC 3339 time as microseconds since the epoch; cached, as events of one arrival share their times.
+
+    Raises ``ValueError``.
+    """
     moment = datetime.fromisoformat(text)
     if moment.tzinfo is None:
         raise ValueError("a time has no offset")
@@ -160,13 +164,13 @@ def microseconds(text: str) -> int:
 
 
 def occurred(time: str, precision: Precision) -> str:
-    """When it happened, as exactly as is known: a day stays the day that people there meant."""
+    """When it happened, to the known precision. A date is given as of London, so that it stays the day the source meant."""
     digits = _DIGITS.get(precision)
     return datetime.fromisoformat(time).astimezone(LONDON).isoformat()[:digits] if digits else time
 
 
 def movement_of(focus: Resource) -> str:
-    """What happened within a stay, or what did not, in the words of its extension; else ``""``."""
+    """The movement within a stay that ``focus`` states or cancels, in the words of its extension; ``""`` if there is none."""
     for extension in focus.get("extension", ()):
         if extension["url"] == MOVEMENT:
             return str(extension["valueString"])
@@ -174,20 +178,21 @@ def movement_of(focus: Resource) -> str:
 
 
 def _has_subject(event: Event, about: str) -> bool:
-    """It is about a person, or about a stay that has a name."""
+    """Whether the event is about a person, or about a stay with an identifier (correlation id)."""
     return about == "Patient" or (about == "Encounter" and bool(event.correlationid))
 
 
-def _said(event: Event, row: EventType, focus: Resource, resources: Sequence[bytes]) -> str:
-    """Digest of all that the event states of its fact; what is stated in passing has no time of its own."""
-    told = _TELLS.get(row.name)
-    content = {name: value for name, value in focus.items() if (name in told if told else name not in _ASIDE)}
+def _digest_stated(event: Event, row: EventType, focus: Resource, resources: Sequence[bytes]) -> str:
+    """Digest of all that the event states about its fact. The time is left out of what is stated in passing, as it is not the
+    fact's own."""
+    only = _COMPARED_ONLY.get(row.name)
+    content = {name: value for name, value in focus.items() if (name in only if only else name not in _NOT_COMPARED)}
     when = "" if row.in_passing else f"{event.time} {event.timeprecision}"
-    others = [] if told else [one for one in resources[1:] if kind_of(one) != "Patient"]
+    others = [] if only else [one for one in resources[1:] if kind_of(one) != "Patient"]
     head = f"{row.name} {when} {event.dataclassification}".encode()
     return digest(b"\n".join([head, orjson.dumps(content, option=orjson.OPT_SORT_KEYS), *others])).hex()
 
 
 def digest(content: bytes) -> bytes:
-    """Eight bytes: compared only within one fact or one subject, so that a chance meeting is out of the question."""
+    """Eight bytes are enough: digests are compared only within one fact or one subject."""
     return hashlib.blake2b(content, digest_size=8).digest()

@@ -1,4 +1,4 @@
-"""Cursors: where a reader is, as text that means nothing to anybody else.
+"""Cursors: a reader's position in a timeline, as opaque text.
 
 Source: RFC 4648 §5 (base64url), here without padding.
 """
@@ -17,8 +17,8 @@ from schemas.errors import InvalidRequest
 from schemas.timeline import Order
 
 
-class Here(NamedTuple):
-    """The last entry of a page."""
+class PageEnd(NamedTuple):
+    """Sort key of the last entry of a page, and the order of the page."""
 
     order: Order
     occurred_at: int
@@ -26,32 +26,32 @@ class Here(NamedTuple):
     place: int
 
 
-_HERE = msgspec.json.Decoder(Here)
+_PAGE_END = msgspec.json.Decoder(PageEnd)
 
 
-def write_page(here: Here) -> str:
-    """The cursor of the page after ``here``."""
-    return _text(msgspec.json.encode(here))
+def write_page(end: PageEnd) -> str:
+    """The cursor of the page after ``end``."""
+    return _text(msgspec.json.encode(end))
 
 
-def read_page(cursor: str, order: Order) -> Here:
-    """Where the page before ended. Raises `InvalidRequest` for what is no cursor of a page in this order."""
+def read_page(cursor: str, order: Order) -> PageEnd:
+    """The last entry of the previous page. Raises `InvalidRequest` unless ``cursor`` is of a page in this order."""
     try:
-        here = _HERE.decode(_bytes(cursor))
+        end = _PAGE_END.decode(_bytes(cursor))
     except (msgspec.DecodeError, ValueError):
         raise _unusable() from None
-    if here.order is not order:
+    if end.order is not order:
         raise _unusable()
-    return here
+    return end
 
 
 def write_changes(seen: Seen) -> str:
-    """The cursor of what was seen: 38 characters a record, because it goes with every event."""
+    """The cursor of what was seen: about 38 characters per record, kept short because every event of the stream carries it."""
     return _text(_FOLLOWS + b"".join([_MARK.pack(bytes.fromhex(record), *mark) for record, mark in sorted(seen.items())]))
 
 
 def read_changes(cursor: str) -> dict[str, Mark]:
-    """What was seen. Raises `InvalidRequest`."""
+    """What was seen, by record. Raises `InvalidRequest`."""
     content = _bytes(cursor)
     if not content.startswith(_FOLLOWS) or len(content[1:]) % _MARK.size:
         raise _unusable()
@@ -59,10 +59,10 @@ def read_changes(cursor: str) -> dict[str, Mark]:
 
 
 _FOLLOWS = b"\x02"
-"""Begins a cursor of what was seen, which may hold no record at all: a page's begins with a bracket."""
+"""First byte of a cursor of what was seen, which may hold no record at all. A page's cursor begins with a bracket."""
 _MARK = struct.Struct(">16sqI")
-"""A record's key, whole: of a record that is another person's nothing else tells whose entries are gone.
-Source: `schemas.pseudonyms`, 32 hexadecimal digits."""
+"""Record key (whole), place, check. The whole key is needed: after the record has moved to another person, nothing else tells
+which entries are gone. Source: `schemas.pseudonyms`, 32 hexadecimal digits."""
 
 
 def _text(content: bytes) -> str:
@@ -77,5 +77,5 @@ def _bytes(cursor: str) -> bytes:
 
 
 def _unusable() -> InvalidRequest:
-    cure = "Send the cursor that the answer before gave, unchanged, with the same order; or none to begin anew."
-    return InvalidRequest("this is no cursor of this timeline", where="parameter after", cure=cure)
+    cure = "Send the cursor of the previous answer unchanged and with the same order, or leave it out to start again."
+    return InvalidRequest("this is not a cursor of this timeline", where="parameter after", cure=cure)

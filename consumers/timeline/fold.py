@@ -1,10 +1,10 @@
-"""The versions of one fact, put in order: which is the newest, which says nothing, and until when each was known.
+"""Orders the versions of one fact: which is the newest, which are silent, and until when each was the newest known.
 
-Pure, and a function of the versions alone: whatever order they arrived in, they end up the same.
+Pure, and a function of the versions alone: the result does not depend on the order in which they arrived.
 
-One says nothing (is *silent*) when it repeats the version before it, or withdraws what is withdrawn already. A silent one has
-no number. Whether a snapshot is silent is decided elsewhere, by all that was known of its subject
-(`consumers.timeline.known`).
+A version is *silent* (says nothing new) when it repeats the version before it, or withdraws a fact that is already withdrawn.
+A silent version has no number. Whether a snapshot is silent is decided in `consumers.timeline.known`, from all that was known
+of its subject.
 """
 
 from __future__ import annotations
@@ -26,10 +26,10 @@ class Standing(NamedTuple):
 
 
 def fold(versions: Iterable[Version], silent: Collection[int] = (), newest: Version | None = None) -> list[Standing]:
-    """Number the versions of one fact and say how each stands; changes them, and gives them back in order.
+    """Set number, state and ``known_until`` of each version of one fact, in place; returns the versions in order.
 
-    ``silent`` are the places of the snapshots that repeat what was known. ``newest``, if given, is the newest version of those
-    that stand already, and all of ``versions`` come after it: it too is changed, and the others need not be known.
+    ``silent`` are the places of the snapshots that repeat what was known. ``newest``, if given, is the newest stored version,
+    and all of ``versions`` come after it (`comes_after`): it is changed too, and the older stored ones need not be read.
     """
     last, standing = newest, []
     for version in sorted(versions, key=lambda one: one.rank):
@@ -45,7 +45,10 @@ def fold(versions: Iterable[Version], silent: Collection[int] = (), newest: Vers
 
 
 def comes_after(version: Version, newest: Version) -> bool:
-    """``version`` comes after ``newest`` and after all that repeat it, and was learned after it: no other matters."""
+    """Whether ``version`` comes after ``newest`` and all that repeat it, and was recorded no earlier.
+
+    Then no other stored version changes.
+    """
     return version.order > newest.latest and version.recorded_at >= newest.recorded_at
 
 
@@ -64,7 +67,7 @@ def _silence(version: Version, last: Version | None) -> None:
 
 
 def _number(version: Version, last: Version | None) -> None:
-    """``version`` becomes the newest: a withdrawal of what nobody stated is shown to nobody."""
+    """Make ``version`` the newest. A withdrawal of a fact that nobody stated is hidden."""
     version.version = (last.version or 0) + 1 if last else 1
     version.state = _NEWEST[version.withdraws] if last or not version.withdraws else State.HIDDEN
     version.latest = version.order
@@ -73,7 +76,7 @@ def _number(version: Version, last: Version | None) -> None:
 
 
 def _date(versions: list[Version]) -> None:
-    """Each was known until a newer one was."""
+    """Set ``known_until`` of each version to when a newer one was recorded."""
     until: int | None = None
     for version in reversed(versions):
         if version.version is not None:

@@ -1,10 +1,11 @@
-"""What a reader who follows a timeline has seen, what of it is new to them, and what of it stands no more. Pure.
+"""Works out, for a reader who follows a timeline, which entries are new to them and which are gone. Pure.
 
-Most entries are new because their event came into the log after all that was seen of their record. Two are not: those of a
-record that became the person's, and an old one that came to stand when something late threw another light on it. A reader who
-stayed knows exactly which entries they were told. One who was away brings a `Mark` for each record they saw; what is judged
-anew changes its ``check``, and the entries of that record are then told again, all of them: twice rather than never. In the
-same way they are told that entries are gone which they may never have had.
+Most entries are new because their event was appended to the log after everything the reader saw of that record. There are two
+exceptions: entries of a record that became the person's, and an old entry that became current because of an event that arrived
+late. For a reader who stayed connected, the entries they were sent are known exactly. A reader who comes back brings a `Mark`
+for each record they saw. When an entry up to that mark has been judged again, the mark's ``check`` differs, and all entries of
+that record are sent again: better twice than never. For the same reason such a reader may be told that entries are gone which
+they never had.
 """
 
 from __future__ import annotations
@@ -18,40 +19,40 @@ from typing import NamedTuple
 
 
 class Mark(NamedTuple):
-    """What was seen of one record."""
+    """How far a reader has seen one record."""
 
     place: int
-    """Of the last entry seen: those before it were seen as well."""
+    """Place of the last entry seen; those before it were seen as well."""
     check: int
-    """Of what said nothing up to there, and of what was withdrawn: as long as it is the same, no older entry came to stand."""
+    """Checksum of the silent versions and the withdrawals up to there. While it is the same, no older entry became current."""
 
 
 Seen = Mapping[str, Mark]
-"""By the record's key."""
+"""Record key → how far it was seen."""
 
 
 class Stated(NamedTuple):
-    """A version of a fact, as far as it matters to whoever was told it."""
+    """A version of a fact, reduced to what decides whether a reader must be told that it is gone."""
 
     record: str
     place: int
     entry: str
-    """Its id as an entry."""
+    """Id of the entry."""
     fact: str
     number: int | None
-    """Among the versions of the fact; ``None`` of one that says nothing."""
+    """Number among the versions of the fact; ``None`` if it is silent."""
     asked: bool
-    """Whether the reader asks for entries like it."""
+    """Whether the reader's filters include it."""
 
 
 class Standing:
-    """How the entries of a person stand at one moment."""
+    """Which entries of a person are current, silent and withdrawn at one moment."""
 
     def __init__(self, rows: Iterable[tuple[str, int, str | None]]) -> None:
-        """``rows``: record, place and, of an entry that stands and was asked for, ``None``; of one that says nothing ``""``,
-        of a withdrawal the fact it withdraws."""
+        """``rows``: record, place, and ``None`` for a current entry that was asked for, ``""`` for a silent version, or the
+        fact withdrawn for a withdrawal."""
         self.shown: defaultdict[str, list[int]] = defaultdict(list)
-        """Record → places of the entries that were asked for, in order."""
+        """Record → places of the current entries that were asked for, in order."""
         self._quiet: defaultdict[str, list[tuple[int, str]]] = defaultdict(list)
         for record, place, fact in sorted(rows, key=lambda row: row[1]):
             if fact is None:
@@ -61,7 +62,7 @@ class Standing:
 
     @property
     def places(self) -> frozenset[int]:
-        """Of all entries that were asked for."""
+        """Places of all current entries that were asked for."""
         return frozenset(place for places in self.shown.values() for place in places)
 
     def mark(self, record: str, place: int) -> Mark:
@@ -70,11 +71,11 @@ class Standing:
         return Mark(place, zlib.crc32(repr(self._quiet[record][:before]).encode()))
 
     def holds(self, record: str, mark: Mark) -> bool:
-        """Whether the record has entries here, and none up to ``mark`` was judged anew since it was made."""
+        """Whether the record has entries here, and none up to ``mark`` has been judged again since the mark was made."""
         return record in self.shown and self.mark(record, mark.place) == mark
 
     def last(self, record: str) -> int:
-        """Place of the last that is known of a record with entries."""
+        """Place of the last version of ``record``, which must have entries."""
         return max([self.shown[record][-1], *(place for place, _ in self._quiet[record][-1:])])
 
 
@@ -84,15 +85,16 @@ def all_seen(standing: Standing) -> Seen:
 
 
 def still_true(seen: Seen, standing: Standing) -> Seen:
-    """Those of ``seen`` that nothing was judged anew behind."""
+    """The marks of ``seen`` up to which nothing has been judged again."""
     return {record: mark for record, mark in seen.items() if standing.holds(record, mark)}
 
 
 def gone(seen: Seen, standing: Standing, stated: Iterable[Stated]) -> list[str]:
-    """Ids of the entries that a reader with these marks may have and that stand no more, in the order of the log.
+    """Ids of entries that a reader with these marks may have and that are no longer current, in the order of the log.
 
-    ``stated`` is all that was ever stated of the records of ``seen``. Where nothing was judged anew, what came since tells
-    which facts have another newest version; else, and of a record that is another person's, it is all that does not stand.
+    ``stated`` are all versions ever stored for the records of ``seen``. For a record in which nothing was judged again, only
+    facts with a version after the mark are looked at. For any other, and for one that now belongs to another person, every
+    version that is not current is reported.
     """
     told: list[Stated] = []
     of_record: defaultdict[str, list[Stated]] = defaultdict(list)
@@ -108,7 +110,7 @@ def gone(seen: Seen, standing: Standing, stated: Iterable[Stated]) -> list[str]:
 
 
 def _newest(versions: Iterable[Stated]) -> list[Stated]:
-    """Of each fact the version that stood."""
+    """The version of each fact with the highest number."""
     newest: dict[str, Stated] = {}
     for one in versions:
         if one.number is not None and (one.fact not in newest or one.number > (newest[one.fact].number or 0)):
@@ -117,7 +119,7 @@ def _newest(versions: Iterable[Stated]) -> list[Stated]:
 
 
 def settled(seen: Seen, standing: Standing, fresh: Collection[int]) -> Seen:
-    """The marks of a reader who was told what is gone, and none of ``fresh`` yet."""
+    """The marks of a reader who has been told what is gone, but none of ``fresh`` yet."""
     pending = {record for record, places in standing.shown.items() if not set(places).isdisjoint(fresh)}
     return {record: mark for record, mark in seen.items() if record in pending} | {
         record: mark for record, mark in all_seen(standing).items() if record not in pending
@@ -125,16 +127,16 @@ def settled(seen: Seen, standing: Standing, fresh: Collection[int]) -> Seen:
 
 
 def unseen(seen: Seen, standing: Standing) -> Iterator[int]:
-    """Places of the entries that a reader with these marks was never told, or may not have been."""
+    """Places of the entries that a reader with these marks has not, or may not have, been sent."""
     for record, places in standing.shown.items():
         mark = seen.get(record)
         yield from places if mark is None else places[bisect_right(places, mark.place) :]
 
 
 def tell(seen: Seen, standing: Standing, fresh: Collection[int]) -> Iterator[tuple[int, Seen]]:
-    """Each of ``fresh`` in the order of the log, and the marks of a reader who was told it.
+    """Each of ``fresh`` in the order of the log, with the marks of a reader who has been sent it.
 
-    A mark moves on when all up to it were told: who leaves before that is told some of them twice.
+    A mark only moves on when every entry up to it has been sent: a reader who leaves before that gets some of them twice.
     """
     marks, wanted = dict(seen), frozenset(fresh)
     steps: list[tuple[int, int | None, str]] = []

@@ -1,4 +1,4 @@
-"""Judges the snapshots and the stray withdrawals of a batch, and again those stored ones that it throws another light on."""
+"""Judges the snapshots and stray withdrawals of a batch, and judges again the stored ones that the batch affects."""
 
 from __future__ import annotations
 
@@ -7,18 +7,18 @@ from collections.abc import Iterable, Sequence
 
 from consumers.timeline.batch import Batch
 from consumers.timeline.compose import Told
-from consumers.timeline.known import Known, Saying, go_through, judged, record_of, saying, stay_in, subjects
+from consumers.timeline.known import Known, Saying, apply_sayings, judged, record_of, saying, stay_in, subjects
 from consumers.timeline.stray import aim, kind_of, own_fact
 
 Telling = dict[str, list[Told]]
-"""Subject → what was told of it."""
+"""Subject → the events about it."""
 
 
 async def judge_snapshots(batch: Batch) -> None:
-    """Decide which snapshots repeat what was known before them.
+    """Decide which snapshots only repeat what was known before them.
 
-    What comes after all that is known of its subject is judged by that alone. For a subject of which something came late, or of
-    which this is the first snapshot, all that was ever told is read and judged.
+    Events later than everything known of their subject are compared with its stored state (`Known`) alone. For a subject with
+    an event that arrived out of order, or whose first snapshot this is, all its events are read and judged again.
     """
     told = _by_subject(batch.new)
     known = await batch.rows.known(told, batch.connection) if told else {}
@@ -37,7 +37,7 @@ async def judge_snapshots(batch: Batch) -> None:
 
 
 def _judge(batch: Batch, sayings: Sequence[Saying], known: Known | None) -> Known:
-    found, silent = go_through(sayings, known)
+    found, silent = apply_sayings(sayings, known)
     for said in sayings:
         if said.snapshot:
             batch.decide(said.version, said.version.place in silent)
@@ -53,7 +53,7 @@ def _by_subject(told: Iterable[Told]) -> Telling:
 
 
 async def _history(batch: Batch, late: Iterable[str]) -> list[Told]:
-    """All that was told of these subjects, each once; of other stays of the same records perhaps too."""
+    """All stored events about these subjects, each once; possibly also about other stays of the same records."""
     whole = {subject for subject in late if stay_in(subject) is None}
     stays = {subject for subject in late if record_of(subject) not in whole}
     of_stays = await batch.recall({record_of(one) for one in stays}, {stay for one in stays if (stay := stay_in(one))})
@@ -61,7 +61,7 @@ async def _history(batch: Batch, late: Iterable[str]) -> list[Told]:
 
 
 async def aim_strays(batch: Batch) -> None:
-    """Give withdrawals that name a fact which nobody stated the fact they withdraw."""
+    """Find the fact that each stray withdrawal (one naming a fact that nobody stated) withdraws instead."""
     moving = [one for one in batch.new if kind_of(one) and one.version.correlation]
     if not moving:
         return
@@ -89,7 +89,7 @@ async def _aim_again(batch: Batch, stays: set[tuple[str, str]]) -> None:
 
 
 async def _stated(batch: Batch, told: Iterable[Told]) -> set[str]:
-    """Those of the facts that ``told`` names that somebody stated, before or in this batch."""
+    """The facts named by ``told`` that an event states, in an earlier batch or in this one."""
     facts = {own_fact(one.version) for one in told}
     here = {one.version.fact for one in batch.new if not one.version.withdraws}
     return here | await batch.rows.stated(facts - here, batch.connection)

@@ -1,11 +1,11 @@
-"""What is known of a person or of a stay, and whether a snapshot says anything new.
+"""What is known of a person or a stay, and whether a snapshot says anything new about it.
 
-Some systems send the whole state of a thing at every change of anything. A snapshot is judged against all that its source had
-said before it about the same *subject* (the person of a record; a stay of theirs), whichever facts told it, element by element:
-what it leaves out is unchanged. Before it is what was written down before it (`consumers.chronicle.written`), not what came
-before it, so that the order of arrival changes nothing.
+Some systems send the whole state at every change (a *snapshot*). A snapshot is compared, element by element, with everything
+its source had said before about the same *subject* (the person of a record, or one stay of theirs), whichever facts it was
+said of; an element that it leaves out is unchanged. "Before" means written down before (`consumers.chronicle.written`), not
+arrived before, so that the order of arrival changes nothing.
 
-Of the same moment, what tells of a movement comes before what shows the state after it.
+At the same moment, an event that states a movement comes before a snapshot that shows the state after it.
 """
 
 from __future__ import annotations
@@ -27,22 +27,22 @@ from schemas.event import Sensitivity
 from schemas.sentence import MOVEMENT
 
 Moment = tuple[str, bool, str, int]
-"""When something was said: when it was written down, whether it is a snapshot, its order in its fact, its place."""
+"""Sort key of a statement: when it was written down, whether it is a snapshot, its order within its fact, its place."""
 
 
 class Known(msgspec.Struct):
-    """What is known of a subject: kept only of those that snapshots are sent of."""
+    """What is known of a subject. Stored only for subjects of which snapshots are sent."""
 
     latest: Moment
-    """Of what was said last."""
+    """Moment of the last statement."""
     said: str
-    """Digest of what was said last: most messages about a person repeat it."""
+    """Digest of the last statement: most messages about a person repeat it."""
     elements: dict[str, str]
     """Element → digest of its value."""
 
 
 class Saying(NamedTuple):
-    """What one event says of one subject."""
+    """What one event says about one subject."""
 
     moment: Moment
     version: Version
@@ -50,29 +50,29 @@ class Saying(NamedTuple):
     content: Sequence[bytes]
     """The resources that say it."""
     focal: bool
-    """They are what the event is about, not the Patient who comes along."""
+    """Whether the event is about the subject, and does not only carry its resource along."""
 
     @property
     def digest(self) -> str:
-        """Of what is said."""
+        """Digest of what is said."""
         guard = self.version.classification if self.focal else ""
         return digest(b"\n".join([guard.encode(), *self.content])).hex()
 
 
 _PATIENT, _STAY = "Patient", "Encounter"
 _PASSING_WORDS = frozenset({"planned discharge"})
-"""What a message about something else cancels in passing (HL7 v2: "not medically fit")."""
+"""Movements that a message about something else cancels in passing (HL7 v2: "not medically fit")."""
 _UNKNOWN = {"status": "unknown", "class": "UNK"}
-"""FHIR demands these of an Encounter: a source that does not say has them said to be unknown."""
+"""Elements that FHIR requires of an Encounter, and the value they get when the source does not state them."""
 _GUARD = "classification"
 _RAW = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _NONE = msgspec.Raw(b"[]")
 _SHORT_BYTES = 1024
-"""Of an element that is remembered: a photograph is not."""
+"""Longest element whose digests are cached: a photograph is not."""
 
 
 def subjects(told: Told) -> tuple[str, ...]:
-    """Whom and what the event tells of: the person of its record, and the stay if it is about one."""
+    """The subjects the event speaks of: the person of its record and, if it is about one, the stay."""
     if _in_passing(told):
         return ()
     record, stay = told.version.record, told.version.correlation
@@ -80,27 +80,27 @@ def subjects(told: Told) -> tuple[str, ...]:
 
 
 def stay_of(record: str, correlation: str) -> str:
-    """Names a stay as one record has it."""
+    """The subject of a stay: the record's key and the correlation id."""
     return f"{record}/{correlation}"
 
 
 def stay_in(subject: str) -> str | None:
-    """The correlation of a stay, ``None`` of a person."""
+    """The correlation id of the stay; ``None`` when the subject is a person."""
     return subject.partition("/")[2] or None
 
 
 def record_of(subject: str) -> str:
-    """The record a subject belongs to."""
+    """Key of the record a subject belongs to."""
     return subject.partition("/")[0]
 
 
 def judged(told: Told) -> str | None:
-    """The subject of which the event is a snapshot, if it is one."""
+    """The subject that the event is a snapshot of; ``None`` if it is not a snapshot."""
     return subjects(told)[-1] if told.snapshot else None
 
 
 def saying(told: Told, subject: str) -> Saying:
-    """What the event says of ``subject``, one of its `subjects`."""
+    """What the event says about ``subject``, one of its `subjects`."""
     version = told.version
     snapshot = judged(told) == subject
     moment = (written(version.order), snapshot, version.order, version.place)
@@ -113,10 +113,10 @@ def saying(told: Told, subject: str) -> Saying:
     return Saying(moment, version, snapshot, content, focal)
 
 
-def go_through(sayings: Iterable[Saying], known: Known | None) -> tuple[Known, set[int]]:
-    """Go through ``sayings`` in order, from what was ``known`` before: what is known then, and which snapshots said nothing.
+def apply_sayings(sayings: Iterable[Saying], known: Known | None) -> tuple[Known, set[int]]:
+    """Apply ``sayings`` in order to what was ``known`` before; returns what is known then and the places of silent snapshots.
 
-    The first that is ever said of a subject says something, whatever it is.
+    The first statement ever made about a subject is never silent.
     """
     silent: set[int] = set()
     found = known or Known(("", False, "", 0), "", {})
@@ -135,14 +135,14 @@ def _after(before: dict[str, str], said: Mapping[str, str | None]) -> dict[str, 
 
 
 def _in_passing(told: Told) -> bool:
-    """It was said beside an event of its own message that tells the same of the person and the stay."""
+    """Whether another event of the same message says the same about the person and the stay."""
     if told.row.in_passing or told.row.focus == "Resource":
         return True
     return told.movement in _PASSING_WORDS and told.row.movement is Movement.WITHDRAWS
 
 
 def _digests(said: Saying) -> dict[str, str | None]:
-    """What is said, element by element; ``None``: there is none."""
+    """Element → digest of what is said; ``None`` when the element is said to be absent."""
     found: dict[str, str | None] = {}
     if said.focal:
         guard = said.version.classification
@@ -156,16 +156,16 @@ def _digests(said: Saying) -> dict[str, str | None]:
 
 def _elements(resource: bytes) -> dict[str, str | None]:
     stated = _RAW.decode(resource)
-    found = dict(_stated("extension", bytes(stated.pop("extension", _NONE))))  # first: what is deleted and stated is stated
+    found = dict(_stated("extension", bytes(stated.pop("extension", _NONE))))  # first, so that a stated value beats a deletion
     for name, value in stated.items():
         found.update((_remembered if len(value) <= _SHORT_BYTES else _stated)(name, bytes(value)))
     if found.pop(f"extension {MOVEMENT}", None):
-        found.pop("status", None)  # of the movement: it is not known how long it lasts
+        found.pop("status", None)  # the movement's status, which may not last
     return found
 
 
 def _stated(name: str, value: bytes) -> tuple[tuple[str, str | None], ...]:
-    """The elements within one of a resource's."""
+    """The elements (`consumers.elements`) within one member of a resource, each with its digest."""
     said = elements({name: orjson.loads(value)})
     unknown = _UNKNOWN.get(name)
     return tuple(
@@ -176,7 +176,7 @@ def _stated(name: str, value: bytes) -> tuple[tuple[str, str | None], ...]:
 
 
 _remembered = lru_cache(8192)(_stated)
-"""Most elements are as they were in the message before."""
+"""Cached, as most elements are the same as in the previous message."""
 
 
 def _code(value: object) -> object:

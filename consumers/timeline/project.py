@@ -1,9 +1,9 @@
 """The timeline projection: events in, versions of entries out.
 
-An entry belongs to a source record, never to a person: a link moves no entry (`consumers.people`). What a version says is a
-function of its event; how it stands is a function of all events about its fact, its person and its stay, whatever order they
-arrive in. Most events are the first of their fact, or come after its newest version: those need nothing read but that. Only
-what comes out of order has the rest read and judged again.
+An entry belongs to a source record, never to a person, so linking records moves no entry (`consumers.people`). The content of a
+version is a function of its event; its number and state are a function of all events about its fact, its person and its stay,
+in whatever order they arrive. Most events are the first of their fact or come after its newest version; for those, only the
+newest version is read. Only an event out of order makes the other versions be read and judged again.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from schemas.source import Source
 class TimelineProjection:
     """Writes the timeline (`consumers.projection.Projection`).
 
-    ``sources`` are the declared ones by id: an entry names its source as that is called when the entry is written.
+    ``sources`` are the declared ones by id: an entry carries the name its source has when the entry is written.
     """
 
     name = "timeline"
@@ -48,11 +48,11 @@ class TimelineProjection:
         await batch.take([tell(record, self._sources) for record in records])
         await judge_snapshots(batch)
         await aim_strays(batch)
-        await _stand(batch)
+        await _order_facts(batch)
 
 
-async def _stand(batch: Batch) -> None:
-    """Put the versions of every fact in order, and write what is new and what changed."""
+async def _order_facts(batch: Batch) -> None:
+    """Put the versions of every affected fact in order, and write those that are new or changed."""
     fresh: defaultdict[str, list[Version]] = defaultdict(list)
     for one in batch.new:
         fresh[one.version.fact].append(one.version)
@@ -88,6 +88,6 @@ def _silent(batch: Batch, versions: Iterable[Version]) -> set[int]:
 
 
 def _render(standing: Iterable[Standing]) -> None:
-    """Put number and predecessor into the entries."""
+    """Write the version number and the replaced id into the entries."""
     for version, replaces in standing:
         version.entry = render(version.entry, version.version, replaces)

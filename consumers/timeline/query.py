@@ -1,6 +1,6 @@
-"""A person's timeline: a page of it, and what has been learned since.
+"""Reads a person's timeline: a page of it, and its changes since a cursor.
 
-A page is one statement; its entries are stored as they are served, and nothing is built of them here.
+A page is one statement. Entries are stored as the JSON they are served as, and are not parsed here.
 """
 
 from __future__ import annotations
@@ -17,16 +17,16 @@ from consumers.store.database import Database
 from consumers.store.statement import Among, Statement, listed
 from consumers.store.tables import PEOPLE, TIMELINE
 from consumers.timeline.ask import among, is_asked, shape_of, stands, statement, types_of, values_of
-from consumers.timeline.cursor import Here, read_changes, read_page, write_changes, write_page
+from consumers.timeline.cursor import PageEnd, read_changes, read_page, write_changes, write_page
 from consumers.timeline.follow import Seen, Standing, Stated, all_seen, settled, still_true, tell, unseen
-from consumers.timeline.follow import gone as lost_of
+from consumers.timeline.follow import gone as gone_entries
 from consumers.timeline.version import State
 from schemas.identifiers import PersonId
 from schemas.timeline import Question
 
 _RECORD, _FORMER, _VERSION = PEOPLE.record, PEOPLE.former, TIMELINE.version
 CHANGES_MOST = 500
-"""Entries given at once to a reader who follows; the rest comes at the next look."""
+"""Most entries in one answer to a reader who follows; the rest comes with the next."""
 
 _ASKED: BindParameter[str] = bindparam("its_person")
 _EARLIER = Statement(
@@ -37,7 +37,7 @@ _EARLIER = Statement(
         .where(_FORMER.c.person == _ASKED),
     ).order_by("key")
 )
-"""Who has the records of an id that was given out once and is nobody's now."""
+"""The persons who now have the records of a former person id."""
 
 
 class Page(NamedTuple):
@@ -52,46 +52,46 @@ class Page(NamedTuple):
 
 
 class Changes(NamedTuple):
-    """What was learned of a person since a reader last looked."""
+    """How a person's timeline changed since a reader last looked."""
 
     entries: Sequence[tuple[str, bytes]]
-    """Each with the cursor to go on from after it; told after what is gone."""
+    """New entries, each with the cursor to continue after it. They are sent after ``gone``."""
     after: str
-    """Cursor of all that was looked through."""
+    """Cursor after all these changes."""
     known: frozenset[int] = frozenset()
-    """Places of what stands on the timeline and has been told: what stands there beside them later on is new to the reader."""
+    """Places of the current entries that the reader has been sent; any other that is current later is new to them."""
     gone: Sequence[tuple[str, str]] = ()
-    """Ids of entries that stand no more, each with the cursor to go on from after it."""
+    """Ids of entries that are no longer current, each with the cursor to continue after it."""
 
 
 class TimelineQuery:
-    """Answers from the timeline projection and from who the records' persons are."""
+    """Answers from the timeline projection, and from the people projection for whose each record is."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
     async def page(self, question: Question) -> Page:
-        """The page asked for. An id that was given out once leads to the person who has its records now.
+        """The page asked for. A former person id leads to the person who has its records now.
 
-        Raises `InvalidRequest` for a cursor that is none of this question's, `StoreUnavailable`.
+        Raises `InvalidRequest` when the cursor is not one of this question's, `StoreUnavailable`.
         """
         after = read_page(question.after, question.order) if question.after else None
         rows = await self._rows(question, after)
         if not rows:
             return await self._empty(question)
         shown, held_by = rows[: question.limit], rows[0][-1]
-        last = Here(question.order, *shown[-1][2:5])
+        last = PageEnd(question.order, *shown[-1][2:5])
         texts = [_entry(row[0], row[1]) for row in shown] if question.resources else [row[0] for row in shown]
         entries = f"[{','.join(texts)}]".encode()
         return Page(entries, write_page(last) if len(rows) > question.limit else None, tuple(held_by.split(",")))
 
-    async def _rows(self, question: Question, after: Here | None) -> Sequence[Any]:
+    async def _rows(self, question: Question, after: PageEnd | None) -> Sequence[Any]:
         dialect = self._database.dialect
         composed = statement(shape_of(question, after)).on(dialect)
         return await self._database.fetch(composed.text, composed.bind(values_of(question, after, dialect)))
 
     async def _empty(self, question: Question) -> Page:
-        """Nothing stands under this id: it may be another's now, or have records that state nothing of what was asked."""
+        """The page when no entry matches: the id may be a former one, or its records may have no entry that was asked for."""
         sources = await self._fetch(_SOURCES, {"its_person": question.person})
         if sources:
             return Page(b"[]", None, tuple(source for (source,) in sources))
@@ -103,15 +103,15 @@ class TimelineQuery:
         return PersonId(moved[0][1]) if moved and moved[0][1] != person else None
 
     async def changes(self, question: Question, known: frozenset[int] | None = None) -> Changes:
-        """What was learned after the cursor ``question.after``; without one nothing, and the cursor of now.
+        """The changes after the cursor ``question.after``; without one, no changes and the current cursor.
 
-        What is judged anew (an old snapshot that turns out to say something) and the entries of a record that became the
-        person's are learned as well; what was replaced or withdrawn, or is of a record that is another's now, is gone. Who
-        says what is ``known`` from the changes before is told each once; who was away and has a cursor alone misses none, and
-        is told the entries of a record again of which something was judged anew. While nobody has a record of the person
-        nothing is told.
+        An entry is new also when its event is old but was judged again (an old snapshot turns out to say something) or when
+        its record became the person's. An entry is gone when it was replaced or withdrawn, or when its record is another
+        person's now. A caller who passes ``known`` from the previous changes gets each change once. A caller who returns with
+        a cursor alone misses none, but gets all entries of a record again when one of them was judged again. While no source
+        holds a record of the person there are no changes.
 
-        Order and times of ``question`` are not looked at. Raises `InvalidRequest` for what is no cursor, `StoreUnavailable`.
+        The order and the times of ``question`` are ignored. Raises `InvalidRequest` for an invalid cursor, `StoreUnavailable`.
         """
         seen: Seen | None = read_changes(question.after) if question.after else None
         if known is not None:
@@ -140,7 +140,7 @@ class TimelineQuery:
         return Changes(list(zip(cursors, entries, strict=True)), after, known.union(place for place, _ in told), gone)
 
     async def _lost(self, question: Question, seen: Seen, standing: Standing, known: frozenset[int] | None) -> list[str]:
-        """Ids of the entries that the reader may have and that stand no more."""
+        """Ids of the entries that the reader may have and that are no longer current."""
         dialect = self._database.dialect
         if known is not None:
             places = sorted(known - standing.places)
@@ -151,7 +151,7 @@ class TimelineQuery:
             Stated(record, place, entry, fact, number, is_asked(question, *of))
             for record, place, entry, fact, number, *of in rows
         ]
-        return lost_of(seen, standing, stated)
+        return gone_entries(seen, standing, stated)
 
     async def _entries(self, places: Sequence[int], resources: bool) -> list[bytes]:
         """The entries at ``places``, in order."""
@@ -160,11 +160,11 @@ class TimelineQuery:
         return [_entry(entry, resource).encode() for _, entry, resource in found]
 
     async def _places(self, question: Question) -> frozenset[int]:
-        """Places of the entries that stand and are asked for."""
+        """Places of the current entries that are asked for."""
         return frozenset(place for _, place, _ in await self._rows_of(_shown, question))
 
     async def _rows_of(self, statement: Callable[..., Statement], question: Question) -> Sequence[Any]:
-        """The rows of a statement that is made for the filters of ``question``."""
+        """The rows of ``statement`` when built for the filters of ``question``."""
         dialect = self._database.dialect
         values = {
             "its_person": question.person,
@@ -181,7 +181,7 @@ class TimelineQuery:
 
 
 def _entry(entry: str, resource: str | None) -> str:
-    """The entry as it is served; its Bundle, if asked for, goes in as its last member."""
+    """The entry as it is served, with its Bundle, if asked for, as the last member."""
     return f'{entry[:-1]},"resource":{resource}}}' if resource else entry
 
 
@@ -202,7 +202,7 @@ def _of_shown(withdrawn: bool, types: bool, sectors: bool, sources: bool) -> Sel
 
 @lru_cache(16)
 def _standing(withdrawn: bool, types: bool, sectors: bool, sources: bool) -> Statement:
-    """The rows of `consumers.timeline.follow.Standing`, of one moment."""
+    """The rows for `consumers.timeline.follow.Standing`, in one statement so that all are of one moment."""
     of = (_RECORD.c.key, _VERSION.c.place)
     hidden = select(*of, literal_column("''")).where(_MINE, _VERSION.c.state == literal_column(str(int(State.HIDDEN))))
     withdrawals: list[ColumnElement[str]] = [

@@ -1,4 +1,4 @@
-"""The statements of the timeline projection: what it asks of its tables and what it writes."""
+"""The SQL statements with which the timeline projection reads and writes its tables."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ from schemas.errors import StoreUnavailable
 
 _KNOWN = msgspec.json.Decoder(Known)
 _IDENTITY = ("record", "occurred_at", "tie")
-"""The columns that tell one event from every other, all in one index: the event's own id is in none."""
+"""The columns that identify an event, all in one index (there is no index on the event's id)."""
 _CHANGING = ("known_until", "state", "version", "fact", "latest", "named", "entry")
-"""The columns that a judgement may change; the others are the event's own."""
+"""The columns that may change when a version is judged again; the others come from its event alone."""
 
 
 class TimelineRows:
-    """Reads and writes ``tables``; knows no rule."""
+    """Reads and writes ``tables``; contains no rules."""
 
     def __init__(self, tables: TimelineTables) -> None:
         table, known = tables.version, tables.known
@@ -50,32 +50,35 @@ class TimelineRows:
         self._note = Insertion(known, replace)
 
     async def seen(self, versions: Sequence[Version], connection: AsyncConnection) -> set[str]:
-        """Those of the events of ``versions`` that are here already."""
+        """Ids of the events of ``versions`` that are already stored."""
         rows = [(version.record, version.occurred_at, version.tie) for version in versions]
         found = await self._seen.tuples(connection, given_rows(rows, _IDENTITY, connection.dialect))
         return {event for (event,) in found}
 
     async def newest(self, facts: Collection[str], connection: AsyncConnection) -> dict[str, Version]:
-        """The newest version of each of ``facts`` that has one; without its entry."""
+        """The newest version of each of ``facts`` that has one, without its entry and resource."""
         asked = given_rows([(fact,) for fact in facts], ("fact",), connection.dialect)
         versions = (Version(*row) for row in await self._newest.tuples(connection, asked))
         return {version.fact: version for version in versions}
 
     async def versions(self, facts: Collection[str], connection: AsyncConnection) -> list[Version]:
-        """Every version of ``facts``, kept from all other writers until this transaction ends."""
+        """Every version of ``facts``, locked against other writers until this transaction ends."""
         asked = {"facts": listed(facts, connection.dialect)}
         if connection.dialect.name != "sqlite":
             await self._lock.tuples(connection, asked)
         return [Version(*row) for row in await self._versions.tuples(connection, asked)]
 
     async def history(self, records: Collection[str], stays: Collection[str], connection: AsyncConnection) -> list[Version]:
-        """Every version of ``records``, or of those of their stays."""
+        """Every version of ``records`` or, when ``stays`` are given, of those stays of theirs."""
         asked = {"records": listed(records, connection.dialect), "stays": listed(stays, connection.dialect)}
         statement = self._of_stays if stays else self._of_records
         return [Version(*row) for row in await statement.tuples(connection, asked)]
 
     async def strays(self, versions: Iterable[Version], connection: AsyncConnection) -> set[tuple[str, str]]:
-        """The stays (record, correlation) of ``versions`` that have a stray withdrawal, or one that names a fact of theirs."""
+        """The stays (record, correlation) that need judging because of ``versions``.
+
+        These are stays of theirs with a stray withdrawal, and stays with a stray withdrawal that names a fact of theirs.
+        """
         stays = {(version.record, version.correlation) for version in versions if version.correlation}
         asked = {
             "records": listed({record for record, _ in stays}, connection.dialect),
@@ -86,17 +89,17 @@ class TimelineRows:
         return near | {(record, stay) for record, stay in await self._naming.tuples(connection, asked)}
 
     async def stated(self, facts: Collection[str], connection: AsyncConnection) -> set[str]:
-        """Those of ``facts`` that somebody stated."""
+        """Those of ``facts`` that have a version which is not a withdrawal."""
         found = await self._stated.tuples(connection, {"facts": listed(facts, connection.dialect)})
         return {fact for (fact,) in found}
 
     async def known(self, subjects: Collection[str], connection: AsyncConnection) -> dict[str, Known]:
-        """What is known of those of ``subjects`` that snapshots were sent of."""
+        """What is known of each of ``subjects``; only those of which snapshots were sent are included."""
         found = await self._known.tuples(connection, {"subjects": listed(subjects, connection.dialect)})
         return {subject: _KNOWN.decode(state) for subject, state in found}
 
     async def note(self, known: dict[str, Known], connection: AsyncConnection) -> None:
-        """Keep what is known."""
+        """Store what is known of each subject."""
         rows = [(subject, msgspec.json.encode(state).decode()) for subject, state in sorted(known.items())]
         await self._note.put(connection, rows)
 
@@ -105,16 +108,16 @@ class TimelineRows:
         await self._insert.put(connection, [msgspec.structs.astuple(version) for version in versions])
 
     async def demote(self, changed: Iterable[tuple[Version, str]], connection: AsyncConnection) -> None:
-        """Say how versions stand that were the newest, each with its ``latest`` as it was read.
+        """Update versions that were the newest; each comes with the ``latest`` it had when it was read.
 
-        Raises `StoreUnavailable` when another process changed one in between: the transaction is to be tried again.
+        Raises `StoreUnavailable` when another process changed one in between: try the transaction again.
         """
         rows = [(one.known_until, one.state, one.latest, one.place, seen) for one, seen in changed]
         if await self._demote.make(connection, rows) != len(rows):
             raise StoreUnavailable("another process wrote to the same fact at the same time")
 
     async def restate(self, versions: Sequence[Version], connection: AsyncConnection) -> None:
-        """Write stored versions anew. Their numbers are taken from all first, as no two versions of a fact may share one."""
+        """Rewrite stored versions. All their numbers are cleared first, as no two versions of a fact may share one."""
         if versions:
             places = listed((version.place for version in versions), connection.dialect)
             await self._unnumber.changed(connection, {"places": places})
@@ -123,19 +126,19 @@ class TimelineRows:
 
 
 def _without(table: Table, *unread: str) -> list[ColumnElement[Any]]:
-    """Every column, with ``""`` in place of the ``unread`` ones: what is long is not fetched where nobody looks at it."""
+    """Every column, with ``""`` in place of the ``unread`` ones, so that long values nobody needs are not fetched."""
     return [literal_column("''").label(name) if name in unread else table.c[name] for name in COLUMNS]
 
 
 def _seen(table: Table, sqlite: bool) -> ClauseElement:
-    """The ids of those of the given events that are in the table."""
+    """The ids of the given events that are in the table."""
     asked = given(sqlite, record=Text(), occurred_at=BigInteger(), tie=BigInteger())
     same = and_(*(table.c[name] == asked.c[name] for name in _IDENTITY))
     return select(table.c.event).select_from(asked.join(table, same))
 
 
 def _newest(table: Table, sqlite: bool) -> ClauseElement:
-    """The version with the greatest number of each of the given facts."""
+    """The version with the highest number of each given fact."""
     asked, other = given(sqlite, fact=Text()), table.alias()
     number = select(func.max(other.c.version)).where(other.c.fact == asked.c.fact).scalar_subquery()
     joined = asked.join(table, (table.c.fact == asked.c.fact) & (table.c.version == number))

@@ -1,9 +1,9 @@
-"""Withdrawals that name a fact which nobody stated, and what they withdraw instead.
+"""Stray withdrawals, which name a fact that nobody stated, and what they withdraw instead.
 
-A move or a leave happens several times in a stay, so its time is part of its name. A sender that writes another time into the
-cancellation names a fact there is none of. It then withdraws the stay's newest movement of that kind (by when it happened) of
-those that were written down before it and stand; nothing else may be withdrawn in its stead. Those that were written down
-first choose first, so that the order of arrival changes nothing.
+A move or a leave may happen several times in one stay, so its time is part of the fact's key. When a sender writes another time
+into the cancellation, the fact it names does not exist. Such a withdrawal applies to the newest movement of its kind in the
+stay (by when it happened) that was written down before the withdrawal and still stands, and to nothing else. Withdrawals are
+assigned in the order in which they were written down, so that the order of arrival changes nothing.
 
 Source: HL7 v2.4 §3.3.1.6: EVN-6 of a cancellation is the time of what is cancelled.
 """
@@ -17,13 +17,13 @@ from consumers.timeline.compose import Told
 from consumers.timeline.version import Version
 
 _NAMED: Mapping[str, str] = {"encounter-transferred-1": "move"}
-"""Movements whose type says what they are; the others say it in words (`schemas.sentence.MOVEMENT`)."""
+"""Event type → kind of movement, where the type says it; other events say it in words (`schemas.sentence.MOVEMENT`)."""
 REPEATED = frozenset({"move", "leave of absence", "return from leave"})
 """Kinds of movement that may happen several times in one stay."""
 
 
 def kind_of(told: Told) -> str:
-    """The kind of movement within a stay that the event states or withdraws, or ``""``."""
+    """The kind of repeatable movement that the event states or withdraws; ``""`` if there is none."""
     found = _NAMED.get(told.row.name) or told.movement
     return found if found in REPEATED else ""
 
@@ -34,11 +34,11 @@ def own_fact(version: Version) -> str:
 
 
 def aim(history: Iterable[Told], stated: Collection[str]) -> None:
-    """Give every stray withdrawal of one stay the fact it withdraws.
+    """Assign to every stray withdrawal of one stay the fact it withdraws.
 
-    ``history`` is all that was told of that stay; ``stated`` are those of the facts named in it that somebody stated.
+    ``history`` are all events of that stay; ``stated`` are the facts named in it that somebody stated.
 
-    Changes ``fact`` and ``named`` of withdrawals: ``named`` is set of those that are stray, no longer of those that are not.
+    Changes ``fact`` and ``named`` of withdrawals: ``named`` is set on those that are stray and cleared on the others.
     """
     moves = [(kind, told.version) for told in history if (kind := kind_of(told))]
     facts: defaultdict[str, list[tuple[str, Version]]] = defaultdict(list)
@@ -58,7 +58,7 @@ def aim(history: Iterable[Told], stated: Collection[str]) -> None:
 
 
 def _standing(told: list[tuple[str, Version]], kind: str, before: Version) -> Version | None:
-    """The newest version of one fact of that kind when ``before`` was written down, if it stands."""
+    """The newest version of a fact of that kind before ``before`` was written down; ``None`` if it is a withdrawal."""
     versions = [version for one, version in told if one == kind and version.rank < before.rank]
     newest = max(versions, key=lambda one: one.rank, default=None)
     return None if newest is None or newest.withdraws else newest

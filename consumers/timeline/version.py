@@ -1,4 +1,4 @@
-"""One version of one fact: a row of the timeline, and how it stands among the others."""
+"""One version of one fact, which is a row of the timeline, and its state among the other versions."""
 
 from __future__ import annotations
 
@@ -9,57 +9,59 @@ import msgspec
 from schemas.catalogue import CATALOGUE, Movement
 
 WITHDRAWALS = frozenset(row.name for row in CATALOGUE.values() if row.movement is Movement.WITHDRAWS)
-"""Types that say that a fact did not happen or was entered in error."""
+"""Event types that say that a fact did not happen or was entered in error."""
 
 
 class State(IntEnum):
-    """How a version stands."""
+    """The state of a version among the versions of its fact."""
 
     HIDDEN = 0
-    """Says nothing: repeats what was known, or withdraws what nobody stated."""
+    """Never shown: it repeats what was known, or withdraws a fact that nobody stated."""
     PAST = 1
-    """Was replaced by a newer version."""
+    """Replaced by a newer version."""
     CURRENT = 2
-    """The newest, and it states the fact."""
+    """The newest version, which states the fact."""
     PAST_WITHDRAWAL = -1
+    """A withdrawal that was replaced by a newer version."""
     WITHDRAWN = -2
-    """The newest, and it withdraws the fact."""
+    """The newest version, which withdraws the fact."""
 
 
 class Version(msgspec.Struct, gc=False):
     """A row of ``timeline_version``, its fields in the order of the columns."""
 
     place: int
-    """Of its event in the log (`consumers.place`)."""
+    """Place of its event in the log (`consumers.place`)."""
     occurred_at: int
-    """Microseconds since the epoch; of a day its first instant."""
+    """Microseconds since the epoch; for a day, its first instant."""
     tie: int
-    """Order among entries of one instant: as the catalogue lists their types, then by the event's id. Never by arrival."""
+    """Order among entries of the same instant: by the catalogue's order of types, then by the event's id. Never by arrival."""
     recorded_at: int
-    """Microseconds since the epoch: known from then on."""
+    """Microseconds since the epoch: when the backbone learned of it."""
     known_until: int | None
-    """A newer version was known from then on."""
+    """Microseconds since the epoch: when a newer version was recorded; ``None`` if there is none."""
     state: int
     version: int | None
-    """Number among the versions of the fact in the source's order; ``None`` of one that repeats what was known."""
+    """Number among the versions of the fact, in the source's order; ``None`` if it repeats what was known."""
     record: str
     fact: str
     """The fact it is a version of."""
     event: str
     order: str
     latest: str
-    """Of the newest version: the greatest order among those of the fact that repeat it, else its own."""
+    """The greatest ``order`` among this version and the silent ones that follow it directly."""
     named: str | None
-    """The fact a stray withdrawal named (`consumers.timeline.stray`)."""
+    """The fact that a stray withdrawal names (`consumers.timeline.stray`); ``None`` for anything else."""
     correlation: str | None
     type: str
     sector: str
     source: str
     classification: str
     digest: str | None
-    """Of what it states: an equal one after it repeats it. ``None`` of a snapshot, judged by all that was known."""
+    """Digest of what it states: a later version with the same digest repeats it. ``None`` for a snapshot, which is compared
+    with everything known (`consumers.timeline.known`)."""
     entry: str
-    """The JSON it is served as."""
+    """The entry as the JSON it is served as."""
     resource: str
     """The event's Bundle."""
 
@@ -69,7 +71,7 @@ class Version(msgspec.Struct, gc=False):
 
     @property
     def rank(self) -> tuple[str, bool, int]:
-        """Its place among the versions of its fact. Of equals a withdrawal comes last, then the log decides."""
+        """Sort key among the versions of its fact: between equals a withdrawal comes last, then the log decides."""
         return self.order, self.type in WITHDRAWALS, self.place
 
 
