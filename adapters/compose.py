@@ -13,7 +13,7 @@ from typing import NamedTuple
 import msgspec
 import orjson
 
-from adapters.translator import Arrival
+from adapters.translator import Arrival, as_read
 from schemas.catalogue import EventType
 from schemas.errors import InvalidValue
 from schemas.event import PAYLOAD_TYPE, SCHEMA_URN, Event, Precision, Sensitivity, event_id, instant, stricter
@@ -83,7 +83,7 @@ def compose(statement: Statement, origin: Origin) -> Event:
     source, pseudonyms = arrival.source, arrival.pseudonyms
     fact = pseudonyms.fact(source.id, *statement.natural_key)
     return Event(
-        id=event_id(source.id, fact, row.name, origin.content_hash, origin.version),
+        id=event_id(source.id, fact, row.name, origin.content_hash, as_read(origin.version, source)),
         source=source.urn,
         specversion="1.0",
         type=row.name,

@@ -24,7 +24,7 @@ from adapters.arrivals import Arrivals
 from adapters.batches import Fingerprint, fingerprint, next_batch
 from adapters.observe import Observer, Unobserved, described
 from adapters.registry import Registry
-from adapters.translator import Arrival, Item, Rejection, Translator
+from adapters.translator import Arrival, Item, Rejection, Translator, as_read
 from schemas.errors import EngineUnavailable, RejectedInput, TranslatorFailed, UnknownSender, Unsupported
 from schemas.event import instant
 from schemas.log import EventLog, NewRecord, Position
@@ -165,7 +165,8 @@ class Intake:
             translator = self._registry.translator(delivery.source, delivery.media_type)
         except Unsupported as error:
             return _Work(delivery, mark, now, error.code, _refused(error), redriven)
-        return _Work(delivery, mark, now, translator.version, self._items(translator, delivery, now), redriven)
+        version = as_read(translator.version, delivery.source)
+        return _Work(delivery, mark, now, version, self._items(translator, delivery, now), redriven)
 
     def _items(self, translator: Translator, delivery: Delivery, now: datetime) -> Iterator[Item]:
         """What the translator makes of it. A translator that raises is a fault of ours: the content is kept, whole."""

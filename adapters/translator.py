@@ -17,7 +17,7 @@ from typing import BinaryIO, NamedTuple, Protocol
 from schemas.errors import RejectedInput
 from schemas.event import Event
 from schemas.pseudonyms import Pseudonyms
-from schemas.source import Source
+from schemas.source import NumbersAre, Source
 
 
 class Arrival(NamedTuple):
@@ -28,6 +28,11 @@ class Arrival(NamedTuple):
     """Aware UTC; becomes the events' ``recordedtime``."""
     pseudonyms: Pseudonyms
     traceparent: str = ""
+
+
+def as_read(version: str, source: Source) -> str:
+    """The version of a translation for ``source``: how far its NHS numbers are trusted changes what comes out, too."""
+    return version if source.nhs_numbers is NumbersAre.TRACED else f"{version} {source.nhs_numbers}"
 
 
 class Rejection(NamedTuple):

@@ -34,6 +34,16 @@ class NumbersAre(StrEnum):
     """As somebody said or typed them: kept and shown, never linked on."""
 
 
+TRACING = frozenset({Sector.NHS, Sector.COUNCIL})
+"""Sectors whose systems trace NHS numbers as a matter of course: hospitals by the Personal Demographics Service, councils for
+their Client Level Data. Of all others that has to be said (docs/decisions/0004)."""
+
+
+def assumed(sector: Sector) -> NumbersAre:
+    """What the NHS numbers of a source are taken for when its settings do not say."""
+    return NumbersAre.TRACED if sector in TRACING else NumbersAre.STATED
+
+
 class VisitNumbersAre(StrEnum):
     """What one of a source's visit numbers (PV1-19) identifies."""
 

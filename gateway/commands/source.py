@@ -18,7 +18,7 @@ from gateway.settings.keys import SOURCE_KEYS, SourceKey
 from gateway.settings.mapping import UTF8, mapping_text
 from gateway.settings.shapes import Door
 from schemas.errors import MappingError, SettingsError
-from schemas.source import NumbersAre, Sector, VisitNumbersAre
+from schemas.source import NumbersAre, Sector, VisitNumbersAre, assumed
 
 if TYPE_CHECKING:
     from gateway.settings.shapes import SourceSettings
@@ -54,6 +54,7 @@ def _described(settings: SourceSettings) -> dict[str, object]:
         "name": source.name,
         "sector": source.sector,
         "organisation": source.organisation or None,
+        "nhs_numbers": source.nhs_numbers,
         "reads": settings.reads,
         "mapping": str(settings.mapping) if settings.mapping else None,
         "doors": sorted(settings.doors),
@@ -74,6 +75,12 @@ def add_source(call: Call, **given: Any) -> None:
         json_line({"id": given["id"], "file": str(file)})
     else:
         print(f"{given['id']} is declared in {file}. A running server picks it up in a moment.")
+        if not given["nhs_numbers"] and assumed(Sector(given["sector"])) is NumbersAre.STATED:
+            print(_STATED)
+
+
+_STATED = """Its NHS numbers are taken as somebody typed them, and link no records. If it checks them against the national
+register, write nhs_numbers = "traced" into its table."""
 
 
 def _parameter(key: SourceKey) -> inspect.Parameter:

@@ -12,7 +12,7 @@ from gateway.settings.keys import SOURCE_KEYS
 from gateway.settings.parse import nearest
 from gateway.settings.shapes import Door, Match, SourceSettings
 from schemas.identifiers import ods_code
-from schemas.source import NumbersAre, Sector, Source, VisitNumbersAre
+from schemas.source import NumbersAre, Sector, Source, VisitNumbersAre, assumed
 
 FORMATS = ("hl7v2", "fhir", "cloudevents")
 """What ``reads`` may name besides a mapping file."""
@@ -95,7 +95,7 @@ def _source(values: dict[str, Any], organisation: str, mapping: Path | None) -> 
             name=values["name"],
             sector=Sector(values["sector"]),
             organisation=organisation,
-            nhs_numbers=NumbersAre(values.get("nhs_numbers", NumbersAre.TRACED)),
+            nhs_numbers=NumbersAre(values.get("nhs_numbers") or assumed(Sector(values["sector"]))),
             visit_numbers=VisitNumbersAre(values.get("visit_numbers", VisitNumbersAre.UNIQUE)),
             places=values.get("places", {}),
         ),

@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta, timezone
 from decimal import Decimal
 from typing import Any
 
+import msgspec
 import pytest
 
 from adapters.compose import Origin, Statement, compose, content_hash
@@ -17,7 +18,7 @@ from schemas.identifiers import LocalId
 from schemas.pseudonyms import Pseudonyms
 from schemas.resources.bundle import patient_reference
 from schemas.resources.person import local_identifier
-from schemas.source import Sector, Source
+from schemas.source import NumbersAre, Sector, Source
 
 KEYS = Pseudonyms(b"0123456789abcdef0123456789abcdef")
 SOURCE = Source(id="northfield-pas", name="Northfield Hospital", sector=Sector.NHS)
@@ -87,6 +88,12 @@ ANOTHER_EVENT: list[tuple[str, Statement, Origin]] = [
 @pytest.mark.parametrize(("statement", "origin"), [row[1:] for row in ANOTHER_EVENT], ids=[row[0] for row in ANOTHER_EVENT])
 def test_anything_else_is_another_event(statement: Statement, origin: Origin) -> None:
     assert compose(statement, origin).id != made().id
+
+
+def test_how_far_the_numbers_of_a_source_are_trusted_is_part_of_an_events_id() -> None:
+    typed = msgspec.structs.replace(ORIGIN.arrival.source, nhs_numbers=NumbersAre.STATED)
+    other = compose(STATEMENT, ORIGIN._replace(arrival=ORIGIN.arrival._replace(source=typed)))
+    assert (other.subject, other.id == made().id) == (made().subject, False)
 
 
 def test_versions_of_a_fact_share_its_subject() -> None:

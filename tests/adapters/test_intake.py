@@ -24,7 +24,7 @@ from schemas.log import EVENTS, QUARANTINE, RECEIPTS, RECORD_BYTES, NewRecord, P
 from schemas.pseudonyms import Pseudonyms
 from schemas.quarantine import CHUNK_BYTES, Kept, Tried
 from schemas.receipt import LISTED, Receipt
-from schemas.source import Sector, Source
+from schemas.source import NumbersAre, Sector, Source
 from tests.line_translator import SECRET, LineTranslator
 from tests.memory_log import MemoryLog
 
@@ -519,3 +519,14 @@ async def test_a_foreign_record_among_the_receipts_does_not_stop_the_start(caplo
     await restarted.open()
     assert await restarted.receive(a_delivery(b"good 1\n")) == first
     assert "backbone.receipts/0/0 is not a receipt" in caplog.text
+
+
+@pytest.mark.asyncio
+async def test_what_is_sent_again_after_the_worth_of_its_numbers_was_declared_is_read_anew() -> None:
+    log = MemoryLog()
+    intake = an_intake(log)
+    typed = msgspec.structs.replace(RIVERSIDE, nhs_numbers=NumbersAre.STATED)
+    before = await intake.receive(a_delivery(b"good 1\n", typed))
+    after = await intake.receive(a_delivery(b"good 1\n", RIVERSIDE))
+    assert before.id != after.id
+    assert len(log.all(EVENTS)) == 2

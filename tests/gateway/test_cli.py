@@ -244,6 +244,16 @@ def test_a_scaffold_of_a_sample_passes_its_own_tests(backbone: Backbone) -> None
     assert outcome.json["tests"]
 
 
+def test_who_declares_a_source_whose_numbers_are_not_taken_for_traced_is_told(backbone: Backbone) -> None:
+    rest = ("--name", "New", "--reads", "fhir")
+    told = backbone("source", "add", "a-charity", "--sector", "voluntary", *rest).out
+    assert 'nhs_numbers = "traced"' in told
+    for id, sector, said in (("b-charity", "voluntary", ("--nhs-numbers", "traced")), ("a-council", "council", ())):
+        assert "nhs_numbers" not in backbone("source", "add", id, "--sector", sector, *said, *rest).out
+    listed = {row["id"]: row["nhs_numbers"] for row in backbone("source", "list", "--json").json}
+    assert (listed["a-charity"], listed["b-charity"], listed["a-council"]) == ("stated", "traced", "traced")
+
+
 def test_a_scaffold_overwrites_no_work(backbone: Backbone) -> None:
     (backbone.folder / "sample.csv").write_text(SAMPLE)
     (backbone.folder / "mine.yaml").write_text("source: mine\n")

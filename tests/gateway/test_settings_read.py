@@ -246,6 +246,16 @@ def test_a_wrong_variable_is_named() -> None:
     assert fault.where == "environment variable BACKBONE_HTTP"
 
 
+@pytest.mark.parametrize("sector", Sector)
+def test_numbers_are_taken_as_traced_only_where_tracing_is_a_matter_of_course(tmp_path: Path, sector: Sector) -> None:
+    silent = SOURCE.replace('"nhs"', f'"{sector}"')
+    assumed = NumbersAre.TRACED if sector in ("nhs", "council") else NumbersAre.STATED
+    for said, expected in (("", assumed), ("nhs_numbers = 'traced'", "traced"), ("nhs_numbers = 'stated'", "stated")):
+        (tmp_path / "backbone.toml").write_text(silent + said)
+        (settings,) = read_settings(tmp_path / "backbone.toml", {}).sources.values()
+        assert settings.source.nhs_numbers == expected
+
+
 def test_an_unknown_variable_is_named_with_the_nearest() -> None:
     (fault,) = faults(None, {"BACKBONE_STOER": "x"})
     assert "did you mean BACKBONE_STORE?" in str(fault)
