@@ -119,7 +119,7 @@ class UnknownSender(RejectedInput):
     """No declared source sends under this name."""
 
     code = "unknown-sender"
-    cure = "It is kept: give a [[source]] in backbone.toml a `match` for this MSH-3 and MSH-4, then redrive it."
+    cure = "It is kept: give a [[source]] in backbone.toml a `match` for this MSH-3 and MSH-4, then redrive it as that source."
 
 
 class WrongCertificate(RejectedInput):

@@ -12,8 +12,9 @@ import typer
 
 from gateway.commands.frame import DONE, REJECTED, Call
 from gateway.commands.show import json_line, receipt_lines, table
+from gateway.counted import counted
 from gateway.factory import Factory
-from schemas.errors import InvalidRequest, NotFound
+from schemas.errors import InvalidRequest, NotFound, UnknownSource
 
 if TYPE_CHECKING:
     from consumers.quarantine.query import Item, QuarantineQuery
@@ -110,10 +111,20 @@ async def redrive(
     settings = call.settings()
     async with Factory(settings, writes=False) as look, Factory(settings) as make:
         wanted = _open(look.quarantine, source) if everything else _named(look.quarantine, items or [])
-        rejected = [await _redrive(make, item, sent_by, call) async for item in wanted]
-    if not rejected and not call.json:
+        rejected, left = [], 0
+        async for item in wanted:
+            if everything and not sent_by and item.summary.source not in make.declared:
+                left += 1  # it must not keep the others from being sent through
+            else:
+                rejected.append(await _redrive(make, item, sent_by, call))
+    if left:
+        print(f"{counted(left, 'item')} of senders that were not known {_LEFT}", file=sys.stderr)
+    elif not rejected and not call.json:
         print("Nothing is open: there is nothing to send through again.")
-    return REJECTED if any(rejected) else DONE
+    return REJECTED if left or any(rejected) else DONE
+
+
+_LEFT = "on arrival left as they are. Say whose each one is: `backbone quarantine redrive ID --as SOURCE`."
 
 
 async def _redrive(make: Factory, item: Item, sent_by: str, call: Call) -> bool:
@@ -124,6 +135,10 @@ async def _redrive(make: Factory, item: Item, sent_by: str, call: Call) -> bool:
     from gateway.spool import spooled
 
     row = item.summary
+    if not sent_by and row.source not in make.declared:
+        raise UnknownSource(
+            f"{row.source} is no declared source", where=row.id, cure=_NAME_IT.format(", ".join(make.declared) or "none")
+        )
     declared = make.source(sent_by or row.source).source
     async with spooled(chunks(await make.log(), item.parts)) as content:
         kept = KeptItem(row.id, row.source, row.door, row.media_type, row.name, content)
@@ -135,6 +150,9 @@ async def _redrive(make: Factory, item: Item, sent_by: str, call: Call) -> bool:
         print(f"{row.id}:")
         receipt_lines(shown | {"name": ""})
     return receipt.rejected > 0
+
+
+_NAME_IT = "Say whose it is: `--as SOURCE`. The declared sources are: {}."
 
 
 async def _item(query: QuarantineQuery, item_id: str) -> Item:

@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 
 from adapters.eventlog.connect import connect
+from adapters.sources.mllp_send import MllpSender
 from schemas.log import EVENTS, NewRecord
 from tests.command_line import DEADLINE_S, Backbone, Outcome, Server
 from tests.patience import eventually
@@ -232,6 +233,27 @@ def test_a_redrive_without_a_cure_is_rejected_again_and_counted(backbone: Backbo
     assert backbone("quarantine", "redrive", kept).status == 1
     eventually(lambda: asked(server, f"/quarantine/{kept}")["tries"] == 1)
     assert run(backbone, "quarantine", "show", kept, "--json").json["status"] == "open"
+
+
+async def over_mllp(server: Server, message: bytes) -> bytes:
+    async with MllpSender(*server.mllp) as sender:
+        return await sender.send(message)
+
+
+def test_what_a_stranger_sent_keeps_nothing_else_from_being_sent_through_again(
+    backbone: Backbone, server: Server, kept: str
+) -> None:
+    stranger = b"MSH|^~\\&|STRANGE|XX9|||20260212||ADT^A31|S1|P|2.4\rPID|||S1^^^XX9^MR\r"
+    assert b"MSA|AR|S1" in asyncio.run(over_mllp(server, stranger))
+    eventually(lambda: "unknown-mllp" in backbone("quarantine", "list").out)
+    (item,) = [line.split()[0] for line in backbone("quarantine", "list").out.splitlines() if "unknown-mllp" in line]
+    outcome = backbone("quarantine", "redrive", "--all")
+    assert outcome.status == 1
+    assert f"{kept}:" in outcome.out and item not in outcome.out
+    assert "1 item of senders that were not known on arrival left" in outcome.err
+    refused = backbone("quarantine", "redrive", item)
+    assert refused.status == 2 and "--as SOURCE" in refused.err and "northfield-pas" in refused.err
+    assert "accepted 1" in run(backbone, "quarantine", "redrive", item, "--as", "northfield-pas").out
 
 
 MENDED = """
