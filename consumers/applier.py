@@ -62,10 +62,15 @@ class Applier:
             if topic in projection.topics:
                 reached = await claim(self._database, projection.name, self._owner, topic, starts)
                 found[projection.name] = {partition: one.next for partition, one in reached.items()}
-                for partition, one in reached.items():
-                    self._next[projection.name, topic, partition] = one.next
-                    self._unrecognised[projection.name, topic, partition] = one
+                self._take(projection.name, topic, reached)
         return found
+
+    def _take(self, projection: str, topic: str, reached: Mapping[int, Reached]) -> None:
+        for partition, at in reached.items():
+            self._next[projection, topic, partition] = at.next
+            self._unrecognised.pop((projection, topic, partition), None)
+            if at.last:
+                self._unrecognised[projection, topic, partition] = at
 
     async def apply(self, records: Sequence[Record]) -> Sequence[Record]:
         """Apply ``records`` and move past them, in as many transactions as it takes; returns those not applied before.

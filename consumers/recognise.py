@@ -16,7 +16,7 @@ from schemas.log import EventLog, Record
 
 def require_applied(record: Record, reached: Reached, projection: str) -> None:
     """Check that ``record``, which stands before the position, is the one that was applied. Raises `LogMismatch`."""
-    if reached.last and fingerprint(record) != reached.last:
+    if fingerprint(record) != reached.last:
         where = named(projection, record.topic, record.partition, record.offset)
         raise LogMismatch("the log holds another record than the one that was applied", where=where)
 
