@@ -122,10 +122,10 @@ class _Trial(NamedTuple):
 
     def otherwise(self, field: Field) -> Iterator[Item]:
         """The result for the content with another value in ``field`` that still makes the same events."""
-        if field.saying is None:
+        if field.with_value is None:
             return
         for text in islice(_near(field.value), TRIES):
-            other = self.first_of(field.saying(text))
+            other = self.first_of(field.with_value(text))
             if self.keeps_events(other) and not self.is_as_before(other):
                 yield other
 

@@ -68,7 +68,7 @@ class Field(NamedTuple):
     """The same content with this field empty."""
     value: str = ""
     """Its value; ``""`` when nothing else can be put in its place."""
-    saying: Callable[[str], bytes] | None = None
+    with_value: Callable[[str], bytes] | None = None
     """Makes the same content with another value in this field, for fields that may not be left out."""
 
 

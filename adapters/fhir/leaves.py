@@ -24,7 +24,9 @@ def leaves(document: Resource) -> Iterator[Field]:
         _remove(without, path)
         name = root + "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in path)
         value = _at(document, path)
-        yield Field(name.lstrip("."), write(without), value if isinstance(value, str) else "", partial(_saying, document, path))
+        yield Field(
+            name.lstrip("."), write(without), value if isinstance(value, str) else "", partial(_with_value, document, path)
+        )
 
 
 def _at(value: Any, path: tuple[Step, ...]) -> Any:
@@ -33,7 +35,7 @@ def _at(value: Any, path: tuple[Step, ...]) -> Any:
     return value
 
 
-def _saying(document: Resource, path: tuple[Step, ...], text: str) -> bytes:
+def _with_value(document: Resource, path: tuple[Step, ...], text: str) -> bytes:
     """The document with ``text`` at ``path``."""
     changed = copy.deepcopy(document)
     _at(changed, path[:-1])[path[-1]] = text

@@ -1,7 +1,7 @@
-"""The answer to a message: an ACK in original mode, with nothing of the person in it.
+"""Builds the answer to a message: an ACK in original mode, which contains no personal data.
 
 Source: HL7 v2.4 §2.9.2 (original mode), §2.16.8 (MSA), §2.16.5 (ERR), table 0008 (AA, AE, AR), table 0357 (error codes);
-HSCIC ITK HL7 V2: MSH-15 and MSH-16 are not supported, so the answer is always of the original mode.
+HSCIC ITK HL7 V2: MSH-15 and MSH-16 are not supported, so the answer is always in original mode.
 """
 
 from __future__ import annotations
@@ -27,11 +27,11 @@ from schemas.errors import (
 )
 
 ACCEPT = "AA"
-"""Responsibility is taken: what came is durable. Given only after it is (promise P1)."""
+"""The message is accepted. Answered only after it has been stored durably (promise P1)."""
 ERROR = "AE"
-"""The content cannot succeed as it is: sending it again unchanged is of no use. It is kept."""
+"""The content is wrong, so sending it again unchanged is of no use. The message is kept."""
 REJECT = "AR"
-"""The message is of a kind, version or sender that is not taken in."""
+"""Messages of this type, version or sender are not accepted."""
 
 CONDITIONS: Mapping[str, tuple[str, str]] = MappingProxyType(
     {
@@ -44,9 +44,9 @@ CONDITIONS: Mapping[str, tuple[str, str]] = MappingProxyType(
         WrongCertificate.code: ("103", "Table value not found"),
     }
 )
-"""Code of one of our errors to table 0357; any other is an internal one. A sender is a value of table 0361 (MSH-3)."""
+"""Our error code to code and text of table 0357; any other is an internal error. A sender is a value of table 0361 (MSH-3)."""
 _UNSUPPORTED_TYPE = ("200", "Unsupported message type")
-"""When what is not supported is the first part of MSH-9: ORU, SIU, MDM."""
+"""When the first component of MSH-9 is not supported: ORU, SIU, MDM."""
 _INTERNAL = ("207", "Application internal error")
 
 _TEXT_MOST = 80
@@ -57,18 +57,18 @@ _CONTROL_LENGTH = 20
 _WHERE = re.compile(r"([A-Z][A-Z0-9]{2})(?:-(\d{1,3})(?:\.(\d{1,2}))?)?", re.ASCII)
 """How our errors name a position: ``PID``, ``PID-3``, ``MSH-9.2``."""
 _FULL_TYPE_SINCE = (2, 4)
-"""The version whose MSH-9 of an ACK has the trigger and the structure: ``ACK^A01^ACK``."""
+"""From this version on, MSH-9 of an ACK includes the trigger and the structure: ``ACK^A01^ACK``."""
 _ERR_FIELDS_SINCE = (2, 5)
-"""The version whose ERR says where and why in fields of its own."""
+"""From this version on, ERR has separate fields for the location and the reason."""
 _PAST_MSH_18 = 19
 
 
 def acknowledge(raw: bytes, code: str, text: str = "", error: BackboneError | None = None, at: datetime | None = None) -> bytes:
     """The ACK of the message ``raw``: ``code`` is `ACCEPT`, `ERROR` or `REJECT`.
 
-    Never fails: what has no readable MSH is answered with the standard's delimiters, and nobody is named. With ``error`` an ERR
-    says where and why, and ``text`` is its message unless given. The same arguments give the same bytes, the ACK's own control
-    id included. ``at`` (aware) is the time of the answer, MSH-7; without it that is empty.
+    Never fails: a message without a readable MSH is answered with the standard's delimiters and without a receiver. With
+    ``error``, an ERR segment says where and why, and ``text`` defaults to the error's message. The same arguments give the same
+    bytes, the ACK's own control id included. ``at`` (aware) is the time of the answer, MSH-7, which is empty without it.
     """
     sent = header(raw)
     separator, delimiters = _delimiters(sent)
@@ -84,7 +84,7 @@ def acknowledge(raw: bytes, code: str, text: str = "", error: BackboneError | No
 
 
 def _delimiters(sent: Header) -> tuple[str, str]:
-    """The sender's own when they can be used, or the standard's."""
+    """The separator and encoding characters of the sender if they are usable, else those of the standard."""
     if not sent.fields:
         return "|", DELIMITERS
     separator, delimiters = sent.fields[1], sent.fields[2]
@@ -93,13 +93,13 @@ def _delimiters(sent: Header) -> tuple[str, str]:
 
 
 def _rewritten(sent: Header, separator: str, delimiters: str) -> Header:
-    """What is sent back, in other delimiters than it came in."""
+    """The header with its fields escaped for other delimiters than it was sent with."""
     fields = tuple(_escaped(field, separator, delimiters) for field in sent.fields)
     return sent._replace(fields=fields, control_id=fields[10], trigger=_escaped(sent.trigger, separator, delimiters))
 
 
 def _msh(sent: Header, separator: str, delimiters: str, raw: bytes, code: str, at: datetime | None) -> list[str]:
-    """Sender and receiver change places; MSH-11, MSH-12 and MSH-18 are those of the message."""
+    """Swaps sender and receiver; MSH-11, MSH-12 and MSH-18 are copied from the message."""
     fields = sent.fields or ("",) * (_PAST_MSH_18 + 1)
     version = fields[12] or "2.4"
     component = delimiters[0]
@@ -124,29 +124,29 @@ def _msh(sent: Header, separator: str, delimiters: str, raw: bytes, code: str, a
 
 @lru_cache(maxsize=64)
 def _moment(at: datetime) -> str:
-    """MSH-7, to the second. Remembered: the messages of one second share it, and it costs as much as the rest of an ACK."""
+    """MSH-7, to the second. Cached: answers of one second share it, and formatting it costs as much as the rest of an ACK."""
     return at.astimezone(LONDON).strftime("%Y%m%d%H%M%S%z")
 
 
 _VERSION_MOST = 10
-"""Characters of a version; ``2.3.1`` has five. A longer one is none, and is not to be remembered."""
+"""Characters of a version that are looked at (``2.3.1`` has five), so that the cache holds no long text."""
 
 
 @lru_cache(maxsize=64)
 def _version(text: str) -> tuple[int, ...]:
-    """``2.3.1`` as (2, 3, 1); what is no version counts as 2.4, which is what the NHS writes."""
+    """``2.3.1`` as (2, 3, 1). Text that is not a version counts as 2.4, the version the NHS uses."""
     parts = text.split(".")
     return tuple(int(part) for part in parts) if all(part.isascii() and part.isdigit() for part in parts) else _FULL_TYPE_SINCE
 
 
 def _control(raw: bytes, code: str) -> str:
-    """A control id of our own, the same for the same message, so that a repeated answer is the same answer."""
+    """The ACK's control id. It depends only on the message and the code, so that a repeated answer has the same bytes."""
     digest = hashlib.sha256(code.encode("ascii", "replace") + b"/" + raw)
     return digest.hexdigest()[:_CONTROL_LENGTH].upper()
 
 
 def _err(error: BackboneError, text: str, sent: Header, separator: str, delimiters: str) -> list[str]:
-    """Up to v2.4 one field, ERR-1; from v2.5 ERR-2 where, ERR-3 why, ERR-4 how bad, ERR-8 in words for a person."""
+    """Up to v2.4 only ERR-1; from v2.5 location (ERR-2), error code (ERR-3), severity (ERR-4), user message (ERR-8)."""
     of_type = (error.code, error.where) == (Unsupported.code, "MSH-9.1")
     number, words = _UNSUPPORTED_TYPE if of_type else CONDITIONS.get(error.code, _INTERNAL)
     component, sub = delimiters[0], delimiters[3]
@@ -182,7 +182,7 @@ def _short(text: str, separator: str, delimiters: str) -> str:
 
 
 def _escaped(text: str, separator: str, delimiters: str) -> str:
-    """Our own words as a field may hold them: ASCII, because MSH-18 is the sender's, and on one line."""
+    """``text`` as a field's value: escaped, on one line, and in ASCII, because MSH-18 states the sender's character set."""
     plain = " ".join(text.encode("ascii", "replace").decode().split())
     component, repetition, escape, sub = tuple(delimiters[:4])
     names = {escape: "E", separator: "F", component: "S", sub: "T", repetition: "R"}

@@ -1,7 +1,7 @@
-"""What the person must not be given: AL1, as an entry beside what the message is about.
+"""Reads the allergies of the person (AL1), which are stated beside the message's own fact.
 
-Of a hospital's clinical segments this one alone is read: whoever cooks for somebody or hands them their tablets needs to know.
-Diagnoses, procedures and observations are not (`docs/decisions/0012`).
+AL1 is the only clinical segment that is read: whoever cooks for somebody or gives them their tablets needs to know it.
+Diagnoses, procedures and observations are not read (`docs/decisions/0012`).
 
 Source: HL7 v2.4 §3.3.6 (AL1), tables 0127 (allergen type) and 0128 (severity); FHIR R4 AllergyIntolerance, invariant ait-1.
 """
@@ -20,19 +20,19 @@ from schemas.resources.bundle import Resource, patient_reference
 _CLINICAL_STATUS = "http://terminology.hl7.org/CodeSystem/allergyintolerance-clinical"
 _SNOMED = "http://snomed.info/sct"
 _SNOMED_NAMES = frozenset({"SCT", "SNM", "SNOMED", "SNOMED-CT", "SNOMED CT", "2.16.840.1.113883.2.1.3.2.4.15"})
-"""CE-3 in capitals when the code is SNOMED CT's; the last is the OID of its UK edition."""
+"""Values of CE-3, in capitals, that mean SNOMED CT; the last is the OID of its UK edition."""
 CATEGORIES: Mapping[str, str] = MappingProxyType(
     {"DA": "medication", "FA": "food", "EA": "environment", "AA": "environment", "PA": "environment", "LA": "environment"}
 )
-"""AL1-2; the miscellaneous ones (MA, MC) say none."""
+"""AL1-2 to category; the miscellaneous allergen types (MA, MC) have none."""
 SEVERITIES: Mapping[str, str] = MappingProxyType({"SV": "severe", "MO": "moderate", "MI": "mild"})
-"""AL1-4, of a reaction that is named."""
+"""AL1-4 to the severity of a reaction. Used only if AL1-5 names a reaction."""
 CRITICALITIES: Mapping[str, str] = MappingProxyType({"SV": "high", "MI": "low", "U": "unable-to-assess"})
-"""AL1-4, of what another reaction may be; a moderate one foretells neither."""
+"""AL1-4 to criticality: how serious a future reaction may be. A moderate reaction predicts neither high nor low."""
 
 
 def allergies(record: RecordKey, reading: Reading) -> tuple[Resource, ...]:
-    """One for each AL1 that names something, in their order. Omitted ones are unchanged, deleted ones say nothing."""
+    """An AllergyIntolerance for each AL1 that names a substance, in order. An omitted or deleted AL1 states nothing."""
     found = (_allergy(segment, record, reading) for segment in reading.message.segments("AL1"))
     return tuple(one for one in found if one)
 
@@ -60,7 +60,7 @@ def _allergy(al1: Segment, record: RecordKey, reading: Reading) -> Resource | No
 
 
 def _code(al1: Segment, reading: Reading) -> Resource:
-    """AL1-3 (CE): code, words, system. A code of no known system is the source's own."""
+    """AL1-3 (CE): code, text, coding system. A code of an unknown system is treated as the source's own."""
     repetition = next(iter(al1.repetitions(3)), "")
     code, words, system = components(al1.syntax, repetition)[:3]
     concept: Resource = {}

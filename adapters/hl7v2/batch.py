@@ -1,6 +1,7 @@
-"""Files of many messages: HL7's batch protocol, and messages simply written one after the other.
+"""Splits files of many messages: HL7's batch protocol, and messages written one after the other.
 
-A batch that says it is longer than it is was cut short, and is refused whole: what is missing from it nobody would miss.
+A batch that holds fewer messages than its trailer states was cut short. It is refused as a whole, because otherwise nobody
+would notice the missing messages.
 
 Source: HL7 v2.4 §2.10.3 (batch protocol), §2.16.2 (BHS), §2.16.3 (BTS: BTS-1 is the number of messages), §2.16.6 (FTS).
 """
@@ -14,24 +15,24 @@ from typing import BinaryIO
 from schemas.errors import TooLarge, Unreadable
 
 CHUNK_BYTES = 1024 * 1024
-"""Read at a time: most files and every message off a wire are smaller, and cut without a second reading."""
+"""Bytes read at a time. Most files and all single messages are smaller, and are split without being read twice."""
 MESSAGE_MOST_BYTES = 16 * 1024 * 1024
-"""The longest message, as over MLLP. It is held whole, which a file of rubbish without an end must not be."""
+"""Limit of one message, the same as over MLLP. A message is held in memory, which an endless file of rubbish must not fill."""
 _BEGINS = re.compile(rb"(?<=[\r\n])(?=\x0b?(?:(?:MSH|BHS|FHS)[^A-Za-z0-9\r\n]|(?:BTS|FTS)(?![A-Za-z0-9])))")
 _BEGINNING_BYTES = 8
-"""More than what tells that a message begins: so much is looked at again when more has been read."""
+"""Bytes searched again after the next chunk is read: more than `_BEGINS` needs to recognise where a message begins."""
 _ENVELOPES = {b"FHS": b"FTS", b"BHS": b"BTS"}
 _MSH = b"MSH"
 _MORE = (_MSH, b"BTS", b"FTS")
-"""What a file of several messages, or the end of a batch, has in it."""
+"""Content with one of these after its first byte may hold several messages or the end of a batch."""
 _BLANK = b" \t\r\n\x0b\x1c"
 _MARK = b"\xef\xbb\xbf"
 
 
 def messages(content: BinaryIO) -> Iterator[bytes]:
-    """The messages of ``content``, as they stand there; what stands before the first one or is none is given out like one.
+    """The messages of ``content``, unchanged. Bytes before the first message, or that are no message, are yielded like one.
 
-    Raises before the first is given out: `Unreadable` when a batch is not whole, `TooLarge` when a message is.
+    Raises before the first is yielded: `Unreadable` when a batch is incomplete, `TooLarge` when a message is too long.
     """
     first = content.read(CHUNK_BYTES)
     if len(first) < CHUNK_BYTES:
@@ -48,7 +49,7 @@ def messages(content: BinaryIO) -> Iterator[bytes]:
 
 
 def single(content: BinaryIO) -> bytes:
-    """``content`` when it is surely one message, as what comes off a wire is; else ``b""``, and it is left at its start."""
+    """``content`` if it is certainly one message, as over MLLP; else ``b""``, with ``content`` back at its start."""
     first = content.read(CHUNK_BYTES)
     if len(first) < CHUNK_BYTES and first.startswith(_MSH) and not any(first.find(mark, 1) > 0 for mark in _MORE):
         return first
@@ -57,7 +58,7 @@ def single(content: BinaryIO) -> bytes:
 
 
 def _pieces(content: BinaryIO) -> Iterator[bytes]:
-    """``content`` cut before every message and every part of an envelope, in flat memory.
+    """``content`` split before every message and every batch or file segment (BHS, BTS, FHS, FTS), in constant memory.
 
     Raises `TooLarge`.
     """
@@ -75,7 +76,7 @@ def _pieces(content: BinaryIO) -> Iterator[bytes]:
 
 
 def _kind(piece: bytes) -> bytes:
-    """The segment of an envelope that ``piece`` is; ``b""`` when it is none."""
+    """The name of the batch or file segment that ``piece`` begins with; ``b""`` if it is none."""
     name = piece.removeprefix(_MARK).lstrip(_BLANK)[:3]
     return name if name in _ENVELOPES or name in _ENVELOPES.values() else b""
 
@@ -85,37 +86,40 @@ def _is_message(piece: bytes) -> bool:
 
 
 def _survey(pieces: Iterator[bytes]) -> None:
-    """Count a file through: every envelope is closed, and holds as many messages or batches as it says.
+    """Check a file: every batch and file envelope is closed, and holds as many messages or batches as its trailer states.
 
     Raises `Unreadable`.
     """
-    waits: list[tuple[bytes, int]] = []
-    """The trailers of the envelopes that are open, and how many things each of these holds so far."""
+    open_envelopes: list[tuple[bytes, int]] = []
+    """For each open envelope the trailer that closes it, and how many messages or batches it holds so far."""
     for piece in pieces:
         kind = _kind(piece)
         if kind in _ENVELOPES:
-            waits = _counted(waits)
-            waits.append((_ENVELOPES[kind], 0))
+            open_envelopes = _counted(open_envelopes)
+            open_envelopes.append((_ENVELOPES[kind], 0))
         elif kind:
-            _close(waits, kind, piece)
+            _close(open_envelopes, kind, piece)
         elif _is_message(piece):
-            waits = _counted(waits)
-    if waits:
-        raise Unreadable("the batch has no end: it was cut short", where=waits[-1][0].decode())
+            open_envelopes = _counted(open_envelopes)
+    if open_envelopes:
+        raise Unreadable("the batch has no end: it was cut short", where=open_envelopes[-1][0].decode())
 
 
-def _counted(waits: list[tuple[bytes, int]]) -> list[tuple[bytes, int]]:
-    return [*waits[:-1], (waits[-1][0], waits[-1][1] + 1)] if waits else []
+def _counted(open_envelopes: list[tuple[bytes, int]]) -> list[tuple[bytes, int]]:
+    return [*open_envelopes[:-1], (open_envelopes[-1][0], open_envelopes[-1][1] + 1)] if open_envelopes else []
 
 
-def _close(waits: list[tuple[bytes, int]], kind: bytes, piece: bytes) -> None:
-    """The end of the innermost envelope, which it must be."""
+def _close(open_envelopes: list[tuple[bytes, int]], kind: bytes, piece: bytes) -> None:
+    """Close the innermost envelope, which must be the one that the trailer ``kind`` belongs to.
+
+    Raises `Unreadable`.
+    """
     where = kind.decode()
-    if not waits or waits[-1][0] != kind:
-        raise Unreadable("the batch ends without having begun", where=where)
-    _, held = waits.pop()
+    if not open_envelopes or open_envelopes[-1][0] != kind:
+        raise Unreadable("the batch trailer has no matching header before it", where=where)
+    _, held = open_envelopes.pop()
     piece = piece.lstrip(_BLANK)
     fields = piece.split(piece[3:4]) if len(piece) > 3 else []
     said = fields[1].strip(_BLANK) if len(fields) > 1 else b""
     if said.isdigit() and int(said) != held:
-        raise Unreadable("the batch does not hold as many messages as it says", where=f"{where}-1")
+        raise Unreadable("the batch does not hold as many messages as its trailer states", where=f"{where}-1")

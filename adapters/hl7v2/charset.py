@@ -1,11 +1,11 @@
-"""Which characters a message's bytes are: what MSH-18 says if it is true, else what they can be.
+"""Decodes a message: by the character set that MSH-18 states if that can be right, else by a likely one.
 
-Where MSH-18 says one of the ISO 8859 sets, which give every byte a character, it is not true of bytes that are UTF-8: hardly a
-text in one of those sets is, and a name read wrongly (``MÃœLLER``) is a name that nobody finds.
+If MSH-18 states an ISO 8859 set, in which every byte is a character, but the bytes are valid UTF-8, they are read as UTF-8:
+hardly any text in an ISO 8859 set is valid UTF-8 by chance, and nobody finds a name that was decoded wrongly (``MÃœLLER``).
 
-Every reading is one that gives the same bytes back, so that a message is never damaged by being read.
+Encoding the text again always gives the same bytes, so that reading a message never damages it.
 
-Source: HL7 v2.4 §2.16.9.18 (MSH-18) and table 0211; WHATWG Encoding (what is called ISO 8859-1 is read as Windows-1252).
+Source: HL7 v2.4 §2.16.9.18 (MSH-18) and table 0211; WHATWG Encoding (text labelled ISO 8859-1 is read as Windows-1252).
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from typing import NamedTuple
 from schemas.errors import Unreadable
 
 _LIKELY = ("utf-8", "cp1252", "latin-1")
-"""Tried in this order: only UTF-8 can be told from the others by its bytes, and the last reads any."""
+"""Tried in this order: only UTF-8 can be recognised by its bytes, and the last one decodes any bytes."""
 _LATIN_1 = ("cp1252", "latin-1")
 
 CHARSETS: Mapping[str, tuple[str, ...]] = MappingProxyType(
@@ -35,27 +35,27 @@ CHARSETS: Mapping[str, tuple[str, ...]] = MappingProxyType(
     }
     | {f"8859/{part}": (f"iso8859-{part}",) for part in (2, 3, 4, 5, 6, 7, 8, 9, 15)}
 )
-"""Value of MSH-18 to the codecs to try; the ITK's own samples write ``UNICODE`` for UTF-8."""
+"""Value of MSH-18 to the codecs to try. The ITK's own samples write ``UNICODE`` for UTF-8."""
 
 _UTF_16 = (b"\xff\xfe", b"\xfe\xff", b"M\0S\0H\0", b"\0M\0S\0H")
 _HEAD_BYTES = 1024
-"""MSH-18 is looked for no further: MSH has 21 short fields."""
+"""MSH-18 is searched for in this many bytes: MSH has 21 short fields."""
 
 
 class Reading(NamedTuple):
-    """The characters of a message."""
+    """The decoded text of a message."""
 
     text: str
     encoding: str
-    """The codec that gives the bytes back."""
+    """The codec that encodes the text into the same bytes again."""
     flag: str = ""
     """What was wrong with MSH-18."""
 
 
 def read(raw: bytes) -> Reading:
-    """The characters of ``raw``.
+    """Decode ``raw``.
 
-    Raises `Unreadable` on UTF-16, whose bytes cannot be told apart by single-byte delimiters.
+    Raises `Unreadable` on UTF-16, which single-byte delimiters cannot separate.
     """
     refuse_utf_16(raw)
     if raw.isascii():
@@ -77,7 +77,7 @@ def refuse_utf_16(raw: bytes) -> None:
 
 
 def _possible(codecs: tuple[str, ...], raw: bytes) -> tuple[str, ...]:
-    """Those of ``codecs`` that the bytes do not belie."""
+    """``codecs``, or none if they would decode any bytes and the bytes are valid UTF-8."""
     read_anything = codecs and not {"ascii", "utf-8"}.intersection(codecs)
     return () if read_anything and _decoded(raw, "utf-8") is not None else codecs
 

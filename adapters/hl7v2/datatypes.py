@@ -1,4 +1,4 @@
-"""The composite data types of HL7 v2 as FHIR's: names, addresses, numbers to call, people and organisations.
+"""Converts composite data types of HL7 v2 into those of FHIR: names, addresses, telecoms, people and organisations.
 
 Source: HL7 v2.4 §2.8.51 (XPN), §2.8.48 (XAD), §2.8.52 (XTN), §2.8.49 (XCN), §2.8.50 (XON); the v2-to-FHIR maps of HL7.
 """
@@ -21,22 +21,22 @@ _PADDING = [""] * 13
 NAME_USES: Mapping[str, str] = MappingProxyType(
     {"L": "official", "D": "usual", "A": "nickname", "N": "nickname", "M": "maiden", "B": "old", "S": "anonymous"}
 )
-"""XPN-7; an alias is what somebody is also called. Any other type, or none, says no use."""
+"""XPN-7 to the use of a name; an alias (``A``) becomes a nickname. Any other type, or none, gives no use."""
 ADDRESS_USES: Mapping[str, str] = MappingProxyType(
     {"H": "home", "L": "home", "P": "home", "B": "work", "O": "work", "C": "temp", "BA": "old"}
 )
-"""XAD-7."""
+"""XAD-7 to the use of an address."""
 PHONE_USES: Mapping[str, str] = MappingProxyType({"PRN": "home", "ORN": "home", "VHN": "home", "WPN": "work", "BPN": "work"})
-"""XTN-2; without one it is what the field is for."""
+"""XTN-2 to the use of a telecom; without it the field decides (PID-13 home, PID-14 work)."""
 PHONE_SYSTEMS: Mapping[str, str] = MappingProxyType(
     {"FX": "fax", "BP": "pager", "INTERNET": "email", "X.400": "email", "MD": "other"}
 )
-"""XTN-3 in capitals; a telephone unless said otherwise."""
+"""XTN-3, in capitals, to the system of a telecom; any other is a phone."""
 MOBILE = "CP"
 
 
 def components(syntax: Syntax, sent: str) -> list[str]:
-    """What each component says, at least thirteen of them; of one in sub-components the first says it all (FN, SAD, HD)."""
+    """The text of each component, padded to at least 13; of sub-components (FN, SAD, HD) the first that is not empty."""
     if syntax.sub in sent:
         return [next(filter(None, syntax.subs(part)), "") for part in syntax.components(sent)] + _PADDING
     return [*map(syntax.text, sent.split(syntax.component)), *_PADDING]
@@ -56,7 +56,7 @@ def postal_address(syntax: Syntax, sent: str) -> Resource | None:
 
 
 def telecoms(syntax: Syntax, sent: str, use: str) -> list[Resource]:
-    """The telephone number and the e-mail address of one XTN; ``use`` is what its field is for.
+    """The telephone number and the e-mail address of one XTN; ``use`` is the use that its field implies.
 
     Some systems write both into one: ``01632960123^PRN^PH^ada@example.org``.
     """
@@ -64,7 +64,7 @@ def telecoms(syntax: Syntax, sent: str, use: str) -> list[Resource]:
     use = PHONE_USES.get(said[1], use)
     number = said[0] or said[11] or " ".join(filter(None, said[4:7]))
     system = PHONE_SYSTEMS.get(said[2].upper(), "phone")
-    beside = "phone" if system == "email" and said[3] else system  # XTN-3 speaks of the address then
+    beside = "phone" if system == "email" and said[3] else system  # XTN-3 then describes the e-mail address
     mobile = "mobile" if said[2] == MOBILE else use
     return [
         contact_point("email", value, use) if "@" in value else contact_point(kind, value, mobile)
@@ -75,9 +75,9 @@ def telecoms(syntax: Syntax, sent: str, use: str) -> list[Resource]:
 
 @remembered(4096)
 def professional(syntax: Syntax, sent: str) -> Resource | None:
-    """A clinician (XCN) as a Reference: shared, never to be changed.
+    """A clinician (XCN) as a Reference, which is shared and must not be changed.
 
-    Remembered, because the same few hundred people stand in all messages of a hospital.
+    Cached, because all messages of a hospital name the same few hundred people.
     """
     said = components(syntax, sent)
     display = " ".join(filter(None, (said[5], said[2], said[1])))
@@ -90,7 +90,7 @@ def professional(syntax: Syntax, sent: str) -> Resource | None:
 
 
 def _national(code: str) -> Resource:
-    """A consultant's code is ``C`` and their GMC number, a GP's ``G`` and seven digits; some systems write lower case."""
+    """The code of a consultant is ``C`` and the GMC number, of a GP ``G`` and seven digits; some systems write lower case."""
     upper = code.upper()
     system = {"C": GMC_NUMBER, "G": GMP_NUMBER}.get(upper[0], "") if len(upper) == 8 and upper[1:].isdigit() else ""
     return {"system": system, "value": upper} if system else {"value": code}
@@ -98,9 +98,9 @@ def _national(code: str) -> Resource:
 
 @remembered(4096)
 def general_practice(syntax: Syntax, practice: str, doctor: str) -> list[Resource]:
-    """Who the GP is: PD1-3 (XON) and PD1-4 (XCN) as References, shared, never to be changed.
+    """The GP and the practice: PD1-3 (XON) and PD1-4 (XCN) as References, which are shared and must not be changed.
 
-    A practice's code also comes in PD1-4, beside the doctor's: ``G9146958~W95295``.
+    Some systems send the practice's code in PD1-4 too, beside the doctor's: ``G9146958~W95295``.
     """
     found = [_practice(components(syntax, one)) for one in syntax.repetitions(practice)]
     for one in syntax.repetitions(doctor):
@@ -114,7 +114,7 @@ def general_practice(syntax: Syntax, practice: str, doctor: str) -> list[Resourc
 
 
 def _practice(said: list[str]) -> Resource | None:
-    """XON: the code is component 3, since v2.5 component 10."""
+    """A practice (XON). Its code is component 3; since v2.5, component 10."""
     reference: Resource = {}
     code = said[2] or said[9]
     if code:
@@ -126,7 +126,10 @@ def _practice(said: list[str]) -> Resource | None:
 
 
 def _is_practice(code: str) -> bool:
-    """A letter and five digits. Source: NHS Data Dictionary, GENERAL MEDICAL PRACTICE CODE (a doctor's has seven digits)."""
+    """Whether ``code`` is a letter and five digits; a doctor's has seven digits.
+
+    Source: NHS Data Dictionary, GENERAL MEDICAL PRACTICE CODE.
+    """
     return len(code) == 6 and code[0].isalpha() and code[1:].isdigit()
 
 

@@ -1,7 +1,7 @@
-"""A death, and that one was stated by mistake.
+"""States a death, or withdraws one that was stated by mistake.
 
-It is one fact of the record, whichever messages repeat it. Nobody is called dead in doubt: what contradicts itself is flagged
-and states nothing.
+A death is one fact of the record, however many messages repeat it. A message that contradicts itself about it is flagged and
+states no death.
 
 Source: HL7 v2.4 §3.3.2.29 (PID-29), §3.3.2.30 (PID-30); NHS Data Dictionary, DISCHARGE METHOD, DESTINATION OF DISCHARGE.
 """
@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from adapters.compose import Statement
 from adapters.hl7v2.message import Segment
 from adapters.hl7v2.reading import Reading
-from adapters.hl7v2.told import Told
+from adapters.hl7v2.shared import Shared
 from adapters.hl7v2.triggers import DIED, DISCHARGED, Trigger
 from schemas.catalogue import CATALOGUE
 from schemas.codes import DESTINATION_DEAD, DISCHARGED_DEAD
@@ -24,37 +24,37 @@ _DIED = CATALOGUE["person-died-1"]
 _WITHDRAWN = CATALOGUE["entry-withdrawn-1"]
 
 
-def told_of_death(trigger: Trigger, told: Told) -> Told:
-    """``told`` with a Patient who died, when they were discharged as dead and nothing else is said of it."""
-    person = told.patient
-    if not (trigger.ends and told.visit and _discharged_dead(told.visit.pv1)):
-        return told
+def with_death(trigger: Trigger, shared: Shared) -> Shared:
+    """``shared`` with a deceased Patient, if they were discharged as dead and PID states nothing about their death."""
+    person = shared.patient
+    if not (trigger.ends and shared.visit and _discharged_dead(shared.visit.pv1)):
+        return shared
     if "deceasedDateTime" in person or "deceasedBoolean" in person:
-        return told
-    return told._replace(patient={**person, "deceasedBoolean": True})
+        return shared
+    return shared._replace(patient={**person, "deceasedBoolean": True})
 
 
-def death(trigger: Trigger, told: Told, reading: Reading) -> Iterator[Statement]:
-    """The person's death, or that it did not happen."""
-    person, key = told.patient, told.of_person(DIED)
+def death(trigger: Trigger, shared: Shared, reading: Reading) -> Iterator[Statement]:
+    """States or withdraws the person's death; yields nothing if the message says nothing about it."""
+    person, key = shared.patient, shared.of_person(DIED)
     alive = person.get("deceasedBoolean") is False
-    if alive and trigger.ends and told.visit and _discharged_dead(told.visit.pv1):
+    if alive and trigger.ends and shared.visit and _discharged_dead(shared.visit.pv1):
         reading.flag("death-contradicted", "PV1-36")
         return
     if "deceasedDateTime" in person or person.get("deceasedBoolean"):
         died = reading.died(reading.message.segment("PID"))
-        ended = told.visit.discharged if told.visit else None
-        yield told.statement(_DIED, DIED, key, person, died or ended)
+        ended = shared.visit.discharged if shared.visit else None
+        yield shared.statement(_DIED, DIED, key, person, died or ended)
     elif "deceased" in deleted_elements(person) or (trigger.corrects_death and _alive(trigger, person)):
-        yield told.statement(_WITHDRAWN, DIED, key, person)
+        yield shared.statement(_WITHDRAWN, DIED, key, person)
 
 
 def _discharged_dead(pv1: Segment) -> bool:
-    """PV1-36 says so; without it PV1-37 does, which is also said of the stillborn."""
+    """Whether PV1-36 says so or, if it is empty, PV1-37, whose code also covers stillbirths."""
     method = pv1.text(36)
     return method == DISCHARGED_DEAD or (not method and pv1.text(37) == DESTINATION_DEAD)
 
 
 def _alive(trigger: Trigger, person: Resource) -> bool:
-    """Said to be alive; or the discharge that may have said they died is cancelled, and nothing else says so."""
+    """Whether PID says the person is alive, or the trigger cancels the discharge that may have stated the death."""
     return person.get("deceasedBoolean") is False or trigger.fact is DISCHARGED

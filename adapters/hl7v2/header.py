@@ -1,4 +1,4 @@
-"""The MSH segment of whatever came, read without parsing the message: who sent it, and what it is to be answered to.
+"""Reads the MSH segment without parsing the message: who sent it, and what the answer must repeat.
 
 Source: HL7 v2.4 §2.16.9 (MSH).
 """
@@ -9,9 +9,9 @@ from functools import lru_cache
 from typing import NamedTuple
 
 HEAD_BYTES = 4096
-"""MSH is looked for no further: its 21 fields are short."""
+"""Bytes that are read of a message: MSH is its first segment, and its 21 fields are short."""
 DELIMITERS = "^~\\&"
-"""Those of the standard, when the sender's cannot be read."""
+"""The encoding characters of the standard, used when the sender's cannot be read."""
 _BEFORE = b"\x0b\xef\xbb\xbf \t\r\n"
 _NONE = [""] * 24
 
@@ -19,11 +19,11 @@ _NONE = [""] * 24
 class Header(NamedTuple):
     """MSH as it was sent; a part that is missing or cannot be read is ``""``.
 
-    Texts are one character a byte (ISO 8859-1), so that what is sent back is what came, whatever its character set.
+    Each byte is one character (ISO 8859-1), so that the answer repeats the same bytes, whatever their character set.
     """
 
     sending_application: str = ""
-    """MSH-3, first component: what a source's ``match`` names."""
+    """MSH-3, first component. A source's ``match`` setting is compared with it."""
     sending_facility: str = ""
     """MSH-4, first component."""
     control_id: str = ""
@@ -35,19 +35,19 @@ class Header(NamedTuple):
     version: str = ""
     """MSH-12, first component: ``2.4``."""
     fields: tuple[str, ...] = ()
-    """MSH as sent, field *n* at *n*; at least 24 of them; empty when there is no MSH."""
+    """MSH as sent, field *n* at index *n*; padded with at least 24 empty fields; empty when there is no MSH."""
     component: str = DELIMITERS[0]
 
 
 def header(raw: bytes) -> Header:
-    """The header of ``raw``, as much of it as there is. Never raises, and takes no longer for a longer message."""
+    """The header of ``raw``, as far as it can be read. Never raises, and takes no longer for a longer message."""
     head = raw[:HEAD_BYTES].lstrip(_BEFORE)
     return _header(head.replace(b"\n", b"\r").partition(b"\r")[0].decode("latin-1"))
 
 
 @lru_cache(maxsize=512)
 def _header(line: str) -> Header:
-    """Remembered until the message is answered: who sent it is asked at its start, and what to answer at its end."""
+    """Cached because it is needed twice: to find the source when the message arrives, and to answer it at the end."""
     separator = line[3:4]
     if line[:3] != "MSH" or not separates(separator):
         return Header()
@@ -71,7 +71,7 @@ def _header(line: str) -> Header:
 
 @lru_cache(maxsize=64)
 def separates(characters: str) -> bool:
-    """Whether each of ``characters`` can be a delimiter: visible ASCII that is no letter and no digit."""
+    """Whether each of ``characters`` can be a delimiter: printable ASCII other than blanks, letters and digits."""
     return bool(characters) and all("!" <= one <= "~" and not one.isalnum() for one in characters)
 
 

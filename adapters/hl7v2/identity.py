@@ -1,7 +1,7 @@
-"""Whose record a message is about: the identifiers of PID-3, wherever the NHS number stands, and the record's key.
+"""Finds the record a message is about: the identifiers of PID-3, the NHS number wherever it was sent, and the record's key.
 
-The local identifier is the record. An NHS number is the record only where a source has nothing else. A number that cannot be
-one is kept as it was sent, flagged, and names nobody.
+The local identifier identifies the record; an NHS number does so only if there is no local identifier. An invalid NHS number is
+kept as sent and flagged, and identifies nobody.
 
 Source: HL7 v2.4 §2.8.6 (CX), §3.3.2.3 (PID-3); HSCIC ITK HL7 V2 (CX-4, PID-32); NHS Data Dictionary, NHS NUMBER.
 """
@@ -26,11 +26,11 @@ _UNRANKED = len(_LOCAL_RANK)
 
 
 class Identity(NamedTuple):
-    """Whose record it is."""
+    """The record of a message, and the identifiers of its Patient."""
 
     record: RecordKey
     identifiers: list[Resource]
-    """Of the Patient: the record's own first, then NHS numbers, then others."""
+    """The record's own identifier first, then NHS numbers, then others."""
 
 
 class _Sent(NamedTuple):
@@ -43,15 +43,15 @@ class _Sent(NamedTuple):
     kind: str
     """CX-5 in capitals."""
     national: bool
-    """It was sent as an NHS number."""
+    """Whether it was sent as an NHS number."""
     number: NhsNumber | None
-    """The NHS number that it is."""
+    """The NHS number, if it is a valid one."""
 
 
 def identity(pid: Segment, reading: Reading) -> Identity:
-    """Whose record the PID segment names.
+    """The record that the PID segment names.
 
-    Raises `MissingIdentifier` when it names nobody.
+    Raises `MissingIdentifier` when it names none.
     """
     sent = _identifiers(pid.repetitions(3), pid.syntax)
     source, keys = reading.site.source, reading.arrival.pseudonyms
@@ -71,8 +71,9 @@ def identity(pid: Segment, reading: Reading) -> Identity:
 def replaced(mrg: Segment, pid: Segment, reading: Reading) -> list[Resource]:
     """The identifiers of the record that was merged away (MRG-1).
 
-    One without authority and type, as some systems send it, is what its neighbour in PID-3 is: "positions matched".
-    The source's own identifier is what other messages knew the record by; an NHS number only where there is nothing else.
+    Some systems send them without authority and type. Such an identifier takes those of the identifier at the same position in
+    PID-3 ("positions matched"). The result is the source's own identifier, by which other messages name the record; NHS numbers
+    only if there is none.
     """
     source = reading.site.source
     beside = _identifiers(pid.repetitions(3), pid.syntax)
@@ -87,7 +88,7 @@ def replaced(mrg: Segment, pid: Segment, reading: Reading) -> list[Resource]:
 
 
 def _identifiers(repetitions: list[str], syntax: Syntax) -> list[_Sent]:
-    """Those that hold a value, or a trace status in the place of one."""
+    """The identifiers that have a value (CX-1), or a trace status (CX-2) in its place."""
     found = []
     for repetition in repetitions:
         said = components(syntax, repetition)
@@ -102,7 +103,7 @@ def _identifier(value: str, check: str, authority: str, kind: str) -> _Sent:
 
 
 def _local(sent: list[_Sent], organisation: str) -> _Sent | None:
-    """The source's own identifier: the best type, among equals the organisation's own, then the first."""
+    """The source's own identifier: the best type, among equals the one that the organisation assigned, then the first."""
     candidates = [one for one in sent if one.value and not one.national and one.kind not in NO_RECORD_TYPES]
     if len(candidates) <= 1:
         return candidates[0] if candidates else None
@@ -110,9 +111,9 @@ def _local(sent: list[_Sent], organisation: str) -> _Sent | None:
 
 
 def _numbers(pid: Segment, sent: list[_Sent], reading: Reading) -> dict[NhsNumber, str]:
-    """NHS numbers with their verification status (``""`` when nothing is said of it).
+    """NHS numbers with their verification status (``""`` if none is stated).
 
-    Two different numbers on one record contradict each other, so nobody is linked on either.
+    Two different numbers on one record contradict each other, so neither may link the record to a person.
     """
     numbers: dict[NhsNumber, str] = {}
     for one in sent:
@@ -131,9 +132,10 @@ def _numbers(pid: Segment, sent: list[_Sent], reading: Reading) -> dict[NhsNumbe
 
 
 def _external(pid: Segment) -> dict[NhsNumber, str]:
-    """PID-2, where the ITK has nothing and some systems the NHS number.
+    """The NHS number in PID-2, where some systems send it; the ITK leaves it empty.
 
-    One in eleven hospital numbers of ten digits would pass for an NHS number, so an unmarked one counts as not traced.
+    One in eleven ten-digit hospital numbers would pass as an NHS number, so a number without type and authority counts as
+    untraced.
     """
     for one in _identifiers(pid.repetitions(2), pid.syntax):
         if one.number:
@@ -145,7 +147,7 @@ def _external(pid: Segment) -> dict[NhsNumber, str]:
 
 
 def _stated_status(pid: Segment, reading: Reading) -> str:
-    """PID-32, else the older ZU1-27."""
+    """The verification status of PID-32, else of the older ZU1-27."""
     for repetition in pid.repetitions(32):
         status = VERIFICATION.get(pid.syntax.first(repetition).upper())
         if status:
@@ -157,12 +159,12 @@ def _only(numbers: dict[NhsNumber, str], sent: list[_Sent]) -> NhsNumber:
     if not numbers and any(one.national and one.value for one in sent):
         raise MissingIdentifier.for_wrong_number("PID-3")
     if len(numbers) != 1:
-        raise MissingIdentifier("neither a local identifier nor one valid NHS number", where="PID-3")
+        raise MissingIdentifier("it has neither a local identifier nor exactly one valid NHS number", where="PID-3")
     return next(iter(numbers))
 
 
 def _other(one: _Sent) -> Resource:
-    """An identifier of another kind, or what was sent as an NHS number and cannot be one."""
+    """An identifier of another type, or an invalid NHS number."""
     if one.national:
         return unchecked_number_identifier(one.value)
     other: Resource = {"value": one.value}

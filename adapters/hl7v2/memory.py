@@ -1,9 +1,8 @@
-"""What was read of the same words before.
+"""Caches what was read from the same text before.
 
-Messages are "fully populated": all that is sent during a stay repeats the person in the same words, and where they are and who
-looks after them, often within seconds. Those words are read once. What is remembered is a function of the words alone and is
-never changed; it stays in memory and is soon forgotten. Memory has an end whoever sends: what is remembered is bounded by its
-words, and of a long message nothing is.
+Messages are "fully populated": every message of a stay repeats the person, the place and the clinicians in the same text, often
+within seconds. That text is read once. A cached value depends only on the text it was read from, and is never changed. Memory
+stays bounded whatever senders send: the cached text is limited in length, and nothing of a long message is cached.
 
 Source: HSCIC ITK HL7 V2 Message Specifications (fully populated messages).
 """
@@ -15,38 +14,39 @@ from functools import lru_cache
 from typing import Generic, ParamSpec, TypeVar, cast
 
 REMEMBERED = 1024
-"""At a time: the people, or beds, that a large hospital's messages are about within an hour; some 10 MB."""
+"""Entries of a cache: the people, or beds, that a large hospital's messages are about within an hour; some 10 MB."""
 
 REMEMBERED_CHARACTERS = 1024 * 1024
-"""Of the words remembered at a time: what is read of them takes up to seventy times as much."""
+"""Characters of text that a cache may hold; the values read from them take up to seventy times as much memory."""
 LONG_BYTES = 16 * 1024
-"""Of a message: real ones have two or three KiB, documents apart. The words of a longer one hardly come again."""
+"""Nothing of a longer message is cached. Except for documents, real ones have two or three KiB; the text of a longer one is
+hardly ever repeated."""
 
 T = TypeVar("T")
 P = ParamSpec("P")
 
-_FORGETTING: list[Callable[[], None]] = []
+_CLEARERS: list[Callable[[], None]] = []
 
 
 def remembered(most: int) -> Callable[[Callable[P, T]], Callable[P, T]]:
-    """As ``functools.lru_cache`` of ``most`` calls, until `forget`."""
+    """Like ``functools.lru_cache(most)``, but cleared by `forget`."""
 
     def remember(read: Callable[P, T]) -> Callable[P, T]:
         kept = lru_cache(maxsize=most)(read)
-        _FORGETTING.append(kept.cache_clear)
+        _CLEARERS.append(kept.cache_clear)
         return cast("Callable[P, T]", kept)
 
     return remember
 
 
 def forget() -> None:
-    """Forget what every function with `remembered` was called with: after a long message, whose fields may be long too."""
-    for clear in _FORGETTING:
+    """Clear the cache of every function with `remembered`. Called after a long message, whose fields may be long too."""
+    for clear in _CLEARERS:
         clear()
 
 
 class Memory(Generic[T]):
-    """Values by the words they were read of, each with the flags that reading them raised."""
+    """A cache of values by the text they were read from, each with the flags that reading it raised."""
 
     __slots__ = ("_characters", "_known")
 
@@ -55,7 +55,7 @@ class Memory(Generic[T]):
         self._characters = 0
 
     def recall(self, words: tuple[Hashable, ...], flags: list[str], read: Callable[[], T]) -> T:
-        """What ``words`` say: as remembered, else as ``read`` now. What is odd about them is added to ``flags`` either way."""
+        """The cached value of ``words``, else the result of ``read``, which is cached. ``flags`` gets its flags either way."""
         found = self._known.get(words)
         if found is None:
             before = len(flags)

@@ -1,4 +1,4 @@
-"""Two records that turn out to be one person's: the surviving one, linked to the one it replaces.
+"""States that two records belong to one person: the surviving record, with a link to the one it replaces.
 
 Source: HL7 v2.4 §3.3.10 (MRG), §3.2 A34, A35, A40; HSCIC ITK HL7 V2 (A40: MRG-1 has all identifiers of the record merged away).
 """
@@ -11,7 +11,7 @@ from adapters.compose import Statement
 from adapters.hl7v2.identity import replaced
 from adapters.hl7v2.message import Segment
 from adapters.hl7v2.reading import Reading
-from adapters.hl7v2.told import told
+from adapters.hl7v2.shared import read_shared
 from adapters.hl7v2.triggers import WITHOUT_VISIT, Trigger
 from schemas.errors import MissingIdentifier
 from schemas.resources.person import merged_from
@@ -20,7 +20,7 @@ from schemas.resources.person import merged_from
 def merges(trigger: Trigger, reading: Reading) -> Iterator[Statement]:
     """One merge for each MRG, into the record of the PID before it.
 
-    Raises `MissingIdentifier` when one of the two records is not named.
+    Raises `MissingIdentifier` when one of the two records has no identifier.
     """
     pid: Segment | None = None
     found = False
@@ -35,8 +35,8 @@ def merges(trigger: Trigger, reading: Reading) -> Iterator[Statement]:
 
 
 def _merge(trigger: Trigger, pid: Segment, mrg: Segment, reading: Reading) -> Statement:
-    """A record merged into itself is only shown as it is: an A35 joins two accounts of one person."""
-    survivor = told(trigger, pid, reading)
+    """One merge. A record merged into itself is stated as a change of the person: an A35 joins two accounts of one person."""
+    survivor = read_shared(trigger, pid, reading)
     old = replaced(mrg, pid, reading)
     if not old:
         raise MissingIdentifier("nothing says which record was merged into this one", where="MRG-1")

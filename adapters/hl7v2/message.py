@@ -1,4 +1,4 @@
-"""One HL7 v2 message: its segments, split only when they are read, and its bytes, given back as they came.
+"""Parses one HL7 v2 message into segments, which are split into fields only when they are read, and writes it back unchanged.
 
 Source: HL7 v2.4 §2.5 (message construction rules), §2.5.1 (segments), §2.5.4 (delimiters).
 """
@@ -14,20 +14,20 @@ from adapters.hl7v2.syntax import NULL, Syntax, syntax
 from schemas.errors import Unreadable
 
 FIELDS = 60
-"""Fields a split segment has at least, empty where the sender's ended: PV1 has 52. Saves asking at every read."""
+"""A split segment is padded to this many fields (PV1 has 52), so that no read need check the length."""
 _PADDING = [""] * FIELDS
 _BEFORE = "\x0b\ufeff \t\r\n"
-"""What may stand before MSH: the start of an MLLP frame, a byte order mark, blank lines."""
+"""Characters allowed before MSH: the start of an MLLP frame, a byte order mark, blanks, line ends."""
 _AFTER = "\x1c \t"
-"""What may stand after the end of the last segment: the end of an MLLP frame, blanks."""
+"""Characters allowed after the end of the last segment: the end of an MLLP frame, blanks."""
 _PRINTABLE = bytes(range(32, 127)) + b"\r"
-"""What an ASCII message consists of when it has no control characters but the ends of its segments."""
+"""The bytes of an ASCII message without control characters other than segment ends."""
 _ENDS = re.compile("\r\n|\r|\n")
 _CR_ENDS = re.compile("\r\n|\r")
 
 
 class Segment:
-    """One segment. ``fields[n]`` is field *n* as sent, also of MSH, whose first field is the separator itself."""
+    """One segment. ``fields[n]`` is field *n* as sent, also of MSH, whose field 1 is the separator itself."""
 
     __slots__ = ("fields", "syntax")
 
@@ -40,11 +40,11 @@ class Segment:
         self.syntax = of
 
     def __bool__(self) -> bool:
-        """Whether the message has it."""
+        """Whether the message has this segment."""
         return self.fields[0] != ""
 
     def text(self, field: int, component: int = 1) -> str:
-        """What a component of the first repetition says; ``""`` when it was omitted or deleted."""
+        """The text of a component of the first repetition; ``""`` if it was omitted or deleted."""
         sent = self.fields[field]
         if not sent:
             return ""
@@ -54,7 +54,7 @@ class Segment:
         return self.syntax.text(parts[component - 1]) if len(parts) >= component else ""
 
     def repetitions(self, field: int) -> list[str]:
-        """The repetitions of a field as sent; none when it was omitted or deleted."""
+        """The repetitions of a field as sent; none if it was omitted or deleted."""
         sent = self.fields[field]
         return [] if not sent or sent == NULL else self.syntax.repetitions(sent)
 
@@ -64,11 +64,11 @@ class Segment:
 
 
 _ABSENT = Segment("", syntax("|", "^~\\&", "utf-8"))
-"""The segment that a message does not have: it is false, and all of its fields are omitted."""
+"""Stands for a segment that a message does not have: it is false, and all its fields are empty."""
 
 
 class Message:
-    """One message. ``lines`` are its segments as sent, ``ends`` what stood after each."""
+    """One message. ``lines`` are its segments as sent, ``ends`` the line ends after each."""
 
     __slots__ = ("_first", "_names", "_seen", "before", "encoding", "ends", "flags", "lines", "raw", "syntax")
 
@@ -83,10 +83,10 @@ class Message:
         self._seen: dict[str, Segment] = {}
         self._names = [line[:3] for line in lines]
         self._first = dict(zip(reversed(self._names), range(len(lines) - 1, -1, -1), strict=True))
-        """Where the first segment of each name stands."""
+        """Segment name to the index of the first such segment in ``lines``."""
 
     def segment(self, name: str) -> Segment:
-        """The first segment of that name; an empty one, which is false, when there is none."""
+        """The first segment of that name, or an empty one, which is false."""
         seen = self._seen.get(name)
         if seen is None:
             place = self._first.get(name)
@@ -102,7 +102,7 @@ class Message:
         return [line for name, line in zip(self._names, self.lines, strict=True) if name in names]
 
     def alone(self, name: str) -> bool:
-        """Whether there is one segment of that name and no second."""
+        """Whether the message has exactly one segment of that name."""
         return self._names.count(name) == 1
 
     def repeats(self, name: str) -> bool:
@@ -110,7 +110,7 @@ class Message:
         return self._names.count(name) > 1
 
     def in_order(self, *names: str) -> Iterator[Segment]:
-        """The segments of these names as they stand in the message."""
+        """The segments of these names, in the order of the message."""
         for name, line in zip(self._names, self.lines, strict=True):
             if name in names:
                 yield Segment(line, self.syntax)
@@ -119,10 +119,10 @@ class Message:
 def parse(raw: bytes) -> Message:
     """The message in ``raw``.
 
-    Segments end with CR as the standard says, or with LF or CRLF as files do. Where they end with CR, a lone LF is text that a
-    person typed. What was odd but readable is in ``flags``.
+    Segments end with CR, as the standard says, or with LF or CRLF, as in files. If they end with CR, a lone LF is part of the
+    text. ``flags`` lists what was odd but readable.
 
-    Raises `Unreadable` when it does not begin with MSH and delimiters, naming the position and nothing of the content.
+    Raises `Unreadable`, naming the position but no content, when it does not begin with MSH and delimiters.
     """
     reading = read(raw)
     text = reading.text.lstrip(_BEFORE)
@@ -141,20 +141,20 @@ def parse(raw: bytes) -> Message:
 
 
 def _is_plain(raw: bytes, text: str, lines: list[str], escape: str) -> bool:
-    """Whether it has no escapes, no ``""`` and no control characters: asked once, it need not be asked of every field."""
+    """Whether the message has no escapes, ``""`` or control characters. Checked once here instead of in every field."""
     if NULL in text or (escape and text.count(escape) != 1):
         return False
     return not raw.translate(None, _PRINTABLE) if raw.isascii() else "".join(lines).isprintable()
 
 
 def write(message: Message) -> bytes:
-    """The bytes of ``message``: of a parsed one those that came, of one whose ``lines`` were changed the changed ones."""
+    """The bytes of ``message``: as received, except where its ``lines`` were changed."""
     text = message.before + "".join(chain.from_iterable(zip(message.lines, message.ends, strict=True)))
     return text.encode(message.encoding)
 
 
 def _lines(text: str) -> tuple[list[str], list[str]]:
-    """The segments, and what ended each; the last has no end."""
+    """The segments, and the line end after each; that of the last is empty."""
     if "\n" not in text:
         lines = text.split("\r")
         return lines, ["\r"] * (len(lines) - 1) + [""]

@@ -1,4 +1,4 @@
-"""The fact of a trigger that tells of a stay: an admission, a move, a discharge, a leave, or that one of them did not happen.
+"""States the movement that a trigger is about: an admission, transfer, discharge or leave of absence, or its cancellation.
 
 Source: HL7 v2.4 §3.2 (trigger events), §3.3.3 (PV1), §3.3.4 (PV2).
 """
@@ -9,15 +9,15 @@ from adapters.compose import Statement
 from adapters.hl7v2.message import Segment
 from adapters.hl7v2.plan import plan_focus, plan_said
 from adapters.hl7v2.reading import Reading
-from adapters.hl7v2.told import Told
+from adapters.hl7v2.shared import Shared
 from adapters.hl7v2.triggers import (
     ADMITTED,
-    ARRIVED_ON_FOOT,
     ATTENDANCE,
     ATTENDED,
     DISCHARGE_PLANNED,
     DISCHARGED,
     TRANSFER_PENDING,
+    WITHOUT_STAY,
     Fact,
     Trigger,
 )
@@ -27,25 +27,25 @@ from schemas.resources.bundle import Resource
 from schemas.resources.encounter import movement_extension
 
 
-def movement(trigger: Trigger, told: Told, stay: Visit, reading: Reading) -> Statement:
-    """What the trigger says of ``stay``."""
+def movement(trigger: Trigger, shared: Shared, stay: Visit, reading: Reading) -> Statement:
+    """The movement that the trigger states about ``stay``."""
     row, fact = _attendance(trigger, reading), _fact(trigger, stay)
-    key = told.of_stay(fact)
+    key = shared.of_stay(fact)
     if fact is DISCHARGE_PLANNED and row.movement is not Movement.WITHDRAWS:
-        return told.statement(row, fact, key, plan_focus(stay, plan_said(reading)))
+        return shared.statement(row, fact, key, plan_focus(stay, plan_said(reading)))
     focus = dict(stay.stay)
     if trigger.status:
         focus["status"] = trigger.status if row is trigger.makes else "cancelled"
     if fact.words and row.movement is not Movement.STATES:
         focus["extension"] = [*focus.get("extension", ()), movement_extension(fact.words)]
-    _set_period(focus, trigger, told, reading)
+    _set_period(focus, trigger, shared, reading)
     if fact is TRANSFER_PENDING:
         _set_pending_place(focus, stay.pv1, reading)
-    return told.statement(row, fact, key, focus)
+    return shared.statement(row, fact, key, focus)
 
 
 def _attendance(trigger: Trigger, reading: Reading) -> EventType:
-    """What the trigger makes; an attendance that was none is what ZU3-3 says instead."""
+    """The event type of the trigger. For an attendance, ZU3-3 may say that it did not take place."""
     if trigger.fact is not ATTENDED:
         return trigger.makes
     return ATTENDANCE.get(reading.message.segment("ZU3").text(3), trigger.makes)
@@ -55,11 +55,11 @@ def _fact(trigger: Trigger, stay: Visit) -> Fact:
     kind = stay.pv1.text(2).upper() if trigger.arrival else ""
     if not kind:
         return trigger.fact
-    return ATTENDED if kind in ARRIVED_ON_FOOT else ADMITTED
+    return ATTENDED if kind in WITHOUT_STAY else ADMITTED
 
 
-def _set_period(focus: Resource, trigger: Trigger, told: Told, reading: Reading) -> None:
-    """What PV1 leaves out of the stay's beginning and end and the trigger says; for a planned stay, when it is expected."""
+def _set_period(focus: Resource, trigger: Trigger, shared: Shared, reading: Reading) -> None:
+    """Add the start or end of the stay if PV1 omits it and the trigger implies it; for a planned stay, its expected start."""
     period: dict[str, str] = dict(focus.get("period", {}))
     if trigger.begins and trigger.status == "planned":
         pv2, evn = reading.message.segment("PV2"), reading.message.segment("EVN")
@@ -67,15 +67,15 @@ def _set_period(focus: Resource, trigger: Trigger, told: Told, reading: Reading)
         if expected:
             period["start"] = expected.fhir
     elif trigger.begins:
-        period.setdefault("start", told.when.happened.fhir)
+        period.setdefault("start", shared.when.happened.fhir)
     elif trigger.fact is DISCHARGED and trigger.status == "finished":
-        period.setdefault("end", told.when.happened.fhir)
+        period.setdefault("end", shared.when.happened.fhir)
     if period:
         focus["period"] = period
 
 
 def _set_pending_place(focus: Resource, pv1: Segment, reading: Reading) -> None:
-    """PV1-42: where somebody is to be moved comes first, where they are after it."""
+    """The pending location (PV1-42) first, then the present one."""
     pending = reading.site.locations(reading.syntax, pv1.fields[42]) if pv1.fields[42] else []
     if pending:
         here = focus.get("location", ())

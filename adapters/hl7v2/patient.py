@@ -1,9 +1,9 @@
-"""The Patient of a message: what PID, PD1 and NK1 say of the person, and what they delete.
+"""Builds the Patient of a message from PID, PD1 and NK1.
 
-An omitted field is left out, which means unchanged; a field of ``""`` is named as deleted. So the two stay apart.
+An omitted field is left out, which means unchanged; a field of ``""`` is marked as deleted.
 
-Religion (PID-17) and race (PID-10) have no place in UK Core's Patient, and birth place and nationality serve no purpose here
-that would justify keeping them: those fields are not read.
+Some fields are not read: UK Core's Patient has no place for religion (PID-17) and race (PID-10), and nothing here needs birth
+place and nationality, so that keeping them could not be justified.
 
 Source: HL7 v2.4 §3.3.2 (PID), §3.3.9 (PD1), §3.3.5 (NK1), §2.5.3 (omitted and ``""``); UK Core Patient.
 """
@@ -30,14 +30,14 @@ class _Row(NamedTuple):
 
     field: int
     element: str
-    """Of Patient."""
+    """Element of Patient."""
     build: _Build
-    """Of the field as sent and its name: the element's value, or ``None``."""
+    """Makes the value of the element, or ``None``, from the field as sent and its name."""
     where: str
 
 
 def patient(pid: Segment, identifiers: list[Resource], reading: Reading) -> Resource:
-    """The Patient that the message shows."""
+    """The Patient, as the message states it."""
     made: Resource = {"resourceType": "Patient", "identifier": identifiers}
     gone: list[str] = []
     fields = pid.fields
@@ -54,7 +54,7 @@ def patient(pid: Segment, identifiers: list[Resource], reading: Reading) -> Reso
         _add_death(made, gone, pid, reading)
     if fields[22]:
         _add_ethnicity(made, gone, pid, reading)
-    if reading.message.alone("PID"):  # of several people it is not said whose GP and contacts they are
+    if reading.message.alone("PID"):  # with several PIDs, nothing says whose GP and contacts they are
         _add_practice(made, gone, reading)
         _add_contacts(made, gone, reading)
     if gone:
@@ -63,7 +63,7 @@ def patient(pid: Segment, identifiers: list[Resource], reading: Reading) -> Reso
 
 
 def _unreliable(pid: Segment) -> list[str]:
-    """The fields that PID-32 says hold defaults."""
+    """The fields that hold a default value, according to PID-32."""
     said = [pid.syntax.first(repetition).upper() for repetition in pid.repetitions(32)]
     return [UNRELIABLE[code] for code in said if code in UNRELIABLE]
 
@@ -119,7 +119,7 @@ _PID: tuple[_Row, ...] = (
 
 
 def _add_telecoms(made: Resource, gone: list[str], pid: Segment) -> None:
-    """PID-13 is home, PID-14 work. All telecoms are deleted when those that were sent are."""
+    """PID-13 is home, PID-14 work. The element is marked as deleted if one is deleted and neither holds a telecom."""
     syntax = pid.syntax
     lines = [(one, use) for field, use in ((13, "home"), (14, "work")) for one in pid.repetitions(field)]
     found = [made for one, use in lines for made in telecoms(syntax, one, use)]
@@ -130,7 +130,7 @@ def _add_telecoms(made: Resource, gone: list[str], pid: Segment) -> None:
 
 
 def _add_death(made: Resource, gone: list[str], pid: Segment, reading: Reading) -> None:
-    """PID-29 says when, PID-30 that. Nobody is called dead in doubt: not by half a date, nor by one beside "not dead"."""
+    """PID-29 states when the person died, PID-30 whether. An invalid date, or one beside "not dead", states no death."""
     died = reading.died(pid)
     said = pid.text(30).upper()
     if died and said == "N":
@@ -167,7 +167,7 @@ def _add_practice(made: Resource, gone: list[str], reading: Reading) -> None:
 
 
 def _add_contacts(made: Resource, gone: list[str], reading: Reading) -> None:
-    """NK1: the people to call. One whose name is ``""`` is deleted; when all are, so is the element."""
+    """NK1: the people to contact. The element is marked as deleted if no NK1 holds a contact and one has a name of ``""``."""
     segments = reading.message.segments("NK1")
     if not segments:
         return
@@ -198,7 +198,7 @@ def _contact(nk1: Segment) -> Resource | None:
 
 
 def _relationship(said: list[str]) -> Resource | None:
-    """NK1-3 (CE) in plain words; the code is HL7's only if it is of letters."""
+    """NK1-3 (CE) in plain words. Only a code that consists of letters is HL7's."""
     code, text = said[0].upper(), said[1]
     words = text or RELATIONSHIPS.get(code.lstrip("0"), said[0])
     if not words:

@@ -1,4 +1,4 @@
-"""Who a message is about, read once for all the messages that say it in the same words.
+"""Reads the person of a message, once for all messages that have the same text about them.
 
 Source: HSCIC ITK HL7 V2 Message Specifications (PID, PD1, NK1, ZU1).
 """
@@ -16,23 +16,23 @@ from schemas.proven import Proven, proven
 from schemas.resources.bundle import Resource
 
 _SEGMENTS = frozenset({"PID", "PD1", "NK1", "ZU1"})
-"""All that is read of a person."""
+"""The segments that the person is read from."""
 
 
 class Person(NamedTuple):
-    """The person of a message, as its source knows them."""
+    """The person of a message, as the source knows them."""
 
     record: RecordKey
     patient: Resource
-    """Shared by all messages that show it: never changed."""
+    """Shared between messages, so it must not be changed."""
     known: Proven | None
-    """The Patient, when it is valid."""
+    """Proof that the Patient is valid; ``None`` if it is not."""
 
 
 def person(pid: Segment, reading: Reading) -> Person:
     """The person of ``pid``.
 
-    Raises `MissingIdentifier` when it names nobody.
+    Raises `MissingIdentifier` when it identifies nobody.
     """
     message = reading.message
     if not message.alone("PID"):

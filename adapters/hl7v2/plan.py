@@ -1,8 +1,8 @@
-"""The plan to discharge somebody, which any message may carry: medically fit, ready for discharge, expected to leave.
+"""States the discharge plan, which any message may carry: medically fit, ready for discharge, expected discharge date.
 
-It is one fact of the visit, whichever messages repeat it. Hospital and council plan by it, so what is no longer true must not
-stay on the timeline: a message that says "not medically fit", or deletes the date, and has nothing else to say of the plan
-withdraws it.
+The plan is one fact of the visit, however many messages repeat it. Hospital and council rely on it, so a plan that no longer
+holds must not stay on the timeline: a message that says "not medically fit", or deletes the date, and states nothing else of
+the plan withdraws it.
 
 Source: HSCIC ITK HL7 V2 (ZU1-22 Medically Fit Indicator, ZU1-24 Ready for Discharge); HL7 v2.4 §3.3.4.9 (PV2-9).
 """
@@ -13,7 +13,7 @@ from collections.abc import Iterator
 
 from adapters.compose import Statement
 from adapters.hl7v2.reading import Reading
-from adapters.hl7v2.told import Told
+from adapters.hl7v2.shared import Shared
 from adapters.hl7v2.triggers import DISCHARGE_PLANNED, Trigger
 from adapters.hl7v2.visit import Visit
 from schemas.catalogue import CATALOGUE
@@ -28,31 +28,32 @@ from schemas.resources.encounter import (
 _PLANNED = CATALOGUE["encounter-discharge-planned-1"]
 _CANCELLED = CATALOGUE["encounter-cancelled-1"]
 _PARTS = ("resourceType", "identifier", "class", "subject", "serviceType", "participant", "location", "serviceProvider")
-"""Of the stay in its discharge plan: nothing that changes when the stay is merely over, or the plan would seem to change."""
+"""The elements of the stay that its discharge plan repeats: none that changes when the stay ends, or the plan would seem to
+change then."""
 
 
-def plan(trigger: Trigger, told: Told, reading: Reading) -> Iterator[Statement]:
-    """The plan that the message carries besides what its trigger says."""
-    stay = told.visit
-    if stay is None or not told.stay or not trigger.states_plan or trigger.fact is DISCHARGE_PLANNED or not _spoken(reading):
+def plan(trigger: Trigger, shared: Shared, reading: Reading) -> Iterator[Statement]:
+    """The plan that the message states besides its trigger's own fact."""
+    stay = shared.visit
+    if stay is None or not shared.stay or not trigger.states_plan or trigger.fact is DISCHARGE_PLANNED or not _spoken(reading):
         return
     said = plan_said(reading)
-    key = told.of_stay(DISCHARGE_PLANNED)
+    key = shared.of_stay(DISCHARGE_PLANNED)
     if said:
-        yield told.statement(_PLANNED, DISCHARGE_PLANNED, key, plan_focus(stay, said))
+        yield shared.statement(_PLANNED, DISCHARGE_PLANNED, key, plan_focus(stay, said))
     elif not trigger.begins:
         focus = plan_focus(stay, [movement_extension(DISCHARGE_PLANNED.words)])
-        yield told.statement(_CANCELLED, DISCHARGE_PLANNED, key, focus)
+        yield shared.statement(_CANCELLED, DISCHARGE_PLANNED, key, focus)
 
 
 def _spoken(reading: Reading) -> bool:
-    """Whether the message says anything of a plan, if only that there is none."""
+    """Whether the message says anything about a plan, even that there is none."""
     zu1, pv2 = reading.message.segment("ZU1"), reading.message.segment("PV2")
     return bool(zu1.fields[22] or zu1.fields[24] or pv2.fields[9])
 
 
 def plan_said(reading: Reading) -> list[Resource]:
-    """The plan as extensions of an Encounter; empty when there is none."""
+    """The plan as extensions of an Encounter; empty if there is none."""
     zu1, pv2 = reading.message.segment("ZU1"), reading.message.segment("PV2")
     fit = zu1.text(22).upper() == "Y"
     ready, expected = reading.time(zu1.fields[24], "ZU1-24"), reading.time(pv2.fields[9], "PV2-9")

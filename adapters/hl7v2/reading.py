@@ -1,4 +1,4 @@
-"""One message being read: what it says, for which source, and what was odd about it."""
+"""Context for reading one message: the message, its source, the rules for its times, and the flags raised so far."""
 
 from __future__ import annotations
 
@@ -17,57 +17,58 @@ from adapters.translator import Arrival
 from schemas.errors import InvalidValue
 
 AHEAD = timedelta(days=2)
-"""A time is in the future from so long after the beginning of the day of receipt: a day more covers every mistake of zones.
-The day and not the moment of receipt decides, so that what was read of the same words today holds today."""
+"""A time counts as in the future from this long after the start of the day of receipt; the extra day covers any mistake about
+time zones. It is counted from the day and not from the instant of receipt, so that a value cached today holds all day."""
 
 
-class Then(Enum):
-    """What follows from a time that cannot be right."""
+class Action(Enum):
+    """What is done about a time that cannot be right."""
 
     REJECT = auto()
-    """The message is rejected and kept."""
+    """Reject the message, which is kept."""
     LEAVE_OUT = auto()
-    """Flagged; the field counts as omitted."""
+    """Flag it, and treat the field as omitted."""
     KEEP = auto()
-    """Flagged, and believed."""
-    FINE = auto()
+    """Flag it, and use it."""
+    USE = auto()
+    """Use it without a flag."""
 
 
 class TimeRule(NamedTuple):
-    """What follows from a date or time that cannot be."""
+    """What is done about an impossible or a future date or time in a field."""
 
-    impossible: Then
-    """It is none: the 31st of February, the year 0000 or 9999, text."""
-    future: Then
-    """It is after the day after the message came."""
+    impossible: Action
+    """It is not a date or time: the 31st of February, the year 0000 or 9999, text."""
+    future: Action
+    """It is after the day that follows the day of receipt."""
 
 
 TIME_RULES: Mapping[str, TimeRule] = MappingProxyType(
     {
-        "EVN-6": TimeRule(Then.REJECT, Then.KEEP),  # it says when: put elsewhere on a timeline, an event misleads
-        "EVN-2": TimeRule(Then.LEAVE_OUT, Then.KEEP),
-        "MSH-7": TimeRule(Then.LEAVE_OUT, Then.KEEP),
-        "PV1-44": TimeRule(Then.LEAVE_OUT, Then.KEEP),
-        "PV1-45": TimeRule(Then.LEAVE_OUT, Then.KEEP),
-        "EVN-3": TimeRule(Then.LEAVE_OUT, Then.FINE),
-        "PV2-8": TimeRule(Then.LEAVE_OUT, Then.FINE),
-        "PV2-9": TimeRule(Then.LEAVE_OUT, Then.FINE),
-        "ZU1-24": TimeRule(Then.LEAVE_OUT, Then.FINE),
-        "PID-7": TimeRule(Then.LEAVE_OUT, Then.LEAVE_OUT),  # nobody is matched on a date of birth that cannot be
-        "PID-29": TimeRule(Then.LEAVE_OUT, Then.LEAVE_OUT),  # nobody is called dead by a mistake
+        "EVN-6": TimeRule(Action.REJECT, Action.KEEP),  # when it happened: an event at the wrong place of a timeline misleads
+        "EVN-2": TimeRule(Action.LEAVE_OUT, Action.KEEP),
+        "MSH-7": TimeRule(Action.LEAVE_OUT, Action.KEEP),
+        "PV1-44": TimeRule(Action.LEAVE_OUT, Action.KEEP),
+        "PV1-45": TimeRule(Action.LEAVE_OUT, Action.KEEP),
+        "EVN-3": TimeRule(Action.LEAVE_OUT, Action.USE),
+        "PV2-8": TimeRule(Action.LEAVE_OUT, Action.USE),
+        "PV2-9": TimeRule(Action.LEAVE_OUT, Action.USE),
+        "ZU1-24": TimeRule(Action.LEAVE_OUT, Action.USE),
+        "PID-7": TimeRule(Action.LEAVE_OUT, Action.LEAVE_OUT),  # nobody may be matched on an impossible date of birth
+        "PID-29": TimeRule(Action.LEAVE_OUT, Action.LEAVE_OUT),  # nobody may be called dead by mistake
     }
 )
-"""By field. What says when something happened may be read past, never guessed."""
+"""By field. A time that is wrong may be left out, but is never guessed."""
 
 
 @lru_cache(maxsize=8)
 def latest(day: date) -> datetime:
-    """From when on, by London's clock, a time is in the future for what came on ``day``."""
+    """The London time from which a time in a message received on ``day`` counts as in the future."""
     return datetime(day.year, day.month, day.day) + AHEAD
 
 
 class Reading:
-    """A message with what its reader needs: the source's words for things, and a place for flags."""
+    """A message with what is needed to read it: its arrival, what is shared by the messages of its source, and its flags."""
 
     __slots__ = ("arrival", "flags", "latest", "message", "site", "syntax")
 
@@ -80,19 +81,19 @@ class Reading:
         self.latest = latest(arrival.received_at.date())
 
     def flag(self, code: str, where: str) -> None:
-        """Note once that something deserves a look."""
+        """Add a flag, once: something at ``where`` deserves a look."""
         flag = f"{code} at {where}"
         if flag not in self.flags:
             self.flags.append(flag)
 
     def time(self, sent: str, where: str) -> Moment | None:
-        """The time in the field ``where``; ``None`` when it is omitted, deleted or by `TIME_RULES` left out.
+        """The time in the field ``where``; ``None`` if it is omitted, deleted or, by `TIME_RULES`, left out.
 
-        Raises `InvalidValue` where the table says so.
+        Raises `InvalidValue` where `TIME_RULES` rejects the message.
         """
         if not sent:
             return None
-        text = sent if sent.isdigit() else self.syntax.first(sent)  # digits are no delimiters, and almost every time is digits
+        text = sent if sent.isdigit() else self.syntax.first(sent)  # almost every time is only digits, which need no splitting
         if not text:
             return None
         said = moment(text)
@@ -101,17 +102,17 @@ class Reading:
             return self._wrong("time-invalid", where, rule.impossible, None)
         if said.missing_hour:
             self.flag("time-in-missing-hour", where)
-        if rule.future is not Then.FINE and said.said >= self.latest:
+        if rule.future is not Action.USE and said.said >= self.latest:
             return self._wrong("time-in-future", where, rule.future, said)
         return said
 
     def died(self, pid: Segment) -> Moment | None:
-        """When the person of ``pid`` died (PID-29); many systems fill up the day with a midnight."""
+        """When the person of ``pid`` died (PID-29). Midnight counts as unknown, because many systems fill up a date with it."""
         said = self.time(pid.fields[29], "PID-29")
         return said and said.day_if_midnight()
 
-    def _wrong(self, code: str, where: str, then: Then, said: Moment | None) -> Moment | None:
-        if then is Then.REJECT:
-            raise InvalidValue("this date or time cannot be right", where=where)
+    def _wrong(self, code: str, where: str, action: Action, said: Moment | None) -> Moment | None:
+        if action is Action.REJECT:
+            raise InvalidValue("it is not a date or time that can be right", where=where)
         self.flag(code, where)
-        return said if then is Then.KEEP else None
+        return said if action is Action.KEEP else None

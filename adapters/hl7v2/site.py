@@ -1,4 +1,4 @@
-"""What all messages of one source have in common, made once: who it is, and what it calls its places."""
+"""What all messages of one source share, made once: its provider, its names of places, and its caches."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from schemas.resources.encounter import location, service_provider
 from schemas.source import Source
 
 _REMEMBERED = 4096
-"""Beds of the largest hospitals."""
+"""Locations that are cached: the beds of the largest hospitals."""
 _FACILITY, _DESCRIPTION = 3, 8
 """Components of PL, counted from 0."""
 
 
 class Site:
-    """One source. What it hands out is shared and never changed."""
+    """One source. The resources it returns are shared and must not be changed."""
 
     __slots__ = ("_locations", "people", "provider", "pseudonyms", "source", "stays", "visits")
 
@@ -28,20 +28,20 @@ class Site:
         self.source = source
         self.pseudonyms = pseudonyms
         self.people: Memory[Any] = Memory()
-        """Of `adapters.hl7v2.people`."""
+        """Cache of `adapters.hl7v2.people`."""
         self.stays: Memory[Any] = Memory()
-        """Of `adapters.hl7v2.visit`."""
+        """Cache of `adapters.hl7v2.visit`."""
         self.provider: Resource = service_provider(source)
         self.visits = f"{source.urn}:visit"
         """System of its visit numbers."""
         self._locations = lru_cache(maxsize=_REMEMBERED)(self._placed)
 
     def locations(self, syntax: Syntax, sent: str) -> list[Resource]:
-        """The places of a stay (PL): the ward first, then the room and the bed as one, as far as they are said."""
+        """The locations of a stay (PL): the ward first, then room and bed as one location, as far as they are stated."""
         return self._locations(syntax, sent)
 
     def _placed(self, syntax: Syntax, sent: str) -> list[Resource]:
-        """The ward is the first component; where that only repeats the trust's or the site's code, it is the second."""
+        """The ward is the first component, or the second if the first only repeats the code of the trust or the site."""
         said = components(syntax, sent.partition(syntax.repetition)[0])
         names = self.source.places
         above = (self.source.organisation, said[_FACILITY])

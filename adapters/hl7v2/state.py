@@ -1,4 +1,4 @@
-"""What one message states: the fact its trigger tells of, and what else its snapshot says — a discharge plan, a death.
+"""Derives the statements of one message: its trigger's own fact, and the discharge plan or death that it states besides.
 
 Source: HL7 v2.4 chapter 3; HSCIC ITK HL7 V2 Message Specifications ("fully populated" messages).
 """
@@ -7,59 +7,60 @@ from __future__ import annotations
 
 from adapters.compose import Statement
 from adapters.hl7v2.allergies import allergies
-from adapters.hl7v2.death import death, told_of_death
+from adapters.hl7v2.death import death, with_death
 from adapters.hl7v2.memory import remembered
 from adapters.hl7v2.merge import merges
 from adapters.hl7v2.movement import movement
 from adapters.hl7v2.plan import plan
 from adapters.hl7v2.reading import Reading
+from adapters.hl7v2.shared import Shared, read_shared
 from adapters.hl7v2.syntax import Syntax
-from adapters.hl7v2.told import Told, told
 from adapters.hl7v2.triggers import MERGED, TRIGGERS, WITHOUT_VISIT, Trigger
 from schemas.errors import Unreadable, Unsupported
 
 MESSAGE = "ADT"
-_NO_PRODUCTION = ("T", "D")
-"""MSH-11 (table 0103) of training and debugging: taken in, because test systems send it to test systems, and flagged."""
+_NOT_PRODUCTION = ("T", "D")
+"""MSH-11 (table 0103) of training and debugging. Such messages are accepted, because test systems send them to test systems,
+and flagged."""
 
 _ONCE = ("PID", "PV1")
-"""Of a message that merges nothing there is one of each: what a second one says is not taken in, and it may be another's."""
+"""Segments that occur once unless the message merges records. A second one is not read, as it may be about somebody else."""
 
 
 def statements(reading: Reading) -> list[Statement]:
-    """What the message states, its trigger's own fact first.
+    """The statements of the message, its trigger's own fact first.
 
-    Raises one of the `RejectedInput` family, naming the position and nothing of the content.
+    Raises a `RejectedInput`, naming the position but no content.
     """
     trigger = _trigger(reading)
     if trigger.fact is MERGED:
         return list(merges(trigger, reading))
     pid = reading.message.segment("PID")
     if not pid:
-        raise Unreadable("the message has no PID segment: it was cut short or its segments are not ended by CR", where="PID")
+        raise Unreadable("the message has no PID segment: it was cut short, or its segments do not end with CR", where="PID")
     for name in _ONCE:
         if reading.message.repeats(name):
             reading.flag("segment-repeated", name)
-    shared = told_of_death(trigger, told(trigger, pid, reading))
+    shared = with_death(trigger, read_shared(trigger, pid, reading))
     row, own = _own(trigger, shared, reading)
     beside = allergies(shared.record, reading)
     return [own._replace(others=beside) if beside else own, *plan(row, shared, reading), *death(row, shared, reading)]
 
 
 def _trigger(reading: Reading) -> Trigger:
-    """Raises `Unsupported` when it is none that is known."""
+    """The trigger of the message. Raises `Unsupported` when there is no rule for it."""
     message = reading.message
     trigger, differs = _named(reading.syntax, message.segment("MSH").fields[9], message.segment("EVN").fields[1])
     if differs:
         reading.flag("trigger-differs", "EVN-1")
-    if message.segment("MSH").text(11).upper() in _NO_PRODUCTION:
+    if message.segment("MSH").text(11).upper() in _NOT_PRODUCTION:
         reading.flag("not-production", "MSH-11")
     return trigger
 
 
 @remembered(256)
 def _named(syntax: Syntax, kind: str, event: str) -> tuple[Trigger, bool]:
-    """What MSH-9 names, else EVN-1, where older versions have it; and whether the two differ.
+    """The trigger that MSH-9 names, else EVN-1, where older versions have it; and whether the two differ.
 
     Raises `Unsupported`.
     """
@@ -73,10 +74,10 @@ def _named(syntax: Syntax, kind: str, event: str) -> tuple[Trigger, bool]:
     return TRIGGERS[code], bool(stated) and stated != code
 
 
-def _own(trigger: Trigger, shared: Told, reading: Reading) -> tuple[Trigger, Statement]:
-    """The trigger's own fact, and the row it is of: an A08 without a visit is a change of the person.
+def _own(trigger: Trigger, shared: Shared, reading: Reading) -> tuple[Trigger, Statement]:
+    """The statement of the trigger's own fact, and the row it follows: an A08 without a visit is a change of the person.
 
-    Raises `Unreadable` when the trigger tells of a stay and the message has none.
+    Raises `Unreadable` when the trigger is about a stay and the message has no PV1.
     """
     stay = shared.visit
     if trigger.status and stay is None:

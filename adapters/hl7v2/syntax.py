@@ -1,4 +1,4 @@
-"""The delimiters of one message, and what a piece of text between them says.
+"""The delimiters of a message, and how the text between them is split and decoded.
 
 Source: HL7 v2.4 §2.5.4 (message delimiters), §2.5.3 (null and omitted fields), §2.10 (escape sequences in text).
 """
@@ -11,21 +11,21 @@ from functools import lru_cache
 from schemas.errors import Unreadable
 
 NULL = '""'
-"""A field that deletes its value, as against an empty one that leaves it unchanged. Source: HL7 v2.4 §2.5.3."""
+"""A field of this value deletes its content, while an empty one leaves it unchanged. Source: HL7 v2.4 §2.5.3."""
 _ABSENT = "\r"
-"""Stands for a delimiter the sender did not declare: it ends segments, so no field can hold it."""
+"""Stands for a delimiter that the sender did not declare. No field can contain it, because it ends segments."""
 
 
 class Syntax:
-    """Delimiters, and the character set that ``\\X..\\`` escapes are in. One object per kind of message: see `syntax`."""
+    """Delimiters, and the character set that ``\\X..\\`` escapes are in. Get one from `syntax`."""
 
     __slots__ = ("component", "encoding", "escape", "field", "repetition", "sub", "text")
 
     text: Callable[[str], str]
-    """What a component says: escapes resolved, blanks around it and control characters gone; ``""`` when it says nothing.
+    """The text of a component: escapes resolved, blanks around it and control characters removed; ``""`` if it was deleted.
 
-    Blanks at the end of a field or segment are no part of the value (HL7 v2.4 §2.8.40, ST). In a ``plain`` message, which has
-    neither escapes, control characters nor ``""``, there are only the blanks to see to.
+    Blanks at the end of a field or segment are not part of the value (HL7 v2.4 §2.8.40, ST). In a ``plain`` message, which has
+    neither escapes, control characters nor ``""``, only the blanks are removed.
     """
 
     def __init__(self, field: str, declared: str, encoding: str, plain: bool) -> None:
@@ -65,14 +65,14 @@ class Syntax:
         return [self.text(sub) for sub in component.split(self.sub)]
 
     def escaped(self, text: str) -> str:
-        """``text`` as a field may hold it."""
+        """``text`` with its delimiters escaped, as a field may contain it."""
         for name in "ESTRF":
             delimiter = getattr(self, _LETTERS[name])
             text = text.replace(delimiter, f"{self.escape}{name}{self.escape}") if delimiter != _ABSENT else text
         return text
 
     def _unescaped(self, part: str) -> str:
-        """Sequences that are not known, or not closed, stay as sent: nothing a person wrote is lost."""
+        """``part`` with its escape sequences resolved. Unknown and unclosed ones stay as sent, so that no text is lost."""
         pieces = part.split(self.escape)
         whole = len(pieces) % 2 == 1
         said = [
@@ -101,11 +101,11 @@ class Syntax:
 
 _LETTERS = {"F": "field", "S": "component", "T": "sub", "R": "repetition", "E": "escape"}
 _FIXED = {"H": "", "N": "", ".br": "\n", ".BR": "\n"}
-"""Highlighting carries no words; ``.br`` begins a new line."""
+"""Highlighting (H, N) is dropped; ``.br`` begins a new line."""
 
 _KEPT = "\n\t"
 _CONTROLS = {code: None for code in (*range(32), *range(127, 160)) if chr(code) not in _KEPT}
-"""Control characters say nothing and cannot be stored everywhere (PostgreSQL refuses U+0000)."""
+"""Control characters are removed: they mean nothing, and not every store accepts them (PostgreSQL refuses U+0000)."""
 
 
 def _printable(text: str) -> str:
@@ -114,16 +114,16 @@ def _printable(text: str) -> str:
 
 @lru_cache(maxsize=256)
 def syntax(field: str, declared: str, encoding: str, plain: bool = False) -> Syntax:
-    """The syntax that MSH-1 (``field``) and MSH-2 (``declared``) say, of a message that is ``plain`` (`Syntax.text`) or not.
+    """The syntax declared by MSH-1 (``field``) and MSH-2 (``declared``). For ``plain`` see `Syntax.text`.
 
-    The same object for the same delimiters, so that what was read by it can be remembered by it. A fifth character of MSH-2
-    (truncation, HL7 v2.7) does not separate anything.
+    The same arguments give the same object, so that caches can use it as a key. A fifth character of MSH-2 (truncation, HL7
+    v2.7) is not a delimiter.
 
-    Raises `Unreadable` when they cannot separate anything.
+    Raises `Unreadable` when the characters cannot be delimiters.
     """
     used = field + declared[:4]
     if not declared or len(declared) > 5 or len(set(used)) != len(used):
         raise Unreadable("the encoding characters are missing, too many or not distinct", where="MSH-2")
     if any(character.isalnum() or character.isspace() or not character.isprintable() for character in used):
-        raise Unreadable("a delimiter is a letter, a digit, a blank or a control character", where="MSH-1")
+        raise Unreadable("a delimiter must not be a letter, a digit, a blank or a control character", where="MSH-1")
     return Syntax(field, declared, encoding, plain)

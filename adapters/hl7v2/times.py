@@ -1,10 +1,10 @@
-"""HL7 v2 dates and times, of every precision, in every spelling the NHS's systems have.
+"""Reads HL7 v2 dates and times, of every precision and in every notation that NHS systems use.
 
-A time without an offset is local time in Europe/London. Twice a year that is not enough:
+A time without an offset is local time in Europe/London. Twice a year that is ambiguous or impossible:
 
-* the hour that comes twice in October is read as the first one (summer time), unless an offset says otherwise;
-* the hour that does not exist in March is read as if the clocks had not gone forward: 01:30 is the instant that is shown
-  as 02:30. It is flagged, because somebody's clock was wrong.
+* in the hour that occurs twice in October, the first occurrence is meant (summer time), unless an offset says otherwise;
+* a time in the hour that is skipped in March is read as if the clocks had not gone forward: 01:30 is the instant that London
+  calls 02:30. It is flagged, because the sender's clock was wrong.
 
 Source: HL7 v2.4 §2.8.46 (TS); The Summer Time Order 2002.
 """
@@ -21,29 +21,29 @@ from schemas.event import Precision
 LONDON = ZoneInfo("Europe/London")
 EARLIEST_YEAR = 1850
 LATEST_YEAR = 2199
-"""No living or lately dead person has a date outside these years: in many systems 0000, 0001 and 9999 stand for "unknown"."""
+"""No living or recently deceased person has a date outside these years; many systems write 0000, 0001 or 9999 for "unknown"."""
 
 _USUAL = {8: Precision.DAY, 12: Precision.MINUTE, 14: Precision.SECOND}
-"""Digits in almost every date and time there is, and what they are precise to."""
+"""Number of digits to precision, for almost all dates and times."""
 _WRITTEN = re.compile(
     r"(\d{4})(?:-?(\d{2})(?:-?(\d{2})(?:[T ]?(\d{2})(?::?(\d{2})(?::?(\d{2})(?:[.,](\d{1,9}))?)?)?)?)?)?"
     r"\+?\s*(Z|[+-](?:0\d|1[0-4]):?[0-5]\d)?",
     re.ASCII,
 )
-"""``YYYY[MM[DD[HH[MM[SS[.S…]]]]]][+/-ZZZZ]``; with the hyphens, blanks and colons of ISO 8601, which some systems write
+"""``YYYY[MM[DD[HH[MM[SS[.S…]]]]]][+/-ZZZZ]``; also with the hyphens, blanks and colons of ISO 8601, which some systems write
 (``2025-05-05 23:23:28``), and with a ``+`` that no offset follows (``19760121+``). Linear: every piece is of fixed length."""
 _PRECISION = (Precision.YEAR, Precision.MONTH, Precision.DAY, Precision.MINUTE, Precision.MINUTE, Precision.SECOND)
-"""When only the year is written, the month too, and so on. FHIR has no time without minutes."""
+"""Precision by the number of parts written: the year only, year and month, and so on. FHIR has no time without minutes."""
 _STARTS = (1, 1, 1, 0, 0, 0)
-"""Where a year, month, day, hour, minute and second begin that is not written."""
+"""Defaults for parts that are not written: year, month, day, hour, minute, second."""
 _WIDTH = {Precision.YEAR: 4, Precision.MONTH: 7, Precision.DAY: 10}
 _GOES_FORWARD = range(2, 6)
 """Months in which London's clocks have ever gone forward."""
 _CHANGES_BEFORE = 4
-"""London's clocks have only ever been changed before this hour: from then on a day has one offset."""
+"""London's clocks have only ever been changed before this hour; from then on, a day has a single offset."""
 _CLOCK_EPOCH = datetime(2000, 1, 1)
 _EPOCH = _CLOCK_EPOCH.replace(tzinfo=UTC)
-"""What times are counted from to be made aware: adding is quicker than replacing."""
+"""Adding the difference to this makes a time aware, which is quicker than ``replace``."""
 
 
 class Moment:
@@ -53,29 +53,29 @@ class Moment:
 
     def __init__(self, said: datetime, ahead: timedelta, precision: Precision, missing_hour: bool = False) -> None:
         self.said = said
-        """The clock in London, without a zone; the first instant of a day, month or year."""
+        """London local time, naive; of a day, month or year its first instant."""
         self.ahead = ahead
-        """Of UTC by that clock."""
+        """How far that clock is ahead of UTC."""
         self.precision = precision
         self.missing_hour = missing_hour
-        """It was written as a time in the hour that does not exist."""
+        """It was written as a time in the hour that is skipped in March."""
         self._fhir = self._utc = ""
 
     @property
     def at(self) -> datetime:
-        """Aware, in UTC."""
+        """As an aware ``datetime`` in UTC."""
         return _EPOCH + (self.said - _CLOCK_EPOCH - self.ahead)
 
     @property
     def utc(self) -> str:
-        """RFC 3339 in UTC with milliseconds: text order is time order."""
+        """As RFC 3339 in UTC with milliseconds, so that text order is time order."""
         if not self._utc:
             text = (self.said - self.ahead).isoformat()
             self._utc = f"{text[:23]}Z" if len(text) > 19 else f"{text}.000Z"
         return self._utc
 
     def day_if_midnight(self) -> Moment:
-        """The day, where midnight stands for a time that nobody knows."""
+        """Only the day if the time is midnight, which then stands for an unknown time; else unchanged."""
         known = self.precision in _WIDTH or self.said.time() != time.min
         return self if known else Moment(self.said, self.ahead, Precision.DAY)
 
@@ -86,7 +86,7 @@ class Moment:
 
     @property
     def fhir(self) -> str:
-        """As a FHIR ``dateTime``: of its precision, with the offset London had."""
+        """As a FHIR ``dateTime`` of its precision, with London's offset at that time."""
         if not self._fhir:
             width = _WIDTH.get(self.precision)
             text = self.said.isoformat()
@@ -96,9 +96,9 @@ class Moment:
 
 @remembered(4096)
 def moment(text: str) -> Moment | None:
-    """The time in ``text``, or ``None`` when it is none, or in a year that cannot be meant.
+    """The time in ``text``, or ``None`` if it is not a time, or its year is implausible.
 
-    Remembered, because the same few times stand all over one message.
+    Cached, because a message repeats the same few times.
     """
     precision = _USUAL.get(len(text))
     try:
@@ -111,7 +111,7 @@ def moment(text: str) -> Moment | None:
 
 
 def _unusual(text: str) -> Moment | None:
-    """Raises ``ValueError`` on the thirty-first of February and its like."""
+    """A time in a less usual notation. Raises ``ValueError`` on an impossible date such as the 31st of February."""
     written = _WRITTEN.fullmatch(text)
     if written is None:
         return None
@@ -137,13 +137,13 @@ def _placed(said: datetime, precision: Precision, offset: str | None) -> Moment 
 
 
 def _london(said: datetime) -> timedelta:
-    """Of two possible answers the first, which is summer time; in the missing hour winter time, as if nothing had happened."""
+    """London's offset: summer time in the hour that occurs twice, winter time in the hour that is skipped."""
     return said.replace(tzinfo=LONDON).utcoffset() or timedelta()
 
 
 @remembered(1024)
 def _by_day(ordinal: int) -> timedelta:
-    """London's offset from `_CHANGES_BEFORE` o'clock on: the messages of an hour are about few days."""
+    """London's offset from `_CHANGES_BEFORE` o'clock on. Cached, because the messages of an hour are about few days."""
     return _london(datetime.fromordinal(ordinal) + timedelta(hours=_CHANGES_BEFORE))
 
 

@@ -21,13 +21,13 @@ from adapters.translator import Arrival, Field, Item, Rejection
 from schemas.errors import RejectedInput
 
 VERSION = "hl7v2-3"
-"""Raised when the same message would make another event: see `adapters.translator.Translator.version`."""
+"""Increased whenever the same message would make a different event: see `adapters.translator.Translator.version`."""
 
 
 class Hl7v2Translator:
-    """The translator of every source that sends HL7 v2 (`adapters.translator.Translator`).
+    """Translates the content of every source that sends HL7 v2 (`adapters.translator.Translator`).
 
-    One message is one item. Of a file of many (`adapters.hl7v2.batch`) each message is; a batch that is not whole is refused.
+    Each message is one item, also in a file of many (`adapters.hl7v2.batch`). An incomplete batch is refused.
     """
 
     version = VERSION
@@ -59,7 +59,7 @@ class Hl7v2Translator:
             yield self._item(raw, f"message {number}", arrival, site)
 
     def fields(self, content: bytes) -> Iterator[Field]:
-        """The fields and components of the first message; empty when it cannot be read."""
+        """The fields and components of the first message; none if it cannot be read."""
         try:
             message = parse(next(messages(BytesIO(content)), b""))
         except RejectedInput:
@@ -67,7 +67,7 @@ class Hl7v2Translator:
         yield from fields_of(message)
 
     def _item(self, raw: bytes, position: str, arrival: Arrival, site: Site) -> Item:
-        """One message, understood whole or rejected whole."""
+        """The item of one message, which is translated or rejected as a whole."""
         if len(raw) > LONG_BYTES:
             site = Site(site.source, site.pseudonyms)
         try:
@@ -82,7 +82,7 @@ class Hl7v2Translator:
                 forget()
 
     def _site(self, arrival: Arrival) -> Site:
-        """What the source's messages share, made at its first one and again when its settings changed."""
+        """What the messages of the source share. Made at its first message, and again after its settings change."""
         source, pseudonyms = arrival.source, arrival.pseudonyms
         site = self._sites.get(source.id)
         if site is None or site.pseudonyms is not pseudonyms or (site.source is not source and site.source != source):

@@ -1,19 +1,19 @@
-"""What each trigger of ADT makes: the table, one row a trigger.
+"""The table of ADT triggers: which event each one makes.
 
-A *fact* is what happened, named by its visit (or person) and the kind of movement; a message states a version of it or
-withdraws it. A cancellation names the fact it cancels, so that the projection withdraws exactly that one.
+A *fact* is what happened, identified by its visit (or person) and the kind of movement; a message states a version of it or
+withdraws it. A cancellation has the key of the fact it cancels, so that the projection withdraws exactly that one.
 
-Transfers and leaves of absence happen several times in a visit, so they are named by their time as well. EVN-6 of a
-cancellation is the time of what is cancelled (HL7 v2.4 §3.3.1.6), which is how the two meet. A sender that writes another time
-there, or none, makes a cancellation of a fact that nobody stated. It is translated all the same: its Encounter says what was
-cancelled (`schemas.sentence.MOVEMENT`) and in which visit (``correlationid``), so a projection can withdraw the visit's newest
-movement of that kind that happened before the cancellation was recorded; nothing else may be withdrawn in its stead.
+Transfers and leaves of absence can happen several times in a visit, so their keys include the time. EVN-6 of a cancellation is
+the time of the movement that it cancels (HL7 v2.4 §3.3.1.6), so both have the same key. If a sender writes another time there,
+or none, the cancellation names a fact that nobody stated. It is translated all the same: its Encounter says what kind of
+movement was cancelled (`schemas.sentence.MOVEMENT`) and in which visit (``correlationid``), so that a projection can withdraw
+the visit's newest movement of that kind that happened before the cancellation was recorded. It may withdraw nothing else.
 
-Choices where the standard and the catalogue leave one:
+Decisions that the standard and the catalogue leave open:
 
-* A01 and A04 of one visit state one fact if its class (PV1-2) says they arrived the same way, because A11 cancels either of
-  them and does not say which.
-* A05 (pre-admitted) and A14 (pending admission) are two plans: A38 cancels the one, A27 the other.
+* A01 and A04 of one visit state the same fact if PV1-2 says that the person arrived in the same way, because A11 cancels
+  either of them and does not say which.
+* A05 (pre-admitted) and A14 (pending admission) are two plans: A38 cancels the first, A27 the second.
 * A15 (pending transfer) is a planned stay on the ward of PV1-42; a visit has one such plan at a time, so A26 needs no time.
 * A21 and A22 (leave of absence and return) are versions of the stay (``encounter-changed-1``) under facts of their own.
 
@@ -33,13 +33,13 @@ class Fact(NamedTuple):
     """A kind of thing that happens."""
 
     name: str
-    """Part of its natural key: it may never change."""
+    """Part of the natural key, so it must never change."""
     words: str = ""
-    """What people call it. A projection knows a movement by them (`consumers.timeline.stray`), so they may not change."""
+    """What people call it. A projection recognises movements by it (`consumers.timeline.stray`), so it must not change."""
     repeats: bool = False
-    """Several times in a visit: its time is part of its name."""
+    """It can happen several times in a visit, so its time is part of its key."""
     snapshot: bool = False
-    """Versions are ordered by when it was so (EVN-6), not by when it was recorded (EVN-2)."""
+    """Its versions are ordered by when they were true (EVN-6), not by when they were recorded (EVN-2)."""
 
 
 ADMITTED = Fact("admitted", "admission")
@@ -58,8 +58,8 @@ PERSON_CHANGED = Fact("person-changed", snapshot=True)
 DIED = Fact("died")
 MERGED = Fact("merged")
 
-ARRIVED_ON_FOOT = frozenset({"O", "E", "R"})
-"""PV1-2 of a visit that is no stay: outpatient, emergency, recurring. Its arrival is `ATTENDED`, any other's `ADMITTED`."""
+WITHOUT_STAY = frozenset({"O", "E", "R"})
+"""PV1-2 of a visit without a stay: outpatient, emergency, recurring. Its arrival is `ATTENDED`, any other's is `ADMITTED`."""
 
 
 class Trigger(NamedTuple):
@@ -68,19 +68,19 @@ class Trigger(NamedTuple):
     makes: EventType
     fact: Fact
     status: str = ""
-    """Of the Encounter; ``""``: as PV1 shows it."""
+    """Status of the Encounter; ``""``: as follows from PV1."""
     own_time: str = ""
-    """The field of PV1 that says when, if EVN-6 does not."""
+    """The field of PV1 that says when it happened, if EVN-6 does not."""
     arrival: bool = False
     """The fact is `ATTENDED` or `ADMITTED`, as the visit's class says."""
     states_plan: bool = True
     """A discharge plan in the message (PV2-9, ZU1) is one: not in a message that cancels the plan or the whole stay."""
     begins: bool = False
-    """No plan can have been made before it, so "not medically fit" withdraws none."""
+    """It begins the visit, so there is no earlier plan that "not medically fit" could withdraw."""
     ends: bool = False
-    """PV1-36 and PV1-37 say how the stay ended."""
+    """PV1-36 and PV1-37 say how the stay ended, so they may state a death."""
     corrects_death: bool = False
-    """"Not dead" in it withdraws a death that was stated before; anywhere else it is a default that says nothing."""
+    """"Not dead" withdraws a death that was stated before; in other triggers it is a default value that means nothing."""
 
 
 def _makes(name: str, fact: Fact, status: str = "", own_time: str = "", **more: bool) -> Trigger:
@@ -122,10 +122,10 @@ TRIGGERS: Mapping[str, Trigger] = MappingProxyType(
         "A53": _cancels(RETURNED, "onleave"),
     }
 )
-"""Every trigger of the ITK's ADT messages, and the two older merges that are still sent."""
+"""All triggers of the ITK's ADT messages, and two older merges that are still sent (A34, A35)."""
 
 WITHOUT_VISIT = TRIGGERS["A31"]
-"""What an A08 is that shows no visit: a change of the person."""
+"""The row for an A08 without a visit: a change of the person."""
 
 ATTENDANCE: Mapping[str, EventType] = MappingProxyType(
     {
@@ -135,5 +135,5 @@ ATTENDANCE: Mapping[str, EventType] = MappingProxyType(
         "7": CATALOGUE["contact-missed-1"],
     }
 )
-"""ZU3-3 of an attendance (A04) that was none: cancelled beforehand by either side, did not attend, came too late to be seen.
-Source: NHS Data Dictionary, ATTENDED OR DID NOT ATTEND CODE."""
+"""ZU3-3 of an attendance (A04) that did not take place: cancelled in advance by either side, did not attend, or came too late
+to be seen. Source: NHS Data Dictionary, ATTENDED OR DID NOT ATTEND CODE."""

@@ -1,7 +1,7 @@
-"""The stay of a message: what PV1 and PV2 say of it, as an Encounter, and what names it.
+"""Builds the Encounter of a message from PV1 and PV2, and finds the visit number.
 
-It is built of nothing but PV1 and PV2, so that a snapshot that repeats what is known is an equal resource. Wards, clinicians
-and codes are few and come in every message: what one of them makes is remembered, shared and never changed.
+The Encounter depends on PV1 and PV2 only, so that a snapshot that repeats what is known gives an equal resource. Wards,
+clinicians and codes are few and every message repeats them: what is made of them is cached, shared and must not be changed.
 
 Source: HL7 v2.4 §3.3.3 (PV1), §3.3.4 (PV2); HSCIC ITK HL7 V2 (PV1-4, -14, -36, -37, -44, -45); UK Core Encounter.
 """
@@ -41,7 +41,7 @@ from schemas.resources.person import mark_deleted
 PATIENT_CLASSES: Mapping[str, str] = MappingProxyType(
     {"I": "IMP", "B": "IMP", "E": "EMER", "O": "AMB", "R": "AMB", "P": "PRENC", "W": "PRENC"}
 )
-"""PV1-2 (table 0004, and ``W`` waiting list of the ITK) to the class of an Encounter; all others are unknown."""
+"""PV1-2 (table 0004, and the ITK's ``W``, waiting list) to the class of an Encounter; any other is unknown."""
 
 
 class Visit(NamedTuple):
@@ -55,26 +55,26 @@ class Visit(NamedTuple):
     discharged: Moment | None
     """PV1-45."""
     stay: Resource
-    """The Encounter as PV1 and PV2 show it, with the status that follows from them."""
+    """The Encounter as PV1 and PV2 state it, with the status that follows from them."""
     known: Proven | None
-    """What of it was found valid before."""
+    """Proof that the cached part of the Encounter is valid; ``None`` if it is not."""
 
 
 class _Place(NamedTuple):
-    """What a stay shows of where, with whom and why: few fields change between the messages of a stay, and hardly these."""
+    """The location, people, codes and reason of a stay. They rarely change between its messages, so they are cached."""
 
     kind: str
-    """Its class."""
+    """The class of the Encounter."""
     parts: Resource
-    """Of the Encounter."""
+    """Elements of the Encounter."""
     gone: list[str]
-    """What is deleted of it."""
+    """Elements that are deleted."""
     known: Proven | None
-    """The parts, when they are valid."""
+    """Proof that the parts are valid; ``None`` if they are not."""
 
 
 def visit(record: RecordKey, reading: Reading) -> Visit | None:
-    """The stay that the message shows, or ``None`` when it has no PV1."""
+    """The stay of the message, or ``None`` if it has no PV1."""
     message = reading.message
     pv1, reason = message.segment("PV1"), message.segment("PV2").fields[3]
     if not pv1:
@@ -95,7 +95,7 @@ def visit(record: RecordKey, reading: Reading) -> Visit | None:
         stay["period"] = {end: moment.fhir for end, moment in ends if moment}
     gone = [*place.gone, *(element for field, element in _TIMES if fields[field] == NULL)]
     if gone:
-        stay["extension"] = [*stay.get("extension", ())]  # its own, where it was a shared one
+        stay["extension"] = [*stay.get("extension", ())]  # a copy, because the list may be shared
         mark_deleted(stay, gone)
     return Visit(number, pv1, admitted, discharged, stay, place.known)
 
@@ -150,7 +150,7 @@ _PEOPLE = (
     (8, "REF", "participant.referrer"),
     (17, "ADM", "participant.admitter"),
 )
-"""Field of PV1, role, and the name that is noted when it is deleted; a title names the first."""
+"""Field of PV1, role, and the name by which the element is marked as deleted. A title names the first participant."""
 
 
 def _add_people(stay: Resource, gone: list[str], pv1: Segment) -> None:
@@ -171,11 +171,11 @@ class _Coded(NamedTuple):
     field: int
     where: str
     element: str
-    """The name that is noted when it is deleted."""
+    """The name by which it is marked as deleted."""
     part: str
-    """Of ``hospitalization`` (``.admitSource``), or of the Encounter (``extension``)."""
+    """Element of ``hospitalization`` (``.admitSource``) or of the Encounter (``extension``) that it sets."""
     value: Callable[[Syntax, str], tuple[object, bool]]
-    """Of the field as sent: the element's value, and whether the code is known."""
+    """Makes the value of the element, and whether the code is known, from the field as sent."""
 
 
 def _concept(codes: CodeList) -> Callable[[Syntax, str], tuple[object, bool]]:
@@ -201,7 +201,7 @@ def _extension(url: str, codes: CodeList) -> Callable[[Syntax, str], tuple[objec
 
 @remembered(1024)
 def _treatment_function(syntax: Syntax, sent: str) -> tuple[object, bool]:
-    """PV1-10; three digits are a national code, anything else is a name."""
+    """PV1-10: three digits are a national code, anything else is a name."""
     code = syntax.first(sent)
     if len(code) == 3 and code.isdigit():
         return {"coding": [{"system": TREATMENT_FUNCTION, "code": code}]}, True
@@ -240,7 +240,7 @@ def _add_codes(stay: Resource, gone: list[str], pv1: Segment, reading: Reading) 
 
 
 def _add_reason(stay: Resource, gone: list[str], sent: str, reading: Reading) -> None:
-    """PV2-3 (CE): its words, else its code."""
+    """PV2-3 (CE): its text, else its code."""
     if sent == NULL:
         gone.append("reasonCode")
     elif sent:

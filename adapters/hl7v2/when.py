@@ -1,4 +1,4 @@
-"""When the thing that a message tells of happened, and its place among the versions of a fact: EVN-6, not MSH-7.
+"""When the event of a message happened (EVN-6, not MSH-7), and the order of its version among those of the fact.
 
 Source: HL7 v2.4 §3.3.1.2 (EVN-2 recorded), §3.3.1.6 (EVN-6 occurred); HSCIC ITK HL7 V2: both are required.
 """
@@ -26,14 +26,14 @@ class When(NamedTuple):
     recorded: Moment
     """EVN-2, else MSH-7, else when it happened."""
     number: str
-    """MSH-13 when it is a number: the last that decides."""
+    """MSH-13 if it is a number; it decides last."""
 
     def sequence(self, snapshot: bool) -> str:
-        """Order among the versions of a fact, of fixed-width parts.
+        """A sort key for the versions of a fact, made of fixed-width parts.
 
-        A movement is ordered by when it was recorded: a correction recorded later holds, whatever time it gives, and so does a
-        cancellation, whose EVN-6 is the time of what it cancels. A snapshot is ordered by when it was so: an old one sent
-        again late does not undo a new one.
+        Movements are ordered by when they were recorded: a correction recorded later wins, whatever time it states, and so does
+        a cancellation, whose EVN-6 is the time of the movement it cancels. Snapshots are ordered by when they were true: an old
+        one that is sent again late does not replace a newer one.
         """
         occurred = (self.occurred or self.happened).utc
         first, second = (occurred, self.recorded.utc) if snapshot else (self.recorded.utc, occurred)
@@ -43,7 +43,7 @@ class When(NamedTuple):
 def when(own: Moment | None, reading: Reading) -> When:
     """The times of the message; ``own`` is the movement's own time.
 
-    Raises `InvalidValue` when EVN-6 is no time, or when nothing says when.
+    Raises `InvalidValue` when EVN-6 is not a time, or when no field says when it happened.
     """
     message = reading.message
     evn, msh = message.segment("EVN"), message.segment("MSH")
@@ -56,7 +56,7 @@ def when(own: Moment | None, reading: Reading) -> When:
 
 
 def _number(msh: Segment) -> str:
-    """HL7's own values 0 and -1 ask for a number and are none."""
+    """MSH-13, or ``""`` if it is not a number of up to `_NUMBER_WIDTH` digits: HL7's -1, for example, only asks for one."""
     if not msh.fields[13]:
         return ""
     text = msh.text(13)

@@ -17,11 +17,11 @@ def fields_of(row: Row, layout: Layout) -> Iterator[Field]:
     """The fields of ``row`` that hold anything; ``row`` was read with every column wanted."""
     word = "field" if layout.kind not in FLAT or layout.kind == "form" else "column"
     for name, value in row.cells.items():
-        saying = partial(_saying, row, layout, name)
-        yield Field(f'{word} "{name}"', saying(""), value if isinstance(value, str) else "", saying)
+        with_value = partial(_with_value, row, layout, name)
+        yield Field(f'{word} "{name}"', with_value(""), value if isinstance(value, str) else "", with_value)
 
 
-def _saying(row: Row, layout: Layout, name: str, text: str) -> bytes:
+def _with_value(row: Row, layout: Layout, name: str, text: str) -> bytes:
     """The row with ``text`` in the field ``name``."""
     cells = row.cells | {name: text}
     if layout.kind == "form":

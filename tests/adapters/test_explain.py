@@ -71,11 +71,11 @@ class PairsTranslator:
     def fields(self, content: bytes) -> Iterator[Field]:
         rows = orjson.loads(content)
         for name, value in rows[0].items():
-            saying = partial(_saying, rows, name)
-            yield Field(name, saying(""), value, saying)
+            with_value = partial(_with_value, rows, name)
+            yield Field(name, with_value(""), value, with_value)
 
 
-def _saying(rows: list[dict[str, str]], name: str, text: str) -> bytes:
+def _with_value(rows: list[dict[str, str]], name: str, text: str) -> bytes:
     return orjson.dumps([rows[0] | {name: text}, *rows[1:]])
 
 

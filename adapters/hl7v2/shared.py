@@ -1,4 +1,4 @@
-"""What all statements of one message share: whose record, which stay, when, and how guarded.
+"""What all statements of one message share: the record, the stay, the times and the sensitivity.
 
 Source: HL7 v2.4 chapter 3; HSCIC ITK HL7 V2 (PV1-16, PV1-19, ZU8-4).
 """
@@ -28,24 +28,24 @@ from schemas.source import VisitNumbersAre
 _VISIT = "visit"
 
 
-class Told(NamedTuple):
-    """One message, as far as it is the same for all that it states."""
+class Shared(NamedTuple):
+    """The part of a message that all its statements share."""
 
     record: RecordKey
     patient: Resource
-    """Shared by all messages that show it: never changed."""
+    """Shared between messages, so it must not be changed."""
     known: Proven | None
-    """What of the Patient was found valid before."""
+    """Proof that the Patient is valid; ``None`` if it is not."""
     when: When
     sensitivity: Sensitivity
     visit: Visit | None
     stay: tuple[str, ...]
-    """Names the stay at the source; empty without one."""
+    """Identifies the stay at the source; empty if there is no stay."""
 
     def statement(
         self, row: EventType, fact: Fact, key: tuple[str, ...], focus: Resource, moment: Moment | None = None
     ) -> Statement:
-        """A version of ``fact``, which ``key`` names; it happened when the message says unless ``moment`` does."""
+        """A version of ``fact``, which ``key`` identifies. It happened at ``moment``, else when the message says."""
         happened = moment or self.when.happened
         return Statement(
             type=row,
@@ -63,24 +63,24 @@ class Told(NamedTuple):
         )
 
     def of_person(self, fact: Fact) -> tuple[str, ...]:
-        """Names a fact about the person: by the record's key."""
+        """Key of a fact about the person: from the record's key."""
         return ("person", self.record, fact.name)
 
     def of_stay(self, fact: Fact) -> tuple[str, ...]:
-        """Names a fact about the stay, and by its time if there can be several."""
+        """Key of a fact about the stay; it includes the time if the fact can occur several times in a stay."""
         key = (*self.stay, fact.name)
         return (*key, (self.when.occurred or self.when.happened).utc) if fact.repeats else key
 
 
-def told(trigger: Trigger, pid: Segment, reading: Reading) -> Told:
-    """What the message tells of the person of ``pid``.
+def read_shared(trigger: Trigger, pid: Segment, reading: Reading) -> Shared:
+    """What the statements of the message share about the person of ``pid``.
 
     Raises `MissingIdentifier` and `InvalidValue`, naming the position.
     """
     named = person(pid, reading)
     stay = visit(named.record, reading)
     moments = when(_own_time(trigger, stay), reading)
-    return Told(
+    return Shared(
         named.record,
         named.patient,
         named.known,
@@ -98,10 +98,10 @@ def _own_time(trigger: Trigger, stay: Visit | None) -> Moment | None:
 
 
 def _stay_key(trigger: Trigger, record: RecordKey, stay: Visit, moments: When, reading: Reading) -> tuple[str, ...]:
-    """The visit's number; without one the record and when the stay began, else, for a movement, when that was.
+    """The visit number; without one, the record and the start of the stay or, for a movement, its time.
 
-    PV1-19 is "the unique number assigned to each patient visit" (HL7 v2.4 §3.3.3.19): it names the visit by itself, unless the
-    source's settings say otherwise.
+    PV1-19 is "the unique number assigned to each patient visit" (HL7 v2.4 §3.3.3.19), so it identifies the visit by itself,
+    unless the source's settings say otherwise.
     """
     if stay.number and reading.site.source.visit_numbers is VisitNumbersAre.PER_PATIENT:
         return ("visit-of", record, stay.number)
@@ -116,11 +116,11 @@ def _stay_key(trigger: Trigger, record: RecordKey, stay: Visit, moments: When, r
 
 def _sensitivity(reading: Reading) -> Sensitivity:
     message = reading.message
-    return _asked(reading.syntax, message.segment("ZU8").fields[4], message.segment("PV1").fields[16])
+    return _requested(reading.syntax, message.segment("ZU8").fields[4], message.segment("PV1").fields[16])
 
 
 @remembered(256)
-def _asked(syntax: Syntax, hiding: str, vip: str) -> Sensitivity:
-    """What the sender asks for in ZU8-4 and PV1-16; hiding somebody's place is the stricter."""
+def _requested(syntax: Syntax, hiding: str, vip: str) -> Sensitivity:
+    """The sensitivity that the sender asks for. ZU8-4 (hide the location) is stricter than PV1-16, and comes first."""
     hidden = LOCATION_HIDING.get(syntax.first(hiding))
     return Sensitivity(hidden or SENSITIVE_VIP.get(syntax.first(vip).upper(), Sensitivity.NORMAL))
