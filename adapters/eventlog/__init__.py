@@ -1,1 +1,1 @@
-"""The event log's implementations: embedded (SQLite) and Kafka. `adapters.eventlog.connect` chooses by URL scheme."""
+"""The two implementations of the event log, SQLite (embedded) and Kafka. `adapters.eventlog.connect` chooses by URL scheme."""

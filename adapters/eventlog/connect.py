@@ -1,7 +1,7 @@
-"""Which log an address means: a table from URL scheme to the implementation that is opened.
+"""Opens the event log at an address. The URL scheme chooses the implementation.
 
-``sqlite:///relative/log.db`` and ``sqlite:////absolute/log.db`` are a file, as SQLAlchemy writes them too; `kafka_address` says
-what stands behind ``kafka://``.
+``sqlite:///relative/log.db`` and ``sqlite:////absolute/log.db`` name a file, in the notation of SQLAlchemy. For ``kafka://``
+see `adapters.eventlog.kafka.address`.
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ from schemas.errors import NotFound, SettingsError
 from schemas.log import PARTITIONS, EventLog
 
 _Open = Callable[[str, int, bool], Awaitable[EventLog]]
-"""Called with what stands behind ``scheme://``, the number of partitions, and whether it may make what is missing."""
+"""Takes the part after ``scheme://``, the number of partitions, and whether a missing log may be created."""
 
 
 async def connect(url: str, *, partitions: int = PARTITIONS, create: bool = True) -> EventLog:
-    """The log at ``url``, opened; close it when done. With ``create`` a file, or the topics of a cluster, are made if missing.
+    """Open the log at ``url``; close it when done. With ``create``, a missing file or missing topics are created.
 
-    Raises `SettingsError` when no log can be there, `LogUnavailable` when it does not answer, `NotFound` when they are
-    missing and may not be made. None repeats the address: it may hold a password.
+    Raises `SettingsError` when there can be no log at this address, `LogUnavailable` when it does not answer, `NotFound` when
+    it is missing and must not be created. No error repeats the address, which may contain a password.
     """
     scheme, separator, rest = url.partition("://")
     if not separator or scheme not in _SCHEMES:
@@ -46,7 +46,7 @@ async def _sqlite(rest: str, partitions: int, create: bool) -> EventLog:
 
 
 async def _kafka(rest: str, partitions: int, create: bool) -> EventLog:
-    from adapters.eventlog.kafka.log import KafkaLog  # 0.15 s to import, for those who have it
+    from adapters.eventlog.kafka.log import KafkaLog  # takes 0.15 s to import, so only where it is used
     from adapters.eventlog.kafka.options import KafkaOptions
 
     address = parse(rest)

@@ -1,4 +1,4 @@
-"""The event log in one file on this machine: SQLite with a write-ahead file, and nothing to install or look after."""
+"""The event log in one SQLite file on this machine, in write-ahead mode. There is no server to install or operate."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ from schemas.errors import LogUnavailable
 from schemas.log import PARTITIONS, Claim, Follower, NewRecord, Position, Record
 
 PATIENCE = timedelta(seconds=10)
-"""How long an append may take: shorter than senders wait for their acknowledgement (MLLP: commonly 30 s), so that they hear of
-the failure from us."""
+"""How long an append may take. Senders wait longer for their acknowledgement (MLLP: commonly 30 s), so a failure is answered
+before they give up."""
 
 _T = TypeVar("_T")
 
@@ -31,26 +31,26 @@ _T = TypeVar("_T")
 class EmbeddedLog:
     """`schemas.log.EventLog` in a SQLite file.
 
-    Beyond what the port asks for:
+    Beyond what the port requires:
 
     * **Atomic.** One `append` is in the log as a whole or not at all, whatever topics its records go to.
     * **One order.** Followers get the records of all partitions and topics in the order in which they were appended.
     * **Several processes** of one machine may append, read and follow at the same time. A group's partitions are held by
-      one member; another one's `Follower.poll` gives nothing until that one leaves or dies.
+      one member; `Follower.poll` of the others returns nothing until that member leaves or dies.
     * **Any thread.** The methods may be called from event loops of several threads; a record appended on one wakes the
       followers of all.
 
-    Beside ``log.db`` stand SQLite's ``-wal`` and ``-shm`` (part of the log while a process has it open) and lock files.
-    The disk must be a local one: SQLite's write-ahead mode needs memory shared between its users.
+    Beside ``log.db`` are SQLite's ``-wal`` and ``-shm`` files (part of the log while a process has it open) and lock files. The
+    disk must be local, because SQLite's write-ahead mode needs memory that its processes share.
     """
 
     atomic = True
 
     def __init__(self, path: Path, partitions: int = PARTITIONS, patience: timedelta = PATIENCE) -> None:
-        """Open the log at ``path``, made where it is missing; its folder must exist.
+        """Open the log at ``path``, and create it if it is missing; its folder must exist.
 
         Raises `SettingsError` when the path cannot be a log or the log has another number of partitions, `LogUnavailable`
-        when its disk gives trouble or another process keeps it to itself.
+        when its disk fails or another process keeps it locked.
         """
         self._path, self._partitions, self._patience = path, partitions, patience.total_seconds()
         self._followers: set[EmbeddedFollower] = set()
@@ -60,14 +60,14 @@ class EmbeddedLog:
         self._closed = False
         try:
             self._reader: EmbeddedReader | None = self._open_reader()
-            """Opened at once: while it is open, the write-ahead file stays, and a full disk cannot keep readers from it."""
+            """Opened at once: while it is open, SQLite keeps the write-ahead file, so that a full disk cannot stop readers."""
             self.identity = f"sqlite:{self._reader.identity():016x}"
         except LogUnavailable:
             self._writer.finish()
             raise
 
     def trouble(self) -> LogUnavailable | None:
-        """As the port says: whether the file is still the one that is written, and whether its disk has room."""
+        """As the port says. Checks that the path still names the file in use, and that its disk has room."""
         return self._writer.trouble()
 
     async def append(self, records: Sequence[NewRecord]) -> Sequence[Position]:
@@ -76,7 +76,7 @@ class EmbeddedLog:
         return await self._writer.submit(entries_of(records, self._partitions)) if records else ()
 
     async def read(self, topic: str, partition: int, start: int, limit: int) -> Sequence[Record]:
-        """As the port says. Raises `CorruptLog` when the first record is broken; those before a broken one are given first."""
+        """As the port says. Raises `CorruptLog` when the first record is broken; those before a broken one are returned first."""
         return await self._read(lambda reader: reader.partition(topic, partition, start, limit))
 
     async def ends(self, topic: str) -> Mapping[int, int]:
@@ -90,7 +90,7 @@ class EmbeddedLog:
 
     @asynccontextmanager
     async def follow(self, topics: Sequence[str], group: str, claim: Claim) -> AsyncIterator[Follower]:
-        """As the port says; the group is joined by the first `Follower.poll` that finds it free."""
+        """As the port says; the first `Follower.poll` that finds the group free joins it."""
         lock = FileLock(self._path.with_name(f"{self._path.name}-group-{quote(group, safe='')}.lock"))
         follower = EmbeddedFollower(self._open_reader, topics, self._partitions, lock, claim)
         self._followers.add(follower)
@@ -104,7 +104,7 @@ class EmbeddedLog:
             await follower.close()
 
     async def close(self) -> None:
-        """As the port says. Calling it again changes nothing.
+        """As the port says. Further calls do nothing.
 
         Raises `LogUnavailable` when the disk hangs for longer than an append may take.
         """
@@ -136,7 +136,7 @@ class EmbeddedLog:
         return EmbeddedReader(self._path, self._partitions, self._patience / 2)
 
     async def _read(self, look: Callable[[EmbeddedReader], _T]) -> _T:
-        """Read in the log's reading thread, so that a slow disk holds up nobody's event loop."""
+        """Read in the log's reading thread, so that a slow disk does not block an event loop."""
         if self._closed:
             raise LogUnavailable("the log is closed")
         return await asyncio.get_running_loop().run_in_executor(self._reading, self._look, look)
@@ -146,6 +146,6 @@ class EmbeddedLog:
         try:
             return look(reader)
         except LogUnavailable:
-            self._reader = None  # after trouble, a new connection reads the file as it is
+            self._reader = None  # after an error, a new connection reads the file afresh
             reader.close()
             raise

@@ -1,7 +1,7 @@
-"""Writing the embedded log's file: one call of `Appender.append` is one transaction.
+"""Writes the embedded log's file: each call of `Appender.append` is one transaction.
 
-Nothing here names a driver either (see `adapters.eventlog.embedded_file`): the power cuts of ``tests/faults`` fall into
-these very statements.
+Like `adapters.eventlog.embedded_file`, this module names no driver, so that the simulated power cuts of ``tests/faults`` hit
+the same statements as in production.
 """
 
 from __future__ import annotations
@@ -26,8 +26,8 @@ from schemas.errors import TooLarge
 from schemas.log import RECORD_BYTES, NewRecord, Position
 
 INDEX_EVERY = 4096
-"""Entries put into ``places`` at once: some 80 a partition, so a page is written for 80 entries and not for one. Looking
-through as many that are not in it yet takes a few milliseconds."""
+"""Entries put into ``places`` at once: some 80 a partition, so that each page is written for 80 entries instead of one.
+Searching this many entries that are not indexed yet takes a few milliseconds."""
 
 _CHECKPOINT = "PRAGMA wal_checkpoint(PASSIVE)"
 _ADD_TOPIC = "INSERT INTO topics (number, name) VALUES (?, ?)"
@@ -36,14 +36,14 @@ _INDEX = (
     'INSERT OR IGNORE INTO places SELECT topic, partition, "offset", seq FROM entries WHERE seq > ? AND seq <= ?'
     ' ORDER BY topic, partition, "offset"'
 )
-"""IGNORE: of two entries of one place one is broken, which its checksum tells who reads it; the log takes in more meanwhile."""
+"""IGNORE: of two entries with the same place one is broken. Its checksum shows that to readers; appending goes on meanwhile."""
 _COLUMNS = 8
 _INSERTS = tuple(
     " ".join(("INSERT INTO entries VALUES", ", ".join(["(?, ?, ?, ?, ?, ?, ?, ?)"] * 2**power))) for power in range(7)
 )
-"""For 1, 2, 4, … 64 rows. One statement for many rows lets go of Python's interpreter lock once, where one for each row
-waits for it again at every row while a busy event loop holds it: 20 ms against 80 ms for 64 rows. 64 rows are 512
-parameters, below the 999 of old SQLite."""
+"""For 1, 2, 4, … 64 rows. The driver releases Python's interpreter lock once a statement, and waits to get it back while an
+event loop is busy: 64 rows take 20 ms in one statement and 80 ms in 64. 64 rows have 512 parameters, below the limit of 999 in
+old versions of SQLite."""
 
 
 class Entry(NamedTuple):
@@ -54,11 +54,11 @@ class Entry(NamedTuple):
     key: bytes
     value: bytes
     crc: int
-    """Of the value alone: counted before the entry's offset is known."""
+    """CRC-32 of the value alone, computed before the entry's offset is known."""
 
 
 def entries_of(records: Iterable[NewRecord], partitions: int) -> list[Entry]:
-    """``records`` ready to be appended. Raises `TooLarge` when one is over `RECORD_BYTES`."""
+    """The entries of ``records``. Raises `TooLarge` when one is over `RECORD_BYTES`."""
     entries: list[Entry] = []
     for number, (topic, name, value) in enumerate(records):
         key = name.encode()
@@ -69,26 +69,25 @@ def entries_of(records: Iterable[NewRecord], partitions: int) -> list[Entry]:
 
 
 class Appender:
-    """Puts entries behind the last ones of the file.
+    """Appends entries to the file.
 
-    It remembers where the partitions end and trusts that only while nobody else has written: other processes append to
-    the same file.
+    It remembers the ends of the partitions, but only relies on them as long as no other process has appended to the file.
     """
 
     def __init__(self, connection: Connection, partitions: int, index_every: int = INDEX_EVERY) -> None:
         self._connection, self._partitions, self._index_every = connection, partitions, index_every
         self._version = -1
-        """``PRAGMA data_version`` when what follows was right; -1: nothing is known."""
+        """``PRAGMA data_version`` for which the attributes below are right; -1: nothing is known yet."""
         self._topics: dict[str, int] = {}
         self._ends: dict[tuple[int, int], int] = {}
         self._last = 0
         self._indexed = 0
 
     def append(self, entries: Sequence[Entry], appended_us: int) -> list[Position]:
-        """Append ``entries`` in one transaction: on return they are on the disk. Their positions, in the order given.
+        """Append ``entries`` in one transaction and return their positions, in the order given. They are then on the disk.
 
-        When it raises, close the connection, which undoes what was begun: what is remembered here is wrong then, and after
-        an error of the disk only a new connection reads the file as it is. Whether the entries are in the log is unknown.
+        When it raises, close the connection, which rolls back: what this object remembers is wrong then, and after a disk error
+        only a new connection reads the file correctly. Whether the entries are in the log is then unknown.
         """
         self._connection.execute(BEGIN_WRITE)
         self._learn()
@@ -99,10 +98,10 @@ class Appender:
         return positions
 
     def checkpoint(self) -> None:
-        """Copy the write-ahead file's pages to their places and let the next append begin it anew.
+        """Copy the pages of the write-ahead file into the database file, so that the next append starts it anew.
 
-        Call it between appends and under the lock that every appending process holds: up to SQLite 3.51.2 a checkpoint
-        beside another connection's append could, rarely, lose committed pages ("WAL-reset bug", mended in 3.51.3).
+        Call it between appends and under the lock that every appending process takes: up to SQLite 3.51.2 a checkpoint during
+        another connection's append could, rarely, lose committed pages ("WAL-reset bug", fixed in 3.51.3).
         """
         self._connection.execute(_CHECKPOINT).fetchall()
 

@@ -1,4 +1,4 @@
-"""Who waits for an append: told on their own event loop, once a group, and never left waiting for ever."""
+"""Hands the outcome of an append to its callers: on their own event loop, once for each group, and within a deadline."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class Desk:
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self.loop = loop
         self._open: deque[Job] = deque()
-        """Oldest first; the first of them is not settled yet."""
+        """Oldest first; the first one is not settled yet."""
         self._timer: asyncio.TimerHandle | None = None
 
     def add(self, job: Job) -> None:
@@ -54,10 +54,10 @@ class Desk:
             self._timer = self.loop.call_at(job.deadline, self._expire)
 
     def tell(self, outcomes: Iterable[tuple[Job, Outcome]]) -> None:
-        """Settle jobs of this desk; their event loop is woken once."""
+        """Settle jobs of this event loop, which is woken once for all of them."""
         try:
             self.loop.call_soon_threadsafe(self._settle, outcomes)
-        except RuntimeError:  # the loop was closed: nobody waits there any more
+        except RuntimeError:  # the loop was closed, so nobody is waiting there
             _LOGGER.debug("the event loop of an append has ended before the append")
 
     def _settle(self, outcomes: Iterable[tuple[Job, Outcome]]) -> None:
@@ -70,7 +70,7 @@ class Desk:
             self._open.popleft()
 
     def _expire(self) -> None:
-        """Tell the callers whose time is up, whatever the writer is doing: its disk may hang."""
+        """Fail the jobs whose deadline has passed, without waiting for the writer: its disk may hang."""
         now = self.loop.time()
         for job in self._open:
             if job.deadline > now:

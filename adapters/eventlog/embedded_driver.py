@@ -1,4 +1,4 @@
-"""The standard library's SQLite driver: how a connection to the log's file is opened, and what its errors mean.
+"""Opens connections to the log's file with the standard library's SQLite driver, and translates the driver's errors into ours.
 
 Source: https://www.sqlite.org/rescode.html (the low byte is the primary code), https://www.sqlite.org/uri.html.
 """
@@ -43,11 +43,11 @@ _FAULTS = MappingProxyType(
 )
 _OTHER = _Fault("the log does not answer", LogUnavailable.cure)
 _AT_START = frozenset({sqlite3.SQLITE_READONLY, sqlite3.SQLITE_PERM, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_NOTADB})
-"""What, met while opening, no waiting mends: a setting names the wrong file, or its rights are wrong."""
+"""Errors that waiting does not cure if they occur while opening: a setting names the wrong file, or its rights are wrong."""
 
 
 def explain(error: sqlite3.Error, path: Path, *, opening: bool = False) -> BackboneError:
-    """The error of ours that ``error`` is."""
+    """Our error for the driver's ``error``."""
     code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & 0xFF
     fault = _FAULTS.get(code, _OTHER)
     kind = SettingsError if opening and code in _AT_START else fault.error
@@ -56,7 +56,7 @@ def explain(error: sqlite3.Error, path: Path, *, opening: bool = False) -> Backb
 
 @contextmanager
 def explained(path: Path, *, opening: bool = False) -> Iterator[None]:
-    """Raises errors of SQLite as errors of ours."""
+    """Raise errors of SQLite as errors of ours."""
     try:
         yield
     except sqlite3.Error as error:
@@ -64,9 +64,9 @@ def explained(path: Path, *, opening: bool = False) -> Iterator[None]:
 
 
 def open_to_append(path: Path, partitions: int, wait: float, *, make: bool) -> sqlite3.Connection:
-    """A connection that appends; hold the append lock. ``make``: a missing file is made.
+    """Open a connection that appends; hold the append lock. With ``make``, a missing file is created.
 
-    Raises `SettingsError` when the path cannot be a log, `LogUnavailable` when its disk gives trouble.
+    Raises `SettingsError` when the path cannot be a log, `LogUnavailable` when its disk fails.
     """
     with explained(path, opening=make):
         connection = connected(path, "rwc" if make else "rw", wait)
@@ -81,7 +81,7 @@ def open_to_append(path: Path, partitions: int, wait: float, *, make: bool) -> s
 
 
 def open_to_read(path: Path, wait: float) -> sqlite3.Connection:
-    """A connection that only reads. Raises `LogUnavailable`."""
+    """Open a connection that only reads. Raises `LogUnavailable`."""
     with explained(path):
         connection = connected(path, "rw", wait)  # read-only connections cannot share a write-ahead file's index
         for setting in (*SETTINGS, "PRAGMA query_only = ON"):
@@ -90,18 +90,18 @@ def open_to_read(path: Path, wait: float) -> sqlite3.Connection:
 
 
 def connected(path: Path, mode: Literal["rw", "rwc"], wait: float) -> sqlite3.Connection:
-    """A connection as it comes, without the log's settings. ``rw``: the file must be there."""
+    """Open a connection without the log's settings. ``rw``: the file must exist."""
     uri = f"{path.absolute().as_uri()}?mode={mode}"
     # check_same_thread: opened by one thread and handed to another, never used by two at once
     return sqlite3.connect(uri, uri=True, timeout=wait, isolation_level=None, check_same_thread=False)
 
 
 Files = tuple[tuple[int, int], ...]
-"""Device and number of the file and of its write-ahead file."""
+"""Device and inode number of the file and of its write-ahead file."""
 
 
 def files_of(path: Path) -> Files | None:
-    """Which files these are; ``None`` when one of them is not there."""
+    """The files that the path names now; ``None`` when one of them is missing."""
     try:
         found = [path.stat(), path.with_name(path.name + "-wal").stat()]
     except FileNotFoundError:
@@ -110,19 +110,19 @@ def files_of(path: Path) -> Files | None:
 
 
 def removed(path: Path) -> LogUnavailable:
-    """What is said when the files in use are no longer those of that name: what is written would be gone with the process."""
+    """The error when the path no longer names the files in use: whatever is written to them would be lost with the process."""
     cure = "Stop the backbone, bring the file back from where it went or from a backup, with its -wal, then start again."
     return LogUnavailable("the log's file was moved or removed while it was in use", cure=cure, where=str(path))
 
 
 def full(path: Path, free: int, wanted: int) -> LogUnavailable:
-    """What is said when the next append may not fit."""
+    """The error when the disk may not have room for the next append."""
     message = f"the disk of the log is full: {free / 2**20:.1f} MiB are free, an append may need {wanted // 2**20}"
     return LogUnavailable(message, cure="Make room on it; senders then send again by themselves.", where=str(path.parent))
 
 
 def check_place(path: Path) -> None:
-    """Refuse a path that cannot hold a log, in words that say more than SQLite's. Raises `SettingsError`."""
+    """Refuse a path that cannot hold a log, with a clearer message than SQLite's. Raises `SettingsError`."""
     try:
         is_folder, has_folder = path.is_dir(), path.parent.is_dir()
     except OSError as error:

@@ -1,16 +1,17 @@
-"""The embedded log's file: its settings, its tables, and where they end. `adapters.eventlog.embedded_append` writes it.
+"""The embedded log's file: its settings, its tables, and the ends of its partitions. `adapters.eventlog.embedded_append` writes
+it.
 
-Nothing here names a driver: a `Connection` is the standard library's in production and another one, with simulated power
-cuts below it, in ``tests/faults``. Both run these very statements.
+This module names no driver: a `Connection` is the standard library's in production, and in ``tests/faults`` another one that
+simulates power cuts. Both run the same statements.
 
 The layout was chosen by measuring (events of 2 KiB with receipts of 500 bytes, 48 partitions, 8 KiB pages):
 
-* ``entries`` is in order of arrival, so that an append only ever fills the last pages of one tree, a follower reads
-  one range whatever the number of partitions, and the file grows by little more than the content. One tree ordered by
-  (partition, offset) instead has 48 places to write at: half the rate and a fifth more space.
-* ``places`` says where an entry of a partition stands. Keeping it with each append would write a page a partition for
-  a few bytes, half the cost of a small append. It is filled once for some thousand entries, in the transaction that
-  reaches that number; what is not in it yet is found by looking through the entries behind ``indexed``.
+* ``entries`` is in order of arrival, so that an append only writes the last pages of one tree, a follower reads one range
+  whatever the number of partitions, and the file grows by little more than the content. A tree ordered by (partition, offset)
+  would be written at 48 places: half the rate and a fifth more space.
+* ``places`` is an index from (topic, partition, offset) to the entry. Updating it with each append would write a page a
+  partition for a few bytes, half the cost of a small append. Instead it is filled once for some thousand entries, in the
+  transaction that reaches that number. Entries after ``indexed`` are not in it yet, and are searched one by one.
 
 Source: SQLite file format; https://www.sqlite.org/wal.html; https://www.sqlite.org/pragma.html.
 """
@@ -26,19 +27,19 @@ from typing import Any, Protocol
 from schemas.errors import CorruptLog, SettingsError
 
 FORMAT = 1
-"""Version of the tables below; a file of a newer one is refused."""
+"""Version of the tables below; a file of a newer version is refused."""
 
 SETTINGS = (
     "PRAGMA page_size = 8192",  # two events of 2 KiB to a page leave 4 KiB pages a third empty
-    # A new file turns to WAL through a rollback journal: were the journal's removal lost in a power cut, the next start
-    # would undo that turn, and with it lose all that stands in the write-ahead file. EXTRA waits for the removal.
+    # A new file is changed to WAL mode in a transaction with a rollback journal. If a power cut undid the journal's removal,
+    # the next start would roll that change back and lose the content of the write-ahead file. EXTRA syncs the removal.
     "PRAGMA synchronous = EXTRA",
     "PRAGMA journal_mode = WAL",  # readers never wait for writers
     "PRAGMA synchronous = FULL",  # promise P1: a commit returns after its fsync; NORMAL loses commits in a power cut
     "PRAGMA fullfsync = ON",  # macOS: fsync alone stops at the drive's cache
     "PRAGMA checkpoint_fullfsync = ON",
-    "PRAGMA wal_autocheckpoint = 0",  # only under the append lock, see `Appender.checkpoint`
-    "PRAGMA journal_size_limit = 67108864",  # a write-ahead file that grew behind a long read is cut back to 64 MiB
+    "PRAGMA wal_autocheckpoint = 0",  # done under the append lock by `Appender.checkpoint`
+    "PRAGMA journal_size_limit = 67108864",  # a write-ahead file that grew during a long read is truncated to 64 MiB
     "PRAGMA cache_size = -8000",  # 8 MB: the entries about to be indexed are still in it
 )
 """Run on every connection, in this order; compiled-in defaults differ between systems."""
@@ -56,7 +57,7 @@ _DESCRIBE = (
     "INSERT OR IGNORE INTO about (name, value)"
     " VALUES ('format', ?), ('partitions', ?), ('indexed', 0), ('identity', abs(random() / 2))"
 )
-"""The identity is that of the file's first start. Halved, because abs() of the lowest integer fails."""
+"""The identity is chosen at the file's first start. Halved, because abs() of the lowest integer fails."""
 _ABOUT = "SELECT name, value FROM about"
 _JOURNAL = "PRAGMA journal_mode"
 _TABLES = "SELECT name FROM sqlite_master WHERE type = 'table'"
@@ -79,7 +80,7 @@ _ENDS_AFTER = 'SELECT topic, partition, max("offset") FROM entries WHERE seq > ?
 
 
 class Cursor(Protocol):
-    """What is used of a driver's cursor."""
+    """The part of a driver's cursor that is used."""
 
     def fetchone(self) -> Any: ...
 
@@ -87,7 +88,7 @@ class Cursor(Protocol):
 
 
 class Connection(Protocol):
-    """What is used of a driver's connection, in its autocommit mode."""
+    """The part of a driver's connection that is used, in autocommit mode."""
 
     def execute(self, sql: str, parameters: Sequence[Any] = ..., /) -> Cursor: ...
 
@@ -95,8 +96,8 @@ class Connection(Protocol):
 def checksum(place: tuple[str, int, int], appended_us: int, key: bytes, crc: int) -> int:
     """CRC-32 over an entry's place (topic, partition, offset), time, key and the CRC-32 of its value.
 
-    It finds what the disk or another program changed, not what somebody forged. Raises ``struct.error`` when a number is
-    none that was ever written.
+    It detects changes by the disk or by another program, but not forgery. Raises ``struct.error`` when a number is outside the
+    range of those that are written.
     """
     topic, partition, offset = place
     return zlib.crc32(_PLACE(offset, appended_us, crc) + key, _crc_of(topic, partition))
@@ -111,7 +112,7 @@ def _crc_of(topic: str, partition: int) -> int:
 
 
 def prepare(connection: Connection, partitions: int) -> None:
-    """Give the connection its settings, and a new file its tables. Hold the append lock.
+    """Apply the settings to the connection, and create the tables of a new file. Hold the append lock.
 
     Raises `SettingsError` when the file is not a log, is of a newer format or has another number of partitions.
     """
@@ -144,39 +145,39 @@ def _check(about: Mapping[str, int], partitions: int) -> None:
 
 
 def identity(connection: Connection) -> int:
-    """What tells the log from every other one, also from a later one under the same name."""
+    """Distinguishes this log from every other, also from a later one under the same name."""
     return int(connection.execute(_IDENTITY).fetchall()[0][0])
 
 
 def topics(connection: Connection) -> dict[str, int]:
-    """The number of each topic that has entries."""
+    """Name to number of each topic that has entries."""
     return dict(connection.execute(_TOPICS).fetchall())
 
 
 def version(connection: Connection) -> int:
-    """Another number whenever another connection has written since the last call."""
+    """A number that changes whenever another connection has written since the last call."""
     return int(connection.execute(_VERSION).fetchall()[0][0])
 
 
 def last(connection: Connection) -> int:
-    """Number of the last entry; 0 while there is none."""
+    """Number of the last entry; 0 if there is none."""
     return int(connection.execute(_LAST).fetchall()[0][0])
 
 
 def indexed(connection: Connection) -> int:
-    """Number of the entry up to which the index goes."""
+    """Number of the last entry that is indexed."""
     return int(connection.execute(_INDEXED).fetchall()[0][0])
 
 
 def ends(connection: Connection, partitions: int) -> dict[tuple[int, int], int]:
-    """Offset after the last entry of each (topic number, partition); one without entries is left out."""
+    """The offset after the last entry of each (topic number, partition), without those that have no entries."""
     places = connection.execute(_INDEXED_ENDS, (partitions,)).fetchall()
     known = {(topic, partition): offset + 1 for topic, partition, offset in places if offset is not None}
     return known | ends_after(connection, indexed(connection))
 
 
 def ends_after(connection: Connection, seq: int) -> dict[tuple[int, int], int]:
-    """The same from the entries behind ``seq`` alone."""
+    """Like `ends`, but only from the entries after ``seq``. Raises `CorruptLog`."""
     found = connection.execute(_ENDS_AFTER, (seq,)).fetchall()
     if any(None in row for row in found):
         raise CorruptLog("an entry of the log has lost its place")

@@ -1,7 +1,7 @@
-"""Following the embedded log: one member of a group has all its partitions, and the others wait until it leaves.
+"""Follows the embedded log: one member of a group holds all partitions, and the others wait until it leaves.
 
-Sharing them out would gain nothing, since one machine holds the log. The members, of any process, take turns by a lock file
-beside the log, one a group; the kernel gives it back when its holder dies.
+Sharing the partitions would gain nothing, since the log is on one machine. The members, in any process, take turns by a lock
+file beside the log, one for each group; the kernel releases it when its holder dies.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from schemas.errors import LogUnavailable
 from schemas.log import Claim, Record
 
 _WAITING_PAUSE_SECONDS = 0.05
-"""Between two tries to join while another member has the group."""
+"""Pause between attempts to join while another member has the group."""
 
 _T = TypeVar("_T")
 
@@ -33,15 +33,15 @@ class EmbeddedFollower:
         self._open_reader, self._lock, self._claim = open_reader, lock, claim
         self._topics, self._partitions = tuple(dict.fromkeys(topics)), frozenset(range(partitions))
         self._thread = ThreadPoolExecutor(1, "log-follower")
-        """Reads in a thread of its own, so that a slow disk holds up nobody's event loop."""
+        """Reads in a thread of its own, so that a slow disk does not block an event loop."""
         self._reader: EmbeddedReader | None = None
         self._next: dict[tuple[str, int], int] = {}
-        """Next offset of each partition held; empty until they are claimed."""
+        """Next offset of each partition held; empty until the partitions are claimed."""
         self._behind = 0
-        """Number of the entry up to which all has been given out."""
+        """Number of the entry up to which everything has been returned."""
         self._news = asyncio.Event()
         self._loop: asyncio.AbstractEventLoop | None = None
-        """Of the poll under way."""
+        """Event loop of the poll in progress."""
         self._stopped = False
 
     def held(self) -> Iterable[tuple[str, int]]:
@@ -49,7 +49,7 @@ class EmbeddedFollower:
 
     async def poll(self, limit: int, wait: float) -> Sequence[Record]:
         """As the port says; nothing while another member has the group."""
-        self._loop = asyncio.get_running_loop()  # before looking, so that what comes after the look is told
+        self._loop = asyncio.get_running_loop()  # before looking, so that a later append wakes this poll
         deadline = self._loop.time() + wait
         try:
             while True:
@@ -66,14 +66,14 @@ class EmbeddedFollower:
             self._loop = None
 
     def wake(self) -> None:
-        """Something was appended: a poll that waits looks at once."""
+        """Have a waiting poll look again at once, because something was appended."""
         loop = self._loop
         if loop is not None:
-            with suppress(RuntimeError):  # its loop was closed under it: nobody waits any more
+            with suppress(RuntimeError):  # the loop was closed meanwhile, so nobody is waiting
                 loop.call_soon_threadsafe(self._news.set)
 
     def stop(self) -> None:
-        """The log is being closed: polls raise from now on."""
+        """Have polls raise from now on, because the log is being closed."""
         self._stopped = True
         self.wake()
 
@@ -93,7 +93,7 @@ class EmbeddedFollower:
         return await asyncio.get_running_loop().run_in_executor(self._thread, work)
 
     async def _join(self) -> bool:
-        """Take the group if nobody has it, and claim its partitions; whether they are held."""
+        """Take the group if it is free, and claim its partitions. Returns whether they are held."""
         try:
             if not self._lock.try_acquire():
                 return False
@@ -111,7 +111,7 @@ class EmbeddedFollower:
         return True
 
     async def _advance(self, limit: int) -> Sequence[Record]:
-        """The next records, if there are any. A call that is cancelled has moved nothing on."""
+        """The next records, if there are any. A cancelled call leaves the position as it was."""
         while batch := await self._in_thread(partial(self._look, limit)):
             records, whole = self._wanted(batch)
             if whole:
@@ -121,16 +121,16 @@ class EmbeddedFollower:
         return ()
 
     def _look(self, limit: int) -> Batch | None:
-        """In the thread: what is behind the last entry dealt with, or ``None`` when nothing is."""
+        """The entries after the last one that was returned, or ``None``. Runs in the thread."""
         reader = self._reader
         if reader is None or reader.last() == self._behind:
             return None
         return reader.behind(self._behind, self._topics, limit)
 
     def _wanted(self, batch: Batch) -> tuple[Sequence[Record], bool]:
-        """The batch without what lies before the claimed positions, up to the first gap; whether there was none.
+        """The records of the batch from the claimed positions on, up to the first gap, and whether there was no gap.
 
-        Raises `CorruptLog` when it begins with a gap: here offsets have none, so an entry was lost.
+        Raises `CorruptLog` when it begins with a gap: offsets of this log have none, so an entry was lost.
         """
         records: list[Record] = []
         for record in batch.records:
@@ -146,7 +146,7 @@ class EmbeddedFollower:
         return records, True
 
     async def _pause(self, left: float) -> None:
-        """Until there is something new, or time to try again to join."""
+        """Wait until something was appended, or until the next attempt to join."""
         with suppress(TimeoutError):
             async with asyncio.timeout(left if self._next else min(left, _WAITING_PAUSE_SECONDS)):
                 await self._news.wait()

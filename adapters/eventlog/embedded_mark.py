@@ -1,6 +1,6 @@
-"""What the embedded log is marked with: a row beside the file's format and identity, written once and never changed.
+"""The marks of the embedded log: rows beside the file's format and identity, written once and never changed.
 
-The value is a blob: the column would make a number of digits in a text.
+The value is stored as a blob, because the column would convert a text of digits into a number.
 """
 
 from __future__ import annotations

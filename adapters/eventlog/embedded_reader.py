@@ -1,8 +1,8 @@
-"""Reading the embedded log: each entry is checked before it is given out; a broken one is named, never skipped.
+"""Reads the embedded log. Each entry is checked before it is returned; a broken one is reported, never skipped.
 
-A follower's range is fetched as two rows, one with all the numbers and one with all the content, instead of a row an entry:
-at every row the driver lets go of Python's interpreter lock, and beside a busy event loop it may take milliseconds each time
-to get it back (measured: some 200 entries/s, row by row, in a process whose event loop never rests).
+A follower's range is fetched as two rows, one with all numbers and one with all content, instead of one row an entry. The
+driver releases Python's interpreter lock at every row, and while an event loop is busy it may take milliseconds to get it back
+(measured: some 200 entries/s, row by row, in a process whose event loop is always busy).
 """
 
 from __future__ import annotations
@@ -23,15 +23,15 @@ from schemas.errors import CorruptLog, LogUnavailable
 from schemas.log import Record
 
 READ_BYTES = 4 * 1024 * 1024
-"""Content given out at once, unless one entry alone has more: memory stays flat however many entries are asked for."""
+"""Most content returned at once, unless one entry alone has more: bounds memory however many entries are requested."""
 WINDOW = 16_384
-"""Entries looked through at once for those of the topics followed: some 50 ms where none is."""
+"""Entries searched at once for those of the topics followed: takes some 50 ms if there is none."""
 
 _RANGE = (
     " FROM entries WHERE seq > ? AND seq <= ? AND topic IN"
     " (SELECT number FROM topics WHERE instr(?, char(10) || name || char(10)) > 0) ORDER BY seq LIMIT ?"
 )
-"""Parameters: behind which entry, up to which, the topics' names each between line feeds, how many."""
+"""Parameters: the entry after which to begin, the last one, the topics' names each between line feeds, the limit."""
 _NUMBERS = "".join(
     (
         "SELECT group_concat(seq), group_concat(topic), group_concat(partition), group_concat(place),"
@@ -45,7 +45,7 @@ _NUMBERS = "".join(
 _CONTENT = "".join(
     ("SELECT CAST(group_concat(key, '') AS BLOB), CAST(group_concat(value, '') AS BLOB) FROM (SELECT key, value", _RANGE, ")")
 )
-"""A blob is concatenated as it is, byte for byte; should a SQLite ever see text in it, the checksums tell."""
+"""Blobs are concatenated byte for byte; if a version of SQLite ever treated them as text, the checksums would not match."""
 _ENTRIES = "".join(
     (
         'SELECT seq, topic, partition, "offset", CAST(appended_us AS INTEGER), CAST(checksum AS INTEGER),'
@@ -62,7 +62,7 @@ _PARTITION = (
     " UNION ALL SELECT * FROM (SELECT * FROM entries WHERE seq > (SELECT value FROM about WHERE name = 'indexed')"
     ' AND topic = ?1 AND partition = ?2 AND "offset" >= ?3 ORDER BY seq LIMIT ?4)) LIMIT ?4'
 )
-"""With the place that the index says, so that the checksum finds an index that points to another entry, too."""
+"""Takes the place from the index, so that the checksum also detects an index that points to a wrong entry."""
 _FIRST = 'SELECT min("offset") FROM places WHERE topic = ? AND partition = ?'
 _SEQ = 'SELECT seq FROM places WHERE topic = ? AND partition = ? AND "offset" >= ? ORDER BY "offset" LIMIT 1'
 _NOT_INDEXED = (
@@ -75,11 +75,11 @@ _Row = tuple[int, int, int, int, int, int, bytes, bytes]
 
 
 class Batch(NamedTuple):
-    """What a follower's range held."""
+    """The records of one range that a follower reads."""
 
     records: Sequence[Record]
     until: int
-    """Number of the entry up to which everything wanted has been given out."""
+    """Number of the entry up to which all wanted records have been returned."""
     drained: bool
     """Whether that was the log's last entry."""
 
@@ -100,12 +100,12 @@ class EmbeddedReader:
             return identity(self._connection)
 
     def version(self) -> int:
-        """Another number once anybody has appended."""
+        """A number that changes once anybody has appended."""
         with explained(self._path):
             return version(self._connection)
 
     def last(self) -> int:
-        """Number of the log's last entry. While nobody appends, finding it reads no disk."""
+        """Number of the log's last entry. While nobody appends, this does not read the disk."""
         with explained(self._path):
             return last(self._connection)
 
@@ -122,7 +122,7 @@ class EmbeddedReader:
         return {partition: first or 0 for partition, (first,) in enumerate(firsts)}
 
     def partition(self, topic: str, partition: int, start: int, limit: int) -> Sequence[Record]:
-        """At most ``limit`` records and about `READ_BYTES` of one partition. Those before a broken one are given out first."""
+        """At most ``limit`` records and about `READ_BYTES` of one partition. Those before a broken one are returned first."""
         try:
             with explained(self._path):
                 number = topics(self._connection).get(topic, 0)
@@ -134,19 +134,19 @@ class EmbeddedReader:
             raise corrupt(topic, partition, start, error.message) from error
 
     def behind(self, seq: int, names: Sequence[str], limit: int) -> Batch:
-        """At most ``limit`` records and about `READ_BYTES` of ``names`` behind entry ``seq``, in the order they arrived."""
+        """At most ``limit`` records and about `READ_BYTES` of the topics ``names`` after entry ``seq``, in order of arrival."""
         with explained(self._path):
             end = last(self._connection)
             until = min(end, seq + WINDOW)
             wanted = (seq, until, "".join(f"\n{name}\n" for name in names), limit)
             try:
                 found = self._together(wanted)
-            except (ValueError, CorruptLog, sqlite3.DatabaseError):  # something is broken: row by row tells what
+            except (ValueError, CorruptLog, sqlite3.DatabaseError):  # something is broken: reading row by row finds it
                 found = self._one_by_one(self._connection.execute(_ENTRIES, wanted), limit)
         return Batch(found.records, found.cut or until, (found.cut or until) == end)
 
     def before(self, wanted: Mapping[tuple[str, int], int]) -> int:
-        """Number of the entry behind which to begin, to miss none of the offsets wanted next of each (topic, partition)."""
+        """Number of the entry after which to begin reading, so that no wanted offset of a (topic, partition) is missed."""
         with self._snapshot():
             numbers, found = topics(self._connection), ends(self._connection, self._partitions)
             not_indexed = self._connection.execute(_NOT_INDEXED).fetchall()
@@ -168,7 +168,7 @@ class EmbeddedReader:
 
     @contextmanager
     def _snapshot(self) -> Iterator[None]:
-        """What is read inside is of one moment."""
+        """All reads inside see the same state of the log."""
         with explained(self._path):
             self._connection.execute(BEGIN_READ)
             try:
@@ -177,7 +177,7 @@ class EmbeddedReader:
                 self._connection.execute(COMMIT)
 
     def _together(self, wanted: tuple[int, int, str, int]) -> _Found:
-        """The records of a range in two rows. Raises ``ValueError`` when the two do not fit together."""
+        """The records of a range, fetched in two rows. Raises ``ValueError`` when the two do not match."""
         after, _, names, limit = wanted
         numbers = self._connection.execute(_NUMBERS, wanted).fetchall()[0]
         if numbers[0] is None:
@@ -192,7 +192,7 @@ class EmbeddedReader:
         return _Found([self._record(row) for row in rows], seqs[count - 1] if cut else 0)
 
     def _one_by_one(self, rows: Iterable[_Row], limit: int) -> _Found:
-        """The records up to the first broken one. Raises `CorruptLog` when that is the first of all."""
+        """The records before the first broken one. Raises `CorruptLog` when the very first is broken."""
         records: list[Record] = []
         seq = size = 0
         try:
@@ -230,7 +230,7 @@ class EmbeddedReader:
 class _Found(NamedTuple):
     records: Sequence[Record]
     cut: int
-    """Number of the last one's entry where more may follow in the range asked for; 0: that was all."""
+    """Number of the last entry if more may follow in the requested range; 0: these are all."""
 
 
 def _fitting(sizes: Sequence[int]) -> int:
@@ -239,7 +239,7 @@ def _fitting(sizes: Sequence[int]) -> int:
 
 
 def _cut(content: bytes, sizes: Sequence[int]) -> list[bytes]:
-    """``content`` cut into the first of ``sizes`` that it has. Raises ``ValueError`` when it does not end where one does."""
+    """``content`` split by the first of ``sizes``. Raises ``ValueError`` when it does not end where a piece does."""
     pieces = [content[start:end] for start, end in pairwise(accumulate(sizes, initial=0)) if end <= len(content)]
     if sum(map(len, pieces)) != len(content):
         raise ValueError("the content is not as long as its parts")

@@ -1,8 +1,8 @@
-"""Noticing what other processes append: one thread for a log looks for all its followers.
+"""Notices what other processes append: one thread of a log checks for all its followers.
 
-A look is ``PRAGMA data_version``: one read of the memory that SQLite's users share (the ``-shm`` file), none of the disk.
-Looking into that file without SQLite would be no cheaper by much and would harm: closing any descriptor of it gives back
-SQLite's own locks on it (fcntl(2)).
+A check is ``PRAGMA data_version``: one read of the memory that SQLite's processes share (the ``-shm`` file), none of the disk.
+Reading that file without SQLite would hardly be cheaper and would do harm: closing any descriptor of it releases SQLite's own
+locks on it (fcntl(2)).
 """
 
 from __future__ import annotations
@@ -15,14 +15,14 @@ from adapters.eventlog.embedded_reader import EmbeddedReader
 from schemas.errors import LogUnavailable
 
 _ACTIVE_PAUSE_SECONDS = 0.005
-"""Between two looks while somebody has appended lately: another process's append is unseen for so long at most."""
+"""Pause between checks while there were appends lately: the longest that another process's append goes unnoticed."""
 _IDLE_PAUSE_SECONDS = 0.05
-"""The same once the log has been quiet for `_ACTIVE_SECONDS`."""
+"""Pause between checks once nothing was appended for `_ACTIVE_SECONDS`."""
 _ACTIVE_SECONDS = 1.0
 
 
 class Watch:
-    """Calls ``news`` in its thread whenever anybody has appended, and when the log cannot be looked at."""
+    """Calls ``news`` in its thread whenever anybody has appended, and when the log cannot be read."""
 
     def __init__(self, open_reader: Callable[[], EmbeddedReader], news: Callable[[], None]) -> None:
         self._open_reader, self._news = open_reader, news
@@ -31,14 +31,14 @@ class Watch:
         self._thread: threading.Thread | None = None
 
     def start(self) -> None:
-        """Begin to look; the first call does, the others change nothing."""
+        """Start the thread. Further calls do nothing."""
         with self._starting:
             if self._thread is None and not self._stopped.is_set():
                 self._thread = threading.Thread(target=self._run, name="log-watch", daemon=True)
                 self._thread.start()
 
     def stop(self) -> None:
-        """Look no more, and let go of the file."""
+        """Stop the thread, and close the file."""
         with self._starting:
             self._stopped.set()
         if self._thread is not None:
@@ -52,7 +52,7 @@ class Watch:
                     self._look(reader)
                 finally:
                     reader.close()
-            except LogUnavailable:  # the followers meet the same trouble, and say so to those who poll
+            except LogUnavailable:  # the followers meet the same error, and raise it to those who poll
                 self._news()
                 self._stopped.wait(_IDLE_PAUSE_SECONDS)
 

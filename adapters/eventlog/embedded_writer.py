@@ -1,7 +1,7 @@
-"""Group commit: many callers of many event loops share one transaction, and so one fsync.
+"""Group commit: many callers on many event loops share one transaction, and so one fsync.
 
-A thread takes whatever was submitted while it wrote the last group and writes it as the next one: the busier the log, the
-larger the groups. Nothing waits for a group to fill.
+A thread writes everything that was submitted while it wrote the last group as the next group: the busier the log, the larger
+the groups. No caller waits for a group to fill.
 """
 
 from __future__ import annotations
@@ -25,50 +25,50 @@ from schemas.errors import BackboneError, LogUnavailable, SettingsError
 from schemas.log import Position
 
 GROUP_BYTES = 8 * 1024 * 1024
-"""A group takes no further call once it has this much: the fsync is long paid for, and memory stays flat."""
+"""A group of this size takes no further calls: a larger one would hardly save fsyncs, and memory must stay bounded."""
 CHECKPOINT_BYTES = 8 * 1024 * 1024
-"""Appended between two checkpoints: rare enough to cost little, and short enough (some 30 ms) not to be felt."""
+"""Bytes appended between two checkpoints, so that checkpoints are rare enough to cost little, and short (some 30 ms)."""
 ROOM_BYTES = 2 * (GROUP_BYTES + CHECKPOINT_BYTES)
-"""With less free, the next groups may not fit: one may stand in the write-ahead file behind what no checkpoint has taken yet,
-and a checkpoint writes all of it a second time, into the file."""
+"""With less free space, the next group may not fit: the write-ahead file may hold it besides everything since the last
+checkpoint, and a checkpoint writes all of that a second time, into the database file."""
 FAILED_FOR_S = 60.0
-"""So long a failed append counts as the state of the log, unless one succeeds: nothing else sees a quota or a failing disk.
-Without an end a process that is sent nothing, because it says that it takes nothing, would never find out that it does."""
+"""How long a failed append counts as the state of the log, unless one succeeds: nothing else shows a quota or a failing disk.
+Without a limit, a process that is sent nothing because it reports trouble would never find out that the log works again."""
 HOLD_SECONDS = 0.02
-"""For so long the append lock is kept while more is waiting; then other processes get their turn."""
+"""How long the append lock is kept while more jobs wait; then other processes get their turn."""
 
 _LOGGER = logging.getLogger(__name__)
 
 
 class GroupWriter:
-    """Writes what is submitted, in the order of the calls, in a thread of its own."""
+    """Writes submitted entries, in the order of the calls, in a thread of its own."""
 
     def __init__(self, path: Path, partitions: int, patience: float, committed: Callable[[], None]) -> None:
-        """``committed`` is called in the thread after each group. Raises `SettingsError`, `LogUnavailable`."""
+        """``committed`` is called in that thread after each group. Raises `SettingsError`, `LogUnavailable`."""
         check_place(path)
         self._path, self._partitions, self._patience, self._committed = path, partitions, patience, committed
         self._lock = FileLock(path.with_name(path.name + "-append.lock"))
         self._connection: sqlite3.Connection | None = None
         self._appender: Appender | None = None
         self._files: Files | None = None
-        """Those that this connection writes."""
+        """The files that this connection writes."""
         self._failed: tuple[BackboneError, float] | None = None
-        """What became of the last group, and when: ``None`` when it was written."""
+        """The error of the last group, and when; ``None`` if it was written."""
         self._waiting: SimpleQueue[Job | None] = SimpleQueue()
-        """``None`` is its end."""
+        """``None`` marks its end."""
         self._ended = False
         self._desks: dict[asyncio.AbstractEventLoop, Desk] = {}
         self._closed = False
         self._submitting = threading.Lock()
-        """Guards ``_desks`` and ``_closed``, so that nothing is submitted behind the end. The writing thread never takes it."""
+        """Guards ``_desks`` and ``_closed``, so that nothing is submitted after the end. The writing thread never takes it."""
         self._since_checkpoint = 0
         self._open_first()
         self._thread = threading.Thread(target=self._run, name="log-writer", daemon=True)
-        """A daemon: a disk that hangs must not keep the process from ending."""
+        """A daemon thread, so that a hanging disk cannot keep the process from ending."""
         self._thread.start()
 
     def submit(self, entries: Sequence[Entry]) -> asyncio.Future[Sequence[Position]]:
-        """Append ``entries`` with the next group. Call it on the event loop that awaits the answer. Raises `LogUnavailable`."""
+        """Append ``entries`` with the next group. Call it on the event loop that awaits the result. Raises `LogUnavailable`."""
         with self._submitting:
             if self._closed:
                 raise LogUnavailable("the log is closed")
@@ -86,13 +86,13 @@ class GroupWriter:
         return desk
 
     def trouble(self) -> LogUnavailable | None:
-        """What would keep the next group from being acknowledged, as far as the file system tells, or the last group did."""
+        """Why the next group may not be acknowledged: as far as the file system shows, or as the last group failed."""
         held = self._files
         try:
             moved = files_of(self._path) != held if held is not None else not self._path.exists()
             free = shutil.disk_usage(self._path.parent).free
         except OSError as error:
-            return LogUnavailable(f"the log's folder cannot be looked at ({error.strerror})", where=str(self._path.parent))
+            return LogUnavailable(f"the log's folder cannot be read ({error.strerror})", where=str(self._path.parent))
         if moved:
             return removed(self._path)
         return full(self._path, free, ROOM_BYTES) if free < ROOM_BYTES else self._failed_lately()
@@ -104,14 +104,14 @@ class GroupWriter:
         return LogUnavailable(failed[0].message, cure=failed[0].cure, where=failed[0].where)
 
     def finish(self) -> None:
-        """Take nothing more; what was submitted is still written. Calling it again changes nothing."""
+        """Accept nothing more; what was submitted is still written. Further calls do nothing."""
         with self._submitting:
             if not self._closed:
                 self._closed = True
                 self._waiting.put(None)
 
     def join(self) -> bool:
-        """Wait until everything is written, at most as long as a caller waits; whether it is."""
+        """Wait until everything is written, at most as long as a caller waits. Returns whether it is."""
         self._thread.join(self._patience)
         return not self._thread.is_alive()
 
@@ -132,7 +132,7 @@ class GroupWriter:
         self._lock.close()
 
     def _next_group(self, *, wait: bool) -> list[Job]:
-        """What was submitted, oldest first; empty when that is nothing, or nothing more will come."""
+        """The jobs that were submitted, oldest first; empty if there are none, or nothing more will come."""
         group: list[Job] = []
         size = 0
         while size < GROUP_BYTES and not self._ended:
@@ -148,7 +148,7 @@ class GroupWriter:
         return group
 
     def _write_all(self, group: list[Job]) -> None:
-        """Write ``group`` and what comes meanwhile under one hold of the append lock, then let other processes in."""
+        """Write ``group``, and what is submitted meanwhile, while holding the append lock once; then let other processes in."""
         until = time.monotonic() + HOLD_SECONDS
         try:
             self._take_lock()
@@ -156,7 +156,7 @@ class GroupWriter:
             self._refuse(group, error)
             return
         while group:
-            if live := [job for job in group if not job.future.done()]:  # who gave up is about to send again
+            if live := [job for job in group if not job.future.done()]:  # those who gave up will send again
                 self._write(live)
             group = self._next_group(wait=False) if time.monotonic() < until else []
         if self._appender and self._since_checkpoint >= CHECKPOINT_BYTES:
@@ -171,11 +171,11 @@ class GroupWriter:
             positions = appender.append([entry for job in jobs for entry in job.entries], time.time_ns() // 1000)
             found = files_of(self._path)
             self._files = self._files or found
-        except Exception as error:  # the border of the thread: whatever it was, every caller is told
+        except Exception as error:  # nothing above in this thread: every caller must learn of any error
             self._drop()
             self._refuse(jobs, error)
             return
-        if found is None or found != self._files:  # no drop: once they are back, this connection is still theirs
+        if found is None or found != self._files:  # no drop: once they are back, this connection is still right
             _tell([(job, removed(self._path)) for job in jobs])
             return
         self._failed = None
@@ -193,14 +193,14 @@ class GroupWriter:
         _tell([(job, self._fault(error)) for job in jobs])
 
     def _open(self, *, make: bool) -> Appender:
-        """A new connection's appender."""
+        """Open a new connection, and return its appender."""
         self._connection = open_to_append(self._path, self._partitions, self._patience / 2, make=make)
         self._appender = Appender(self._connection, self._partitions)
         self._files = files_of(self._path)
         return self._appender
 
     def _drop(self) -> None:
-        """Close a connection that met an error: a new one reads the file as it is, as any other process does."""
+        """Close a connection after an error: a new one reads the file afresh, as any other process does."""
         connection, self._connection, self._appender, self._files = self._connection, None, None, None
         if connection is not None:
             connection.close()
@@ -217,7 +217,9 @@ class GroupWriter:
             raise LogUnavailable("another process has locked the log", cure=cure, where=str(self._lock.path))
 
     def _checkpoint(self, appender: Appender) -> None:
-        """Failing costs nobody anything yet: what was acknowledged is in the write-ahead file, and the next try comes soon."""
+        """Run a checkpoint. A failure loses nothing: acknowledged entries are in the write-ahead file, and it is tried again
+        soon.
+        """
         self._since_checkpoint = 0
         try:
             appender.checkpoint()
@@ -226,7 +228,7 @@ class GroupWriter:
             self._drop()
 
     def _fault(self, error: Exception) -> BackboneError:
-        """What a caller is told of ``error``: a fresh one each, for each caller adds its own traceback."""
+        """The error a caller gets for ``error``: a new one for each, because each caller adds its own traceback."""
         if isinstance(error, sqlite3.Error):
             fault = explain(error, self._path)
         elif isinstance(error, BackboneError):

@@ -1,7 +1,7 @@
-"""A lock between processes (and between the threads of one), given back by the kernel when its holder dies.
+"""A lock between processes (and between the threads of one), which the kernel releases when its holder dies.
 
-Source: flock(2). Not fcntl(2): closing *any* descriptor of a file gives back all of a process's fcntl locks on it, SQLite's
-own included; a flock belongs to its open file alone.
+Source: flock(2). Not fcntl(2): closing *any* descriptor of a file releases all of a process's fcntl locks on it, SQLite's own
+included; a flock belongs to one open file only.
 """
 
 from __future__ import annotations
@@ -12,13 +12,13 @@ import time
 from pathlib import Path
 
 _AGAIN_SECONDS = 0.0005
-"""Between two tries: below one append, so that a waiting process gets its turn between two of a busy one's."""
+"""Pause between attempts: shorter than an append, so that a waiting process gets its turn between two of a busy one."""
 
 
 class FileLock:
-    """An exclusive lock on a file of its own, which is made where it is missing and never removed.
+    """An exclusive lock on a file of its own, which is created if it is missing and never removed.
 
-    Every method but `close` raises ``OSError`` when the file cannot be made or locked.
+    Every method except `close` raises ``OSError`` when the file cannot be created or locked.
     """
 
     def __init__(self, path: Path) -> None:
@@ -27,7 +27,7 @@ class FileLock:
         self._descriptor = -1
 
     def try_acquire(self) -> bool:
-        """Take the lock if nobody else has it; whether this object holds it now."""
+        """Take the lock if nobody else has it. Returns whether this object holds it now."""
         if self.held:
             return True
         if self._descriptor < 0:
@@ -40,7 +40,7 @@ class FileLock:
         return True
 
     def acquire(self, within: float) -> bool:
-        """Take the lock, waiting up to ``within`` seconds for it; whether it is held."""
+        """Take the lock, waiting up to ``within`` seconds for it. Returns whether it is held."""
         deadline = time.monotonic() + within
         while not self.try_acquire():
             if time.monotonic() >= deadline:
@@ -49,13 +49,13 @@ class FileLock:
         return True
 
     def release(self) -> None:
-        """Give the lock back; the file stays open for the next time."""
+        """Release the lock; the file stays open for the next time."""
         if self.held:
             fcntl.flock(self._descriptor, fcntl.LOCK_UN)
             self.held = False
 
     def close(self) -> None:
-        """Give the lock back and close the file."""
+        """Release the lock and close the file."""
         if self._descriptor >= 0:
             os.close(self._descriptor)
         self._descriptor, self.held = -1, False

@@ -1,6 +1,6 @@
 """Reads a whole topic to check that it is what was appended: counts, gaps, broken and undecodable records.
 
-Works through the port, and so for every log.
+It uses only the port, so it works for every log.
 """
 
 from __future__ import annotations
@@ -98,7 +98,7 @@ async def verify(log: EventLog, topic: str, progress: Callable[[int], None] = la
 
 
 class _Walk:
-    """One partition's records, one after the other."""
+    """Reads the records of one partition, one after the other."""
 
     def __init__(self, log: EventLog, found: Verification, partition: int, progress: Callable[[int], None]) -> None:
         self._log, self._found, self._partition, self._progress = log, found, partition, progress
@@ -124,7 +124,7 @@ class _Walk:
         return records
 
     def _pass_over(self, at: int, error: CorruptLog) -> int:
-        """Note the broken record; the offset to go on from."""
+        """Note the broken record. Returns the offset to go on from."""
         offset = max(at, error.offset or 0)
         self._gap(at, offset)
         self._found.add(Finding(Kind.BROKEN, self._partition, offset, 1, error.message))

@@ -52,7 +52,7 @@ async def test_a_topic_deleted_under_a_follower_is_said_and_nothing_is_confirmed
         while not await follower.poll(10, 0.2):
             pass
         await admin.delete_topics([options.prefix + EVENTS])
-        with pytest.raises(LogMismatch, match="not there any more"):
+        with pytest.raises(LogMismatch, match="no longer exists"):
             async with asyncio.timeout(PATIENCE_S):
                 while True:
                     await follower.poll(10, 0.2)

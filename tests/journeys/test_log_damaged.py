@@ -84,7 +84,7 @@ def test_a_topic_deleted_under_it_is_said_by_every_process_and_not_made_anew(bac
     damage.delete()
     eventually(lambda: backbone.mllp(hospital_messages()[1]) == [])  # closed without an answer
     eventually(lambda: all(process.asked("/health/ready") is None for process in backbone.processes))
-    _says(backbone, "projections", "the topic is not there any more")
+    _says(backbone, "projections", "the topic no longer exists")
     told = backbone.run("doctor")
     assert told.returncode != 0
     assert f"{EVENTS}: the topic was deleted" in told.stdout

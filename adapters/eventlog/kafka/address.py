@@ -1,12 +1,12 @@
-"""What ``kafka://…`` says: where the cluster is, and as whom to speak to it.
+"""Parses a ``kafka://`` address: where the cluster is, and how to connect to it.
 
 ::
 
     kafka://[user:password@]host:9092,host:9092[/prefix][?replication=1&member=projections-1&tls=ca.pem&cluster=id]
 
-``prefix`` stands before every topic's name. ``replication`` is 3 unless said. ``member`` names this process for ever, so that a
-quick restart moves no partitions. ``tls`` is a file with the authority of the brokers' certificates, or ``system``.
-``cluster`` is the id of the cluster that is meant: another one is refused.
+``prefix`` is put before the name of every topic. ``replication`` is 3 by default. ``member`` is a permanent name of this
+process, so that a quick restart moves no partitions. ``tls`` is a file with the certificate authority of the brokers, or
+``system``. ``cluster`` is the id of the expected cluster; any other is refused.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _KNOWN = frozenset({"replication", "member", "tls", "cluster"})
 
 
 class KafkaAddress(NamedTuple):
-    """A ``kafka://`` URL taken apart."""
+    """The parts of a ``kafka://`` address."""
 
     bootstrap: str
     prefix: str = ""
@@ -35,7 +35,7 @@ class KafkaAddress(NamedTuple):
 
 
 def parse(rest: str) -> KafkaAddress:
-    """The address behind ``kafka://``. Raises `SettingsError`, which never repeats it: it may hold a password."""
+    """Parse what follows ``kafka://``. Raises `SettingsError`, which does not repeat the address: it may contain a password."""
     place, _, query = rest.partition("?")
     before, at, after = place.rpartition("@")
     bootstrap, _, prefix = after.partition("/")
@@ -59,7 +59,7 @@ def parse(rest: str) -> KafkaAddress:
 
 
 def tls_context(authority: str) -> ssl.SSLContext | None:
-    """The context that checks the brokers' certificates by ``authority``; ``None`` for plain text.
+    """The TLS context that verifies the brokers' certificates by ``authority``; ``None`` means no TLS.
 
     Raises `SettingsError` when the file cannot be read.
     """

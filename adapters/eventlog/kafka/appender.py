@@ -1,12 +1,12 @@
-"""Appends to Kafka: one idempotent producer for all callers, replaced whenever it met an error.
+"""Appends to Kafka: all callers share one idempotent producer, which is replaced after any error.
 
-What the client does that its name does not say, and what is done about it here:
+Peculiarities of the client, and what is done about them here:
 
-* After one refused batch an idempotent producer is dead for that partition (aio-libs/aiokafka #1017): on any error it is
-  discarded and the records of the calls that met it are sent again by a new one, in the order the calls were made.
-* With idempotence a send waits for ever while brokers are gone (#1101): every call has a deadline of ours. A send that was
-  given up may still be written; the caller's resend is then a second copy, known by its event id.
-* It spreads keys over as many partitions as the topic has at the moment: more than we were started for are refused.
+* After one refused batch an idempotent producer can no longer write to that partition (aio-libs/aiokafka #1017). On any error
+  it is discarded, and a new one sends the records of the affected calls again, in the order of the calls.
+* With idempotence a send waits for ever while brokers are gone (#1101), so every call has a deadline of ours. A send that was
+  given up may still be written; the caller's resend is then a second copy, recognised by its event id.
+* It spreads keys over the partitions that the topic has at the moment. A number other than the configured one is refused.
 """
 
 from __future__ import annotations
@@ -28,22 +28,22 @@ from schemas.event import CONTENT_TYPE
 from schemas.log import EVENTS, RECORD_BYTES, NewRecord, Position
 
 _BATCH_BYTES = 256 * 1024
-"""Per partition and request. The client's 16 KB costs two thirds of the throughput."""
+"""Most bytes per partition and request. The client's default of 16 KB costs two thirds of the throughput."""
 _EVENT_HEADERS = [("content-type", CONTENT_TYPE.encode())]
-"""Says "structured mode" to a foreign reader. Source: CloudEvents Kafka binding 1.0.2 §3.3."""
+"""Marks records as "structured mode" for other CloudEvents readers. Source: CloudEvents Kafka binding 1.0.2 §3.3."""
 
 
 FAILED_FOR_S = 60.0
-"""So long a failed append counts as the state of the log. Without an end a process that is sent nothing because it says that it
-takes nothing would never find out that it does again; shorter than two tries of `KafkaOptions.append_within`, one that still
-fails would be sent more than it can refuse."""
+"""How long a failed append counts as the state of the log. Without a limit, a process that is sent nothing because it reports
+trouble would never find out that the log works again. It is as long as two attempts of `KafkaOptions.append_within`: if it were
+shorter, a process whose appends still fail would be sent more than it can refuse."""
 FOUND_FOR_S = 15.0
-"""So long what was found at the start counts: a copy that has only to catch up is in sync by then."""
+"""How long trouble found at the start counts: a replica that only has to catch up is in sync by then."""
 _NOT_CONFIRMED = "Kafka did not confirm the records in time; they may or may not be in the log"
 _LOOK = "Send them again. Look for partitions under min.insync.replicas: a broker that is away, or whose disk is full."
 
 _BY_KEY = DefaultPartitioner()
-"""As Kafka's own producers do: murmur2 of the key."""
+"""Chooses the partition like Kafka's own producers: murmur2 of the key."""
 
 
 class Appender:
@@ -55,14 +55,14 @@ class Appender:
         self._producer: AIOKafkaProducer | None = None
         self._clock = BrokersClock()
         self._failed = trouble
-        """What became of the last append: ``None`` when it was confirmed."""
+        """The error of the last append; ``None`` if it was confirmed."""
         self._failed_at = time.monotonic() - FAILED_FOR_S + FOUND_FOR_S
         self._remaking = asyncio.Lock()
         self._stopping: set[asyncio.Task[None]] = set()
-        """Producers on their way out: nobody waits for them, or a later call would overtake an earlier one."""
+        """Producers that are being stopped. No call waits for them, or a later call would overtake an earlier one."""
 
     def trouble(self) -> LogUnavailable | None:
-        """As `schemas.log.EventLog.trouble`: that the last append failed, unless that was too long ago to tell."""
+        """As `schemas.log.EventLog.trouble`: the error of the last append, for `FAILED_FOR_S`."""
         if self._failed is None or time.monotonic() - self._failed_at > FAILED_FOR_S:
             return None
         return LogUnavailable(self._failed.message, where=self._failed.where, cure=self._failed.cure)
@@ -98,7 +98,7 @@ class Appender:
             raise LogUnavailable(_NOT_CONFIRMED, cure=_LOOK) from None
 
     async def close(self) -> None:
-        """Finish what was sent, or leave it after a while."""
+        """Finish what was sent, for at most `STOP_S`."""
         if self._producer is not None:
             self._discard(self._producer)
         await asyncio.gather(*self._stopping)
@@ -128,8 +128,8 @@ class Appender:
                     **self._options.client(),
                     acks="all",
                     enable_idempotence=True,
-                    linger_ms=0,  # callers wait for their own records: those of a round trip make the next batch
-                    compression_type=None,  # of bodies of a kilobyte it costs the processor more than it saves the wire
+                    linger_ms=0,  # callers wait for their records: those that arrive during a round trip form the next batch
+                    compression_type=None,  # for bodies of a kilobyte it costs more processor time than it saves bandwidth
                     max_batch_size=_BATCH_BYTES,
                     max_request_size=RECORD_BYTES + ENVELOPE_BYTES,
                     request_timeout_ms=10_000,
@@ -147,7 +147,7 @@ class Appender:
         return partition
 
     def _discard(self, producer: Client) -> None:
-        """Have the next call make a new producer, once for all the callers that met the error."""
+        """Stop ``producer``, and have the next call make a new one. Done once, however many callers got the error."""
         if self._producer is producer:
             self._producer = None
             stopping = asyncio.create_task(stopped(producer), name="kafka-producer-stop")

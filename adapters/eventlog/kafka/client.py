@@ -1,7 +1,7 @@
-"""Starting and stopping the library's clients, neither of which may be left to itself.
+"""Starts and stops the library's clients.
 
-A start says the same of every trouble ("unable to bootstrap"), so `why` asks one broker after the other what it is. A stop
-waits for ever while the brokers are gone (aio-libs/aiokafka #1101), so it is left after a while.
+A failed start gives the same error for every cause ("unable to bootstrap"), so `why` connects to one broker after the other to
+find the cause. A stop waits for ever while the brokers are gone (aio-libs/aiokafka #1101), so it is given up after `STOP_S`.
 """
 
 from __future__ import annotations
@@ -23,17 +23,17 @@ from schemas.errors import LogUnavailable
 LOGGER = logging.getLogger(__name__)
 
 START_S = 15.0
-"""Longest wait for a client's first answer."""
+"""Longest wait for a client to start."""
 STOP_S = 5.0
-"""Longest wait for its last."""
-LOOK = "See that its brokers run: of its controllers more than half must, of each partition one that is in sync."
-"""The cure where Kafka did not answer what a client asked."""
+"""Longest wait for a client to stop."""
+LOOK = "Check that its brokers run: more than half of its controllers, and for each partition a replica that is in sync."
+"""The cure if Kafka did not answer a client's request."""
 ASKED_S = 5.0
-"""Longest wait for one broker that is asked why."""
+"""Longest wait for one broker while `why` looks for the cause."""
 
 
 class Client(Protocol):
-    """What is used of a producer or consumer here."""
+    """The part of a producer or consumer that is used here."""
 
     async def start(self) -> None: ...
 
@@ -41,9 +41,9 @@ class Client(Protocol):
 
 
 async def started(client: Client, options: KafkaOptions) -> None:
-    """Start ``client``; one that does not come to it, for whatever reason, is let go of.
+    """Start ``client``. If that fails or is cancelled, the client is stopped.
 
-    Raises `LogUnavailable` that says what is wrong.
+    Raises a `LogUnavailable` that names the cause.
     """
     done = False
     try:
@@ -58,9 +58,9 @@ async def started(client: Client, options: KafkaOptions) -> None:
 
 
 async def stopped(client: Client) -> None:
-    """Stop ``client``, or leave it after a while.
+    """Stop ``client``, or give up after `STOP_S`.
 
-    In a task of its own: the library lets through the cancellation of its own tasks, which would end ours with them.
+    It is stopped in a task of its own: the library lets the cancellation of its own tasks through, which would cancel ours too.
     """
     stopping = asyncio.create_task(client.stop(), name="kafka-client-stop")
     done, _ = await asyncio.wait((stopping,), timeout=STOP_S)
@@ -71,12 +71,12 @@ async def stopped(client: Client) -> None:
 
 
 async def why(options: KafkaOptions, error: Exception) -> LogUnavailable:
-    """What keeps a client from starting: the first trouble that a broker's own answer shows, else ``error``'s kind."""
+    """Why a client cannot start: the first problem found by connecting to each broker, else the type of ``error``."""
     for host, port in options.brokers:
         found = await _trouble(options, host, port)
         if found is not None:
             return found
-    cure = "The named brokers answer: see that those they advertise (advertised.listeners) can be reached from here too."
+    cure = "The named brokers answer: check that those they advertise (advertised.listeners) can be reached from here too."
     return LogUnavailable(f"Kafka does not answer: {type(error).__name__}", where="BACKBONE_LOG", cure=cure)
 
 
@@ -96,12 +96,12 @@ async def _trouble(options: KafkaOptions, host: str, port: int) -> LogUnavailabl
 
 _CLOSED = (
     "the broker closes the connection",
-    "The listener may want what BACKBONE_LOG does not say, TLS or a user, or not know what it says.",
+    "The listener may require TLS or a user that BACKBONE_LOG does not have, or not support those it has.",
 )
 _TROUBLES: tuple[tuple[type[Exception], tuple[str, str]], ...] = (
     (
         ssl.SSLCertVerificationError,
-        ("the broker's certificate is not one that tls= vouches for", "Name the authority that signed it after tls=."),
+        ("the broker's certificate is not signed by the authority of tls=", "Name the authority that signed it after tls=."),
     ),
     (ssl.SSLError, ("the broker does not speak TLS", "Name the port of its TLS listener, or leave out tls=.")),
     (
@@ -115,11 +115,11 @@ _TROUBLES: tuple[tuple[type[Exception], tuple[str, str]], ...] = (
         UnsupportedSaslMechanismError,
         ("the broker does not take SCRAM-SHA-512", "Add it to sasl.enabled.mechanisms, or name another listener's port."),
     ),
-    (TimeoutError, ("the broker does not answer", "See that it runs, and that no firewall is between.")),
+    (TimeoutError, ("the broker does not answer", "Check that it runs, and that no firewall is in between.")),
     (ConnectionResetError, _CLOSED),
     (socket.gaierror, ("no host of that name is known", "Correct the host's name, or see that this machine can resolve it.")),
     (OSError, ("no broker listens there", "Correct host and port, or start the broker.")),
     (KafkaError, _CLOSED),
 )
-"""Kind of error → what it means and the cure; the special before the general."""
-_UNKNOWN = ("the broker does not answer as Kafka does", "See that host and port are those of a Kafka listener.")
+"""Type of error to its meaning and cure; specific types before general ones."""
+_UNKNOWN = ("the broker does not answer as Kafka does", "Check that host and port are those of a Kafka listener.")

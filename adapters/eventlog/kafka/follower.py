@@ -1,9 +1,11 @@
-"""Follows Kafka as a member of a consumer group, with positions that are not Kafka's.
+"""Follows Kafka as a member of a consumer group, with positions that the caller keeps instead of Kafka.
 
-* Exceptions in a rebalance listener are swallowed: ours only pauses and notes, `KafkaFollower.poll` claims and seeks.
-* ``auto_offset_reset`` could skip in silence: positions are the caller's, are checked against the log's ends, and a gap is an
-  error.
-* The library's group protocol moves all partitions at every change; a member's own name keeps a quick restart from being one.
+* The library swallows exceptions of a rebalance listener, so ours only pauses and sets a flag; `KafkaFollower.poll` claims and
+  seeks.
+* ``auto_offset_reset`` could skip records silently, so the caller's positions are checked against the ends of the log, and a
+  gap is an error.
+* The library's group protocol moves all partitions at every change of the group; with static membership a quick restart is
+  none.
 """
 
 from __future__ import annotations
@@ -25,7 +27,7 @@ from schemas.log import Claim, Record
 
 
 def group_options(options: KafkaOptions, group: str) -> dict[str, Any]:
-    """What a consumer of a group is told beside `adapters.eventlog.kafka.reader.consumer_options`."""
+    """The options of a group's consumer besides `adapters.eventlog.kafka.reader.consumer_options`."""
     session = int(options.session.total_seconds() * 1000)
     return {
         "group_id": options.prefix + group,
@@ -33,14 +35,14 @@ def group_options(options: KafkaOptions, group: str) -> dict[str, Any]:
         "session_timeout_ms": session,
         "heartbeat_interval_ms": session // 5,
         "max_poll_interval_ms": int(options.handled_within.total_seconds() * 1000),
-        "rebalance_timeout_ms": 30_000,  # below request_timeout_ms: else a join times out and begins again, for ever
+        "rebalance_timeout_ms": 30_000,  # below request_timeout_ms, else joining times out and starts again, for ever
     }
 
 
 class KafkaFollower:
-    """`schemas.log.Follower` on a consumer group with positions of our own.
+    """`schemas.log.Follower` on a consumer group, with positions that the caller keeps.
 
-    ``names``: the log's topic → ours. ``partitions``: how many each has.
+    ``names``: topic name on the cluster to our topic. ``partitions``: how many each topic has.
     """
 
     def __init__(
@@ -67,13 +69,13 @@ class KafkaFollower:
         except KafkaError as error:
             raise LogUnavailable(f"Kafka could not be read: {type(error).__name__}", cure=LOOK) from error
         if self.listener.changed:
-            return ()  # fetched for an assignment that has ended; the claim that follows says where to go on
+            return ()  # fetched for an assignment that has ended; the next claim says where to continue
         return [
             record(self._names[place.topic], one) for place, batch in batches.items() for one in self._checked(place, batch)
         ]
 
     async def _take_over(self) -> None:
-        """Claim what is held now, before a record of it is given out: the listener has paused it."""
+        """Claim the partitions held now. The listener has paused them, so no record of them is returned before."""
         self.listener.changed = False
         self._next = {}
         self._require_partitions()
@@ -83,7 +85,7 @@ class KafkaFollower:
             partitions = frozenset(place.partition for place in held if place.topic == name)
             claimed = await self._claim(self._names[name], partitions)
             if self.listener.changed:
-                return  # another rebalance meanwhile: what is held then is claimed at the next poll
+                return  # another rebalance meanwhile: the next poll claims what is held then
             for partition, position in claimed.items():
                 place = TopicPartition(name, partition)
                 self._require_reachable(place, position, starts[place], ends[place])
@@ -101,12 +103,12 @@ class KafkaFollower:
             raise LogMismatch(where=f"{self._names[place.topic]} partition {place.partition}, offset {position}")
 
     async def _look(self) -> None:
-        """See that everything is still there, and have the watchdog see how far it is."""
+        """Check that the topics and the positions still exist, and tell the watchdog the positions and ends."""
         self._looked_at = time.monotonic()
         known = await self._consumer.topics()
         gone = [topic for name, topic in self._names.items() if name not in known]
         if gone:
-            raise LogMismatch("the topic is not there any more", where=", ".join(gone))
+            raise LogMismatch("the topic no longer exists", where=", ".join(gone))
         places = dict(self._next)
         starts, ends = await self._consumer.beginning_offsets(places), await self._consumer.end_offsets(places)
         for place, position in places.items():
@@ -114,7 +116,7 @@ class KafkaFollower:
         self._watchdog.look({**places}, {**ends}, self._looked_at)
 
     def _checked(self, place: TopicPartition, batch: Sequence[Any]) -> Iterable[Any]:
-        """The records of one batch; the topics are neither compacted nor transactional, so a gap is a loss."""
+        """The records of one batch. The topics are neither compacted nor transactional, so a gap means lost records."""
         for one in batch:
             if one.offset != self._next[place]:
                 raise LogMismatch(
@@ -126,7 +128,7 @@ class KafkaFollower:
 
 
 class _Listener(ConsumerRebalanceListener):
-    """Notes a rebalance and pauses what came with it. Anything raised here would be swallowed, so nothing else is done here."""
+    """Notes a rebalance, and pauses the assigned partitions. Does nothing else, because the library swallows its exceptions."""
 
     def __init__(self, consumer: AIOKafkaConsumer) -> None:
         self._consumer = consumer

@@ -1,4 +1,4 @@
-"""The event log on a Kafka cluster: the port, put together from what appends, reads and follows.
+"""The event log on a Kafka cluster: implements the port with the appender, reader and follower of this package.
 
 Source: Apache Kafka protocol; CloudEvents Kafka binding 1.0.2 §3.3 (structured mode).
 """
@@ -26,8 +26,8 @@ from schemas.log import Claim, Follower, NewRecord, Position, Record
 class KafkaLog:
     """`schemas.log.EventLog` on a Kafka cluster. Build it with `KafkaLog.open`.
 
-    Durable means on all in-sync replicas, in their memory: Kafka does not wait for the disk, so a power cut of *all*
-    replicas at once is not covered (``flush.messages`` on the topic is the choice for those who need it).
+    Durable means in the memory of all in-sync replicas: Kafka does not wait for the disk, so it does not survive a power cut of
+    *all* replicas at once (set ``flush.messages`` on the topic if that is needed).
     """
 
     atomic = False
@@ -40,14 +40,14 @@ class KafkaLog:
 
     @classmethod
     async def open(cls, options: KafkaOptions, *, create: bool = True) -> KafkaLog:
-        """A log whose topics exist and keep the promises.
+        """Open the log, after its topics were created if missing and checked.
 
         Raises what `adapters.eventlog.kafka.topics.prepare` raises.
         """
         return cls(options, await prepare(options, create=create))
 
     def trouble(self) -> LogUnavailable | None:
-        """As the port says: that the last append was not confirmed, for as long as that is news."""
+        """As the port says: the error of the last append, for `adapters.eventlog.kafka.appender.FAILED_FOR_S`."""
         return self._appender.trouble()
 
     async def append(self, records: Sequence[NewRecord]) -> Sequence[Position]:

@@ -1,7 +1,8 @@
-"""What the log is marked with: a topic of one partition, in which the first record of a name counts and no later one does.
+"""The marks of the log: a topic of one partition, in which only the first record of each name counts.
 
-Whoever gives a value writes it and then reads which one is first: of several processes that start at once on an empty log all
-read the same. The topic is no one of `schemas.log.TOPICS`: nothing in it is an event, and no reader of those need know of it.
+A process that sets a value writes it and then reads which record is first, so that several processes that start at once on an
+empty log all read the same value. The topic is not in `schemas.log.TOPICS`: it contains no events, and their readers need not
+know it.
 """
 
 from __future__ import annotations
@@ -15,11 +16,11 @@ from adapters.eventlog.kafka.topics import require_topic
 from schemas.log import MARKS, NewRecord
 
 _READ_AT_ONCE = 100
-"""Records there are a handful: one a name, and one more for each process that gave a value at the same moment."""
+"""There are only a few records: one for each name, and one more for each process that set a value at the same moment."""
 
 
 async def mark(options: KafkaOptions, name: str, value: str | None) -> str | None:
-    """As `schemas.log.EventLog.mark`. Raises `SettingsError` too, when the topic is missing and may not be made."""
+    """As `schemas.log.EventLog.mark`. Also raises `SettingsError`, when the topic is missing and cannot be created."""
     own = replace(options, partitions=1)
     if not await require_topic(own, MARKS, create=value is not None):
         return None

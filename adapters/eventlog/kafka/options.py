@@ -1,4 +1,4 @@
-"""How to reach a Kafka cluster, and what every client of the library is told. No client here."""
+"""How to reach a Kafka cluster, and the options that all clients of the library get. Makes no client."""
 
 from __future__ import annotations
 
@@ -17,36 +17,37 @@ _SECURITY = {
     (False, True): "SASL_PLAINTEXT",
     (True, True): "SASL_SSL",
 }
-"""(with TLS, with a user) → the library's name of it."""
+"""(with TLS, with a user) to the library's name of the protocol."""
 
 
 METADATA_MS = 15_000
-"""How often every client asks what the cluster looks like: as late is a change of the number of partitions noticed."""
+"""How often every client refreshes its metadata: the longest that a changed number of partitions goes unnoticed."""
 
 
 @dataclass(frozen=True)
 class KafkaOptions:
-    """How to reach the cluster and what to ask of it."""
+    """How to reach the cluster, and the settings of its topics and clients."""
 
     bootstrap: str
     """``host:port,…``"""
     prefix: str = ""
-    """Before every topic's name, for several backbones on one cluster."""
+    """Put before the name of every topic, so that several backbones can share a cluster."""
     partitions: int = PARTITIONS
     replication: int = 3
     """Copies of each partition; 1 only where losing a disk may lose events."""
     cluster: str = ""
-    """Id of the cluster that is meant: another one is refused. Empty: any."""
+    """Id of the expected cluster; any other is refused. Empty: any cluster."""
     append_within: timedelta = timedelta(seconds=30)
     """Longer than the 9–13 s a partition stalls when its leader is killed (Kafka 4.1, default session timeout)."""
     session: timedelta = timedelta(seconds=10)
-    """A member that is silent for so long loses its partitions."""
+    """A member that sends no heartbeat for this long loses its partitions."""
     handled_within: timedelta = timedelta(minutes=5)
-    """A member that does not ask for more for so long, because what it was given takes it so long, loses its partitions."""
+    """A member that takes longer than this to handle what one poll returned loses its partitions."""
     stuck_after: timedelta = timedelta(seconds=60)
-    """A consumer that moves nowhere for so long, with records before it, is stuck. Far above any stall of a broker."""
+    """A consumer whose position has not moved for this long, although there are records, is stuck. Far above any broker's
+    stall."""
     member: str = ""
-    """Names this process for ever (static membership): a restart within ``session`` moves no partition. Empty: dynamic."""
+    """Permanent name of this process (static membership): a restart within ``session`` moves no partition. Empty: dynamic."""
     username: str = ""
     password: str = ""
     """With ``username``: SASL/SCRAM-SHA-512."""
@@ -73,6 +74,6 @@ class KafkaOptions:
 
     @property
     def brokers(self) -> list[tuple[str, int]]:
-        """Host and port of each broker named."""
+        """Host and port of each broker in ``bootstrap``."""
         pairs = [one.strip().rpartition(":") for one in self.bootstrap.split(",")]
         return [(host.strip("[]"), int(port)) for host, _, port in pairs]

@@ -1,4 +1,4 @@
-"""Reads partitions of Kafka from any offset, and says where they begin and end."""
+"""Reads partitions of Kafka from any offset, and finds where they begin and end."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from schemas.log import Record
 
 
 def consumer_options(options: KafkaOptions) -> dict[str, Any]:
-    """What every consumer of ours is told: nothing is left to the library's defaults that decides what is read."""
+    """The options of all our consumers. None that decides what is read is left to the library's defaults."""
     return {
         **options.client(),
-        "enable_auto_commit": False,  # positions commit with the rows they belong to
-        "auto_offset_reset": "earliest",  # never decides anything: every partition is sought, and a gap is an error
+        "enable_auto_commit": False,  # projections commit positions with their rows
+        "auto_offset_reset": "earliest",  # never used: every partition is sought, and a gap is an error
         "isolation_level": "read_uncommitted",  # nobody writes transactions here
         "max_partition_fetch_bytes": 1024 * 1024,  # a larger record comes alone (KIP-74)
         "fetch_max_bytes": 50 * 1024 * 1024,
@@ -34,19 +34,19 @@ def consumer_options(options: KafkaOptions) -> dict[str, Any]:
 
 
 def record(topic: str, one: Any) -> Record:
-    """A record of the client as one of ours. Its bytes were left alone: a deserialiser that raises loops for ever (#744)."""
+    """Our record for the client's. No deserialiser is used, because one that raises makes the client loop for ever (#744)."""
     return Record(topic, one.partition, one.offset, (one.key or b"").decode(), one.value or b"", one.timestamp / 1000)
 
 
 FEW = 10
-"""Up to so many records are peeked at: the broker is asked for a byte, and sends one batch all the same (KIP-74). How far the
-projections are behind is asked of every partition every second: a megabyte each would be most of what the brokers send."""
+"""For up to this many records the broker is asked for one byte, and then sends a single batch (KIP-74). How far the projections
+are behind is read from every partition every second: with a megabyte each, that would be most of what the brokers send."""
 
 
 class Reader:
-    """Consumers without a group: one for what is read, and one for what is peeked at.
+    """Two consumers without a group: one for large reads, and one for up to `FEW` records.
 
-    Ends and starts may be asked for at any time; reads take turns, because a consumer has one assignment.
+    Ends and starts can be read at any time; reads of records take turns, because a consumer has a single assignment.
     """
 
     def __init__(self, options: KafkaOptions) -> None:
@@ -82,7 +82,7 @@ class Reader:
             return _by_partition(await (await self._few.consumer()).beginning_offsets(self._places(topic)))
 
     async def close(self) -> None:
-        """Let go of the consumers."""
+        """Stop the consumers."""
         await asyncio.gather(self._many.drop(), self._few.drop())
 
     def _places(self, topic: str) -> list[TopicPartition]:
@@ -90,7 +90,7 @@ class Reader:
 
     @contextlib.asynccontextmanager
     async def _trouble(self, turns: _Turns, where: str) -> AsyncIterator[None]:
-        """The client's errors become ours, and a consumer that met one is dropped."""
+        """Raise the client's errors as ours, and drop the consumer."""
         try:
             async with asyncio.timeout(self._options.append_within.total_seconds()):
                 yield
@@ -100,7 +100,7 @@ class Reader:
 
 
 class _Turns:
-    """One consumer, started when it is first needed; who assigns holds ``turn``."""
+    """A consumer that is started when first needed. Hold ``turn`` while using its assignment."""
 
     def __init__(self, options: KafkaOptions, more: Mapping[str, int]) -> None:
         self._options, self._more = options, more
@@ -123,7 +123,7 @@ class _Turns:
 
 
 async def _fetched(consumer: AIOKafkaConsumer, place: TopicPartition, wanted: int, end: int) -> list[Any]:
-    """At most ``wanted`` records; fewer where offsets have gaps before ``end``."""
+    """At most ``wanted`` records; fewer if offsets have gaps before ``end``."""
     found: list[Any] = []
     while len(found) < wanted and not (found and found[-1].offset >= end - 1):
         found += (await consumer.getmany(place, timeout_ms=1000, max_records=wanted - len(found))).get(place, ())

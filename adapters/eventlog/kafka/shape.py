@@ -1,4 +1,4 @@
-"""What a topic must be like for the log's promises to hold, and the cure when it is not. Pure: no client here.
+"""How a topic must be configured for the log's promises to hold, and the cure if it is not. Pure: uses no client.
 
 Source: Apache Kafka 4.1 topic configuration, https://kafka.apache.org/documentation/#topicconfigs.
 """
@@ -13,7 +13,7 @@ from schemas.errors import LogMismatch, LogUnavailable, SettingsError
 from schemas.log import RECORD_BYTES
 
 ENVELOPE_BYTES = 64 * 1024
-"""Room for a record's key, headers and batch header beside its value."""
+"""Room for a record's key, headers and batch header besides its value."""
 
 
 class TopicShape(NamedTuple):
@@ -24,22 +24,22 @@ class TopicShape(NamedTuple):
 
     @property
     def in_sync(self) -> int:
-        """Copies that must have a record before it is acknowledged: all but one, so that one broker may be away."""
+        """Copies that must have a record before it is acknowledged: all but one, so that one broker may be down."""
         return max(1, self.replication - 1)
 
 
 def settings(shape: TopicShape) -> Mapping[str, str]:
-    """The settings a topic is made with, each for a promise."""
+    """The settings a topic is created with. Each one is needed for a promise."""
     return MappingProxyType(
         {
             "cleanup.policy": "delete",  # compaction would drop versions of one record's events
-            "retention.ms": "-1",  # the log is the truth: for ever
+            "retention.ms": "-1",  # kept for ever, because everything is rebuilt from the log
             "retention.bytes": "-1",
             "min.insync.replicas": str(shape.in_sync),  # P1: acknowledged means on all in-sync replicas
-            "unclean.leader.election.enable": "false",  # P1: a replica that lags may not become the truth
-            # All a broker asks for: replicas and consumers take one oversized batch whatever their fetch sizes (KIP-74).
+            "unclean.leader.election.enable": "false",  # P1: a replica that lags must not become the leader
+            # The only limit to raise: replicas and consumers accept one oversized batch whatever their fetch sizes (KIP-74).
             "max.message.bytes": str(RECORD_BYTES + ENVELOPE_BYTES),
-            "message.timestamp.type": "LogAppendTime",  # lag in seconds is by the engine's clock, not the sender's
+            "message.timestamp.type": "LogAppendTime",  # so that lag in seconds goes by the broker's clock, not the sender's
         }
     )
 
@@ -49,7 +49,7 @@ _RETENTIONS = ("retention.ms", "retention.bytes")
 
 
 def remarks(config: Mapping[str, str]) -> list[str]:
-    """What an operator may have chosen, and should know of: limits after which events are gone."""
+    """Warnings about settings that an operator may choose: limits after which events are removed."""
     return [
         f"{name} is {config[name]}: events that it removes can be neither read again nor rebuilt from"
         for name in _RETENTIONS
@@ -58,15 +58,15 @@ def remarks(config: Mapping[str, str]) -> list[str]:
 
 
 _AT_LEAST = frozenset({"min.insync.replicas", "max.message.bytes"})
-"""Settings that may be larger than ours."""
+"""Settings that may also be larger than ours."""
 _FREE = frozenset(_RETENTIONS)
-"""Settings an operator may choose; `remarks` says what it means."""
+"""Settings that an operator may choose; `remarks` warns about them."""
 
 
 def check(topic: str, found: TopicShape, config: Mapping[str, str], wanted: TopicShape) -> None:
     """Refuse a topic that cannot keep the promises.
 
-    Raises `SettingsError` naming the setting and the command that mends it.
+    Raises a `SettingsError` that names the setting and the command that corrects it.
     """
     if found.partitions != wanted.partitions:
         raise SettingsError(
@@ -104,10 +104,10 @@ def short(topic: str, in_sync: Sequence[int], config: Mapping[str, str]) -> LogU
 
 
 def require_partitions(topic: str, found: int, wanted: int) -> None:
-    """Refuse to go on with a topic whose number of partitions was changed under a running process.
+    """Refuse a topic whose number of partitions was changed while the process runs.
 
-    A key's new records would go to another partition than its older ones, while other processes still choose by the old
-    number: their order would be anybody's guess. Raises `LogMismatch`.
+    New records of a key would go to another partition than older ones, while other processes still use the old number, so their
+    order would be lost. Raises `LogMismatch`.
     """
     if found != wanted:
         raise LogMismatch(

@@ -1,7 +1,7 @@
-"""The log's topics: made when they are missing, checked when they are there. And which cluster they are on.
+"""Creates the log's topics if they are missing, checks them, and checks which cluster they are on.
 
-A consumer of a missing topic hangs in ``start``, so topics come first. The admin client raises nothing for one topic: its
-answers are read.
+A consumer of a missing topic hangs in ``start``, so this is done first. The admin client does not raise errors of single
+topics, so its answers are checked.
 """
 
 from __future__ import annotations
@@ -26,47 +26,47 @@ from schemas.log import TOPICS
 LOGGER = logging.getLogger(__name__)
 
 _SETTLED_S = 15.0
-"""Longest wait for the leaders of a topic's partitions: a cluster that has lost a broker needs up to ten seconds."""
+"""Longest wait for the leaders of a topic's partitions: after losing a broker, a cluster needs up to ten seconds."""
 _ACCEPTED = frozenset({"NoError", "TopicAlreadyExistsError"})
-"""Answers to the making of a topic that are as good as having made it: two processes may start at once."""
+"""Answers that mean that a topic exists after creating it: two processes may start at once."""
 
 
 class Found(NamedTuple):
-    """A cluster whose topics are as they must be."""
+    """A cluster whose topics exist and are configured correctly."""
 
     cluster: str
-    """Its id."""
+    """Id of the cluster."""
     trouble: LogUnavailable | None
-    """Why it takes nothing for the time being, in some partitions at least."""
+    """Why some partitions, at least, accept no records for now."""
 
 
 async def prepare(options: KafkaOptions, *, create: bool) -> Found:
-    """See that the topics are there and keep the promises.
+    """Ensure that the topics exist and can keep the promises.
 
-    Raises `LogUnavailable` when the cluster does not answer, `LogMismatch` when it is another one than ``options.cluster`` or
-    has lost a topic of a log that is in use, `SettingsError` when a topic is not as it must be, `NotFound` when one is missing
-    and ``create`` is not said.
+    Raises `LogUnavailable` when the cluster does not answer, `LogMismatch` when it is not ``options.cluster`` or has lost a
+    topic of a log that is in use, `SettingsError` when a topic is configured wrongly, `NotFound` when one is missing and
+    ``create`` is false.
     """
     wanted = TopicShape(options.partitions, options.replication)
     names = [options.prefix + topic for topic in TOPICS]
     async with _admin(options) as admin:
         cluster = str((await admin.describe_cluster())["cluster_id"])
         if options.cluster not in ("", cluster):
-            cure = "Correct the brokers in BACKBONE_LOG, or, if the cluster was really replaced, what stands after cluster=."
+            cure = "Correct the brokers in BACKBONE_LOG or, if the cluster was really replaced, the id after cluster=."
             raise LogMismatch(f"this is cluster {cluster}, not {options.cluster}", where="BACKBONE_LOG", cure=cure)
         present = set(await admin.list_topics())
         missing = [name for name in names if name not in present]
         if missing:
             await _require_unused(admin, options, present & set(names), missing)
             if not create:
-                raise NotFound("nothing was taken in here yet", where=", ".join(missing), cure="Start with `backbone serve`.")
+                raise NotFound("the log does not exist yet", where=", ".join(missing), cure="Start with `backbone serve`.")
             await _make(admin, missing, wanted)
         troubles = [await _check(admin, name, wanted) for name in names]
         return Found(cluster, next(filter(None, troubles), None))
 
 
 async def require_topic(options: KafkaOptions, topic: str, *, create: bool) -> bool:
-    """Whether ``topic`` is there, as it must be; made if it is not, with ``create``. Raises as `prepare` does."""
+    """Whether ``topic`` exists and is configured correctly. With ``create`` it is created if missing. Raises like `prepare`."""
     name, wanted = options.prefix + topic, TopicShape(options.partitions, options.replication)
     async with _admin(options) as admin:
         if name not in await admin.list_topics():
@@ -96,14 +96,15 @@ async def _admin(options: KafkaOptions) -> AsyncIterator[AIOKafkaAdminClient]:
 
 
 async def _require_unused(admin: AIOKafkaAdminClient, options: KafkaOptions, present: set[str], missing: Sequence[str]) -> None:
-    """See that the log's other topics are empty: else the missing ones were deleted.
+    """Check that the log's other topics are empty; if not, the missing ones were deleted.
 
-    Made anew in silence they would be taken for the old ones, and events skipped once they have grown past the positions.
+    If those were silently created anew, they would be taken for the old ones, and events would be skipped once the new topics
+    have grown past the stored positions.
     """
     places = [TopicPartition(name, one["partition"]) for name in sorted(present) for one in await _partitions(admin, name)]
     if places and any((await _ends(options, places)).values()):
         cure = (
-            "Bring it back from a mirror of the cluster. Where it is lost for good, make it with kafka-topics.sh --create, "
+            "Restore it from a mirror of the cluster. If it is lost for good, create it with kafka-topics.sh --create, "
             "then run `backbone rebuild`."
         )
         message = "the topic was deleted: other topics of this log hold records"
@@ -145,7 +146,7 @@ async def _check(admin: AIOKafkaAdminClient, name: str, wanted: TopicShape) -> L
 
 
 async def _config(admin: AIOKafkaAdminClient, name: str) -> Mapping[str, str]:
-    """The topic's settings, once the broker that is asked has heard of it: until then it answers with an error and none."""
+    """The topic's settings. Waits until the broker knows the topic; until then it answers with an error and no settings."""
     async with asyncio.timeout(_SETTLED_S):
         while True:
             [answer] = await admin.describe_configs([ConfigResource(ConfigResourceType.TOPIC, name)])
@@ -156,7 +157,7 @@ async def _config(admin: AIOKafkaAdminClient, name: str) -> Mapping[str, str]:
 
 
 async def _partitions(admin: AIOKafkaAdminClient, name: str) -> list[dict[str, Any]]:
-    """The topic's partitions, once each has a leader: a topic just made is not known to every broker at once."""
+    """The topic's partitions. Waits until each has a leader: a new topic is not known to every broker at once."""
     async with asyncio.timeout(_SETTLED_S):
         while True:
             [description] = await admin.describe_topics([name])

@@ -1,7 +1,8 @@
-"""Notices a consumer that is stuck: records lie before it and it moves nowhere. Pure: it is told positions, ends and the time.
+"""Detects a stuck consumer: there are records to read, but its position does not move. Pure: it is given positions, ends and
+time.
 
-Consumers have been seen to stop without a word (aio-libs/aiokafka #847, #983, #1037): alive, a member of the group, and reading
-nothing. No error ends such a state, so a new process has to.
+Consumers have been seen to stop silently (aio-libs/aiokafka #847, #983, #1037): alive, a member of the group, and reading
+nothing. No error ends this state, so the process has to be restarted.
 """
 
 from __future__ import annotations
@@ -12,22 +13,22 @@ from schemas.errors import ConsumerStuck
 
 
 class Watchdog:
-    """Looks at positions and ends now and then; ``patience`` is in seconds."""
+    """Compares positions and ends at intervals; ``patience`` is in seconds."""
 
     def __init__(self, patience: float) -> None:
         self._patience = patience
         self._since: dict[Hashable, tuple[int, float]] = {}
-        """For each place that lags: the position it stood at, and since when."""
+        """For each partition that lags: its position, and the time since when it has been there."""
 
     @property
     def every(self) -> float:
-        """Seconds between two looks: often enough to be late by a quarter at most."""
+        """Seconds between two comparisons, so that a stuck consumer is noticed late by at most a quarter of the patience."""
         return self._patience / 4
 
     def look(self, positions: Mapping[Hashable, int], ends: Mapping[Hashable, int], at: float) -> None:
-        """Note where each place stands at the time ``at``.
+        """Note the position of each partition at the time ``at``.
 
-        Raises `ConsumerStuck` when one has stood still for longer than the patience with records before it.
+        Raises `ConsumerStuck` when one has not moved for longer than the patience although there are records to read.
         """
         lagging = {place: position for place, position in positions.items() if position < ends.get(place, position)}
         self._since = {
@@ -36,4 +37,4 @@ class Watchdog:
         }
         stuck = [place for place, (_, since) in self._since.items() if at - since > self._patience]
         if stuck:
-            raise ConsumerStuck(f"{len(stuck)} partition(s) have not moved for {self._patience:g} s, with records before them")
+            raise ConsumerStuck(f"{len(stuck)} partition(s) have not moved for {self._patience:g} s, although records wait")
