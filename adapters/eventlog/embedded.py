@@ -76,7 +76,7 @@ class EmbeddedLog:
         return await self._writer.submit(entries_of(records, self._partitions)) if records else ()
 
     async def read(self, topic: str, partition: int, start: int, limit: int) -> Sequence[Record]:
-        """As the port says. Raises `CorruptLog` when the first record is broken; those before a broken one are returned first."""
+        """As the port says. Raises `CorruptLog` if the first record is broken; those before a broken one are returned first."""
         return await self._read(lambda reader: reader.partition(topic, partition, start, limit))
 
     async def ends(self, topic: str) -> Mapping[int, int]:

@@ -1,1 +1,1 @@
-"""FHIR R4 in JSON: message Bundles, other Bundles, single resources."""
+"""Translates FHIR R4 in JSON into events: message Bundles, other Bundles, single resources."""

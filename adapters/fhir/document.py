@@ -1,4 +1,4 @@
-"""Reads one JSON document as FHIR writes it, with the digits of its decimals.
+"""Parses one JSON document in FHIR's notation, keeping all digits of its decimals.
 
 Source: FHIR R4 JSON §2.6.2; RFC 8259 §8.1 (a byte order mark may be ignored).
 """
@@ -15,7 +15,7 @@ from schemas.errors import TooLarge, Unreadable
 from schemas.resources.bundle import write
 
 MOST_BYTES = 32 * 1024 * 1024
-"""A document is read whole, into some ten times as much memory: what is larger is to be sent as several Bundles."""
+"""Limit of one document, which is read as a whole into some ten times as much memory. Send larger ones as several Bundles."""
 MARK = b"\xef\xbb\xbf"
 """A byte order mark in UTF-8."""
 
@@ -29,7 +29,7 @@ def read(content: BinaryIO) -> bytes:
 
 
 def parse(raw: bytes) -> dict[str, Any]:
-    """The JSON object in ``raw``, which can be written again; decimals are ``Decimal``. Raises `Unreadable`."""
+    """The JSON object in ``raw``, checked to be writable again; decimals are ``Decimal``. Raises `Unreadable`."""
     text = raw.removeprefix(MARK)
     if text.lstrip().startswith(b"<"):
         raise Unreadable("this is XML, and FHIR is read in JSON", cure="Have the sending system write application/fhir+json.")
@@ -51,7 +51,7 @@ def parse(raw: bytes) -> dict[str, Any]:
 
 
 def _decimal(text: str) -> Decimal:
-    """Other readers have doubles: a number that is none of theirs would stop them."""
+    """Refuse a number that does not fit into a double, because other readers of the JSON would fail on it."""
     if math.isinf(float(text)):
         raise OverflowError
     return Decimal(text)

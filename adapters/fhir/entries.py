@@ -1,4 +1,4 @@
-"""The entries of a Bundle, and how its resources refer to each other.
+"""Holds the entries of a Bundle, and resolves the references between its resources.
 
 Source: FHIR R4 Bundle §2.36.4.1 (resolving references in Bundles), References §2.3.0.
 """
@@ -22,43 +22,43 @@ class Entry(NamedTuple):
     """One entry of a Bundle, or a resource that came alone."""
 
     number: int
-    """Its place in the Bundle, from 0."""
+    """Its index in the Bundle, from 0."""
     url: str
     """``fullUrl``, or ``""``."""
     resource: Resource
     raw: Resource
-    """The entry whole."""
+    """The whole entry as received."""
     fault: Fault | None = None
-    """Why the resource is not FHIR R4: then nothing in it may be relied on."""
+    """Why the resource is not valid FHIR R4. Nothing in such a resource may be relied on."""
 
     @property
     def type(self) -> str:
-        """The resource type; ``""`` of what is none."""
+        """The resource type, or ``""``."""
         found = self.resource.get("resourceType", "")
         return found if isinstance(found, str) else ""
 
     @property
     def included(self) -> bool:
-        """It only came along with what was asked for."""
+        """Whether it is in a search result only because a match refers to it, or as an outcome."""
         search = self.raw.get("search")
         return isinstance(search, dict) and search.get("mode") in ("include", "outcome")
 
     def sound(self) -> Resource:
-        """The resource. Raises `InvalidValue` or `Unsupported` when it is not FHIR R4."""
+        """The resource. Raises `InvalidValue` or `Unsupported` when it is not valid FHIR R4."""
         if self.fault is not None:
             raise wrong(self.fault)
         return self.resource
 
 
 def wrong(fault: Fault) -> RejectedInput:
-    """Why the content that has this fault is rejected."""
+    """The error with which content with this fault is rejected."""
     if fault.element.endswith(".resourceType"):
-        return Unsupported("a resource of this type is not read here", where=fault.element)
+        return Unsupported("resources of this type are not supported", where=fault.element)
     return InvalidValue(f"this is not valid FHIR R4: it {fault.reason}", where=fault.element)
 
 
 class Entries:
-    """Finds entries by reference. Each entry's ``number`` is its place in ``all``."""
+    """Finds entries by reference. The ``number`` of each entry is its index in ``all``."""
 
     def __init__(self, entries: Sequence[Entry]) -> None:
         self.all = tuple(entries)
@@ -71,7 +71,7 @@ class Entries:
                 self._by_name.setdefault(name, []).append(entry)
 
     def find(self, reference: Any) -> Entry | None:
-        """The entry that a Reference names, or ``None``. A name that two entries answer to leads nowhere."""
+        """The entry that a Reference names, or ``None``. A relative reference that matches two entries is not resolved."""
         text = reference.get("reference") if isinstance(reference, dict) else None
         if not isinstance(text, str):
             return None
@@ -80,12 +80,12 @@ class Entries:
         return self._by_url.get(target) or (named[0] if len(named) == 1 else None)
 
     def only(self, resource_type: str) -> Entry | None:
-        """The one entry of that type, or ``None`` when there are several or none."""
+        """The only entry of that type, or ``None`` if there are several or none."""
         found = self._by_type.get(resource_type, ())
         return found[0] if len(found) == 1 else None
 
     def around(self, *starts: Entry) -> list[Entry]:
-        """``starts``, what they refer to, and what that refers to, in the order of the Bundle."""
+        """``starts`` and everything they refer to, directly or indirectly, in the order of the Bundle."""
         found: dict[int, Entry] = {}
         waiting = list(starts)
         while waiting:
@@ -96,12 +96,12 @@ class Entries:
         return [found[number] for number in sorted(found)]
 
     def referring(self, target: Entry) -> list[Entry]:
-        """The entries that refer to ``target`` themselves."""
+        """The entries that refer to ``target`` directly."""
         return self._referring.get(target.number, [])
 
     @cached_property
     def _referred(self) -> Mapping[int, list[Entry]]:
-        """By number: the entries it refers to. Walked once: of a thousand entries each may be asked for."""
+        """Number of an entry to the entries it refers to. Computed once: each of a thousand entries may be looked up."""
         found = {entry.number: map(self.find, _references(entry.resource)) for entry in self.all}
         return {number: [one for one in targets if one is not None] for number, targets in found.items()}
 
@@ -115,14 +115,14 @@ class Entries:
 
 
 def _names(entry: Entry) -> set[str]:
-    """``Patient/1`` by its own id or by the end of its ``fullUrl``."""
+    """The relative references to the entry, such as ``Patient/1``: by its id, and by the end of its ``fullUrl``."""
     own = entry.resource.get("id")
     found = _NAMED.search(entry.url)
     return ({f"{entry.type}/{own}"} if isinstance(own, str) else set()) | ({found[1]} if found else set())
 
 
 def _references(value: Any) -> Iterator[Resource]:
-    """Every Reference inside a resource, whatever it is: this walks what may not be valid."""
+    """Every Reference inside ``value``, which need not be valid FHIR."""
     waiting = [value]
     while waiting:
         one = waiting.pop()

@@ -1,8 +1,8 @@
-"""Whose record a Patient is, and what the backbone adds to it.
+"""Finds the record of a Patient, and adds identifiers to the Patient.
 
-What the source sent stands as it came. Added beside it are the identifiers that projections look for: the source's own, under
-the source's system, and the NHS number with its verification status in the current spelling of UK Core, which live messages
-write in three ways.
+What the source sent is kept unchanged. The identifiers that projections look for are added: the source's own, under the
+source's system, and the NHS number with its verification status in the current notation of UK Core. Live messages write the
+status in three ways.
 
 Source: UK Core Patient; formats in use by BaRS 1.4, the Personal Demographics Service and NEMS.
 """
@@ -26,7 +26,7 @@ NUMBER_SYSTEMS = frozenset(
 )
 """Systems that mean the NHS number, in lower case: the current one and those of older messages."""
 LOCAL_SYSTEMS = ("https://fhir.nhs.uk/id/local-patient-identifier", "https://fhir.nhs.uk/id/mrn/")
-"""How systems of an organisation's own patient numbers begin, in lower case."""
+"""Prefixes, in lower case, of systems of an organisation's own patient numbers."""
 LOCAL_TYPES = frozenset({"MR", "PI", "PT"})
 """Codes of HL7 table 0203: medical record number, patient internal identifier, patient external identifier."""
 
@@ -52,22 +52,22 @@ STATUSES: Mapping[str, str] = MappingProxyType(
         "trace-postponed-baby-under-six-weeks-old": "08",
     }
 )
-"""Codes of the verification status as they are met, to those of the NHS Data Dictionary. One that is none of these is not
-"verified", whatever it is: it counts as present but not traced."""
+"""Codes of the verification status, as systems write them, to those of the NHS Data Dictionary. Any other code does not mean
+"verified", so it counts as present but not traced."""
 _UNKNOWN_STATUS = "02"
 
 
 class Identity(NamedTuple):
-    """Whose record it is."""
+    """The record of a Patient."""
 
     record: RecordKey
     patient: Resource
-    """As received, with what is added."""
+    """As received, with the added identifiers."""
     flags: tuple[str, ...]
 
 
 class _Sent(NamedTuple):
-    """One identifier that can be somebody's."""
+    """One identifier with system and value that is not marked as old."""
 
     number: int
     identifier: Resource
@@ -77,9 +77,9 @@ class _Sent(NamedTuple):
 
 
 def identity(patient: Resource, arrival: Arrival) -> Identity:
-    """Whose record ``patient`` is; it must be valid FHIR.
+    """The record of ``patient``, which must be valid FHIR.
 
-    Raises `MissingIdentifier` when nothing says whose, `InvalidValue` when it speaks for another source.
+    Raises `MissingIdentifier` when no identifier is usable, `InvalidValue` when one has the system of another source.
     """
     source, keys = arrival.source, arrival.pseudonyms
     sent = list(_identifiers(patient, source))
@@ -100,13 +100,13 @@ def _identifiers(patient: Resource, source: Source) -> Iterator[_Sent]:
         system = identifier.get("system", "")
         if system.startswith(SOURCE_URN) and system != source.urn:
             where = f"Patient.identifier[{number}].system"
-            raise InvalidValue("a source may not speak in the name of another's identifiers", where=where)
+            raise InvalidValue("a source must not use the identifier system of another source", where=where)
         if system and identifier.get("value", "").strip() and identifier.get("use") != "old":
             yield _Sent(number, identifier, system.lower(), identifier["value"].strip())
 
 
 def _numbers(sent: list[_Sent], source: Source) -> tuple[dict[NhsNumber, Resource], list[str]]:
-    """The NHS numbers as UK Core writes them, and a flag for each that cannot be one."""
+    """The NHS numbers in the notation of UK Core, and a flag for each invalid one."""
     numbers: dict[NhsNumber, Resource] = {}
     flags = []
     for one in sent:
@@ -130,12 +130,12 @@ def _status(identifier: Resource) -> str:
 
 
 def _current(number: NhsNumber, identifier: Resource, sent: list[_Sent]) -> bool:
-    """Whether the source wrote the number and its status in the current spelling itself."""
+    """Whether the source itself sent the number and its status in the current notation."""
     return any(one.identifier.get("value") == number and identifier.items() <= one.identifier.items() for one in sent)
 
 
 def _local(sent: list[_Sent], source: Source) -> LocalId | None:
-    """The source's own name of the record; one of another system is told with its system, as two may meet."""
+    """The source's own identifier of the record. One of another system includes the system, to keep equal values apart."""
     own = next((one.value for one in sent if one.system == source.urn), None)
     if own is not None:
         return LocalId(own)
@@ -144,7 +144,7 @@ def _local(sent: list[_Sent], source: Source) -> LocalId | None:
 
 
 def _other(sent: list[_Sent]) -> LocalId | None:
-    """Where there is no NHS number either: of unknown systems the first by name, whatever their order in the message."""
+    """An identifier of an unknown system, used without an NHS number: the first by system and value, whatever their order."""
     unknown = [one for one in sent if one.system not in NUMBER_SYSTEMS]
     return _with_system(min(unknown, key=lambda one: (one.system, one.value))) if unknown else None
 
@@ -159,7 +159,7 @@ def _is_local_type(identifier: Resource) -> bool:
 
 
 def _only(numbers: list[NhsNumber], flags: list[str]) -> NhsNumber:
-    """The one number there is. ``flags`` name those that are none."""
+    """The only NHS number. ``flags`` name the invalid ones. Raises `MissingIdentifier`."""
     where = "Patient.identifier"
     if not numbers and flags:
         raise MissingIdentifier.for_wrong_number(where)

@@ -1,4 +1,4 @@
-"""The elements of a document one by one, each with the document without it: for the dry run."""
+"""Lists the elements of a document for the dry run, each with the document without it."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from adapters.translator import Field
 from schemas.resources.bundle import Resource, write
 
 _SKELETON = frozenset({"resourceType", "search"})
-"""What makes it the document it is; without it there would be another reading, or none."""
+"""Elements that are never left out, because the document would be read differently, or not at all, without them."""
 
 Step = str | int
 
 
 def leaves(document: Resource) -> Iterator[Field]:
-    """Every primitive in ``document``, by its FHIRPath, and the document without it and without what is empty then."""
+    """Every primitive in ``document`` by its FHIRPath, with the document without it and without parents that become empty."""
     root = str(document.get("resourceType", ""))
     for path in list(_paths(document, ())):
         without = copy.deepcopy(document)

@@ -1,6 +1,6 @@
-"""Focuses made of other resources: where FHIR says with one resource what an event type says with another.
+"""Makes the focus of an event from another resource, where FHIR uses a different resource type than the event type.
 
-The received resource is always among the entries as it came; the made one points to it.
+The received resource is always among the entries, unchanged; the made one refers to it.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from schemas.codes import ACT_CODE
 from schemas.resources.bundle import Resource
 
 Build = Callable[[Entry, Resource, Entries], Resource]
-"""Makes a focus of what was received, the Reference to its Patient (may be empty), and what came with it."""
+"""Makes the focus from the received entry, the Reference to its Patient (may be empty), and the entries that came with it."""
 
 _VISIT_STATUS: Mapping[str, str] = MappingProxyType(
     {
@@ -25,9 +25,9 @@ _VISIT_STATUS: Mapping[str, str] = MappingProxyType(
         "entered-in-error": "entered-in-error",
     }
 )
-"""Status of an Appointment to that of the Encounter it is for; of any other it is planned."""
+"""Status of an Appointment to the status of its Encounter; for any other it is planned."""
 APPOINTMENT = "appointment"
-"""What people call it: ``Encounter.type``, for the timeline's sentence."""
+"""Text of ``Encounter.type``, used in the timeline's sentence."""
 
 
 def as_received(entry: Entry, _subject: Resource, _entries: Entries) -> Resource:
@@ -58,7 +58,7 @@ def visit(entry: Entry, subject: Resource, entries: Entries) -> Resource:
 
 
 def _place(entry: Entry, entries: Entries) -> str:
-    """The first place or service by name among what the appointment leads to: slot, schedule, actors."""
+    """Name of the first Location, else HealthcareService, that the appointment refers to, also through slot and schedule."""
     around = entries.around(entry)
     named = {one.type: one.resource["name"] for one in reversed(around) if "name" in one.resource}
     return str(named.get("Location") or named.get("HealthcareService") or "")
@@ -90,7 +90,7 @@ def answer(status: str) -> Build:
 
 
 def _made(resource_type: str, received: Resource, elements: Resource) -> Resource:
-    """A resource of what is known. Of the received one's ``meta`` it has what says when and how guarded, not its profiles."""
+    """A resource of the non-empty ``elements``, with the received version, time and security labels, but not the profiles."""
     meta = {name: value for name, value in received.get("meta", {}).items() if name in ("lastUpdated", "versionId", "security")}
     made = {"resourceType": resource_type, "meta": meta} | elements
     return {name: value for name, value in made.items() if value}

@@ -1,7 +1,7 @@
-"""Message Bundles: the event that the MessageHeader names, and what it means for the timeline.
+"""Interprets message Bundles: the event type that follows from the event of the MessageHeader and the resources.
 
-BaRS, the Booking and Referral Standard, has four events; what each means depends on its reason and on the state of what it
-carries. A sender of another sort may name an event type of the catalogue itself, under the system `EVENT_SYSTEM`.
+BaRS, the Booking and Referral Standard, has four events. What each means depends on its reason and on the status of the
+resources it carries. Other senders can name an event type of the catalogue directly, under the system `EVENT_SYSTEM`.
 
 Source: FHIR R4 messaging §2.4; BaRS 1.4, message-events-bars, message-reason-bars, applications 1 to 5.
 """
@@ -19,22 +19,22 @@ from schemas.errors import InvalidValue, Unsupported
 from schemas.resources.bundle import Resource
 
 EVENT_SYSTEM = "urn:care-backbone:event"
-"""System of events that are types of the catalogue, as ``eventCoding``; as ``eventUri`` the type follows it after a ``:``."""
+"""System of events that name a type of the catalogue in ``eventCoding``. In ``eventUri`` the type follows it after a ``:``."""
 _BARS_SYSTEMS = ("/codesystem/message-events-bars", "/codesystem/message-event-servicerequest")
-"""Ends of the system of BaRS's events in lower case: the current one, and that of older examples still sent."""
+"""Suffixes, in lower case, of the systems of BaRS events: the current one, and that of older examples still sent."""
 ANY: frozenset[str] = frozenset()
 
 
 class Meaning(NamedTuple):
-    """One row: a message with this event, reason and content says this."""
+    """One row: a message with this event, reason and status makes an event of this type."""
 
     event: str
     decides: str
-    """Resource type whose state decides."""
+    """Resource type whose status decides."""
     statuses: frozenset[str]
-    """Its states; `ANY`: whatever it is."""
+    """Its statuses; `ANY`: any status."""
     reasons: frozenset[str]
-    """Codes of ``MessageHeader.reason``; `ANY`: whatever it is."""
+    """Codes of ``MessageHeader.reason``; `ANY`: any reason."""
     makes: EventType
     about: str
     """Resource type that the statement is about."""
@@ -83,14 +83,13 @@ MEANINGS: tuple[Meaning, ...] = (
         )
     ),
 )
-"""Tried in this order; the first that fits holds."""
+"""Tried in this order; the first match counts."""
 
 
 def said_by_message(entries: Entries) -> Said:
-    """What the message says.
+    """What the message states.
 
-    Raises `Unsupported` when its event, or the state of what it carries, is none that is known here; `InvalidValue` when it has
-    no header.
+    Raises `Unsupported` when its event, or the status of its resources, is not supported; `InvalidValue` when it has no header.
     """
     header = _header(entries)
     outcome = header.resource.get("response", {}).get("code", "ok")
@@ -101,19 +100,19 @@ def said_by_message(entries: Entries) -> Said:
         return _named(CATALOGUE[code], header, entries)
     if not system.lower().endswith(_BARS_SYSTEMS) or not any(row.event == code for row in MEANINGS):
         cure = f"Send an event of BaRS, or as eventCoding one of GET /catalogue, its system {EVENT_SYSTEM}."
-        raise Unsupported("the event of this message is not one that is known here", where="MessageHeader.event[x]", cure=cure)
+        raise Unsupported("this message event is not supported", where="MessageHeader.event[x]", cure=cure)
     return _meant(code, header, entries)
 
 
 def _header(entries: Entries) -> Entry:
     """ "The first entry is the MessageHeader." Source: FHIR R4 Bundle, bdl-12."""
     if not entries.all or entries.all[0].type != "MessageHeader":
-        raise InvalidValue("a message begins with its MessageHeader", where="Bundle.entry[0].resource")
+        raise InvalidValue("the first entry of a message must be its MessageHeader", where="Bundle.entry[0].resource")
     return entries.all[0]
 
 
 def _event(header: Resource) -> tuple[str, str]:
-    """System and code of the event, however it is written."""
+    """System and code of the event, from ``eventCoding`` or ``eventUri``."""
     if "eventCoding" in header:
         return header["eventCoding"].get("system", ""), header["eventCoding"].get("code", "")
     uri = header.get("eventUri", "")
@@ -122,7 +121,7 @@ def _event(header: Resource) -> tuple[str, str]:
 
 
 def _named(row: EventType, header: Entry, entries: Entries) -> Said:
-    """The event type was named: its focus is what the header points to."""
+    """What a message states that names an event type of the catalogue: its focus is the header's first focus."""
     found = next(iter(_carried(header, entries)), None)
     if found is None or row.focus not in (found.type, "Resource"):
         raise InvalidValue(f"the focus of this event is of type {row.focus}", where="MessageHeader.focus")
@@ -137,17 +136,17 @@ def _meant(event: str, header: Entry, entries: Entries) -> Said:
             found = next((one for one in carried if one.type == row.about), None)
             if found is not None:
                 return Said(found, row.makes, fact(row.makes), row.build)
-    raise Unsupported("nothing in this message is in a state that makes an event", where="MessageHeader.focus")
+    raise Unsupported("no resource in this message has a status that makes an event", where="MessageHeader.focus")
 
 
 def _carried(header: Entry, entries: Entries) -> list[Entry]:
-    """What the header points to, then everything else."""
+    """The entries that are the header's focus, then all others."""
     pointed = [entries.find(reference) for reference in header.resource.get("focus", ())]
     first = [one for one in pointed if one is not None]
     return first + [one for one in entries.all if one is not header and one not in first]
 
 
 def _decided(row: Meaning, carried: list[Entry]) -> bool:
-    """By the first resource of the type: the others are beside the point."""
+    """Whether the first carried resource of the deciding type has one of the row's statuses."""
     found = next((one for one in carried if one.type == row.decides), None)
     return found is not None and (not row.statuses or found.resource.get("status") in row.statuses)

@@ -1,6 +1,6 @@
-"""FHIR's dates and times as instants, with how exactly they are known.
+"""Converts FHIR dates and times into instants with a precision.
 
-A date without a time is its first instant in Europe/London, where the people are. A leap second is the second before it.
+A date without a time is its first instant in Europe/London, where the people are. A leap second counts as the second before it.
 
 Source: FHIR R4 datatypes, date, dateTime, instant.
 """
@@ -19,7 +19,7 @@ from schemas.resources.bundle import Resource
 
 LONDON = ZoneInfo("Europe/London")
 _PRECISIONS = {4: Precision.YEAR, 7: Precision.MONTH, 10: Precision.DAY}
-"""By the length of the text; longer ones always have seconds."""
+"""Length of the text to precision; longer texts always have seconds."""
 _FRACTION = re.compile(r"\.([0-9]{1,6})[0-9]*")
 
 
@@ -32,9 +32,9 @@ class Moment(NamedTuple):
 
 
 def moment(text: str) -> Moment:
-    """``text`` is a valid ``date``, ``dateTime`` or ``instant``.
+    """The moment of ``text``, which must be a valid ``date``, ``dateTime`` or ``instant``.
 
-    Raises `InvalidValue` for one that is in no year from 1 to 9999 in UTC.
+    Raises `InvalidValue` when it is outside the years 1 to 9999 in UTC.
     """
     precision = _PRECISIONS.get(len(text), Precision.SECOND)
     try:
@@ -50,7 +50,7 @@ def _first_instant(text: str) -> datetime:
 
 
 def _instant(text: str) -> datetime:
-    """The digits of the fraction that Python cannot hold are left away."""
+    """The instant of ``text``; the fraction is cut to the six digits that Python can hold."""
     seconds, rest = text[17:19], text[19:]
     fraction = _FRACTION.match(rest)
     zone = rest[fraction.end() :] if fraction else rest
@@ -62,22 +62,22 @@ _DAY_OF_DEATH = "deceasedDateTime"
 _MIDNIGHT = re.compile(r"T00:00:00(?:\.0+)?(?:Z|[+-][0-9:]{5})")
 
 
-def _meant(path: str, text: str) -> str:
-    """The Personal Demographics Service writes the day of a death as the midnight it began with."""
+def _without_midnight(path: str, text: str) -> str:
+    """The date without the time, if it is a death at midnight: so the Personal Demographics Service writes a day of death."""
     return text[:10] if path == _DAY_OF_DEATH and _MIDNIGHT.fullmatch(text[10:]) else text
 
 
 def first_moment(resource: Resource, elements: Iterable[str]) -> Moment | None:
-    """The first of ``elements`` (paths such as ``period.start``) that the resource has; of lists the first member."""
+    """The first of ``elements`` (paths such as ``period.start``) that the resource has; of a list, its first member is used."""
     for path in elements:
         found = at_path(resource, path)
         if isinstance(found, str):
-            return moment(_meant(path, found))
+            return moment(_without_midnight(path, found))
     return None
 
 
 def at_path(resource: Resource, path: str) -> Any:
-    """What stands at ``path``, of lists in their first member; ``None`` when nothing does."""
+    """The value at ``path``, going into the first member of lists; ``None`` if there is none."""
     found: Any = resource
     for step in path.split("."):
         found = found.get(step) if isinstance(found, dict) else None

@@ -1,7 +1,7 @@
-"""What a FHIR resource in a certain state says: the tables from resource type and status to event type.
+"""Tables from FHIR resource type and status to event type.
 
-A row is chosen by the resource's status and, where that is not enough, by a test. What no row is for is not understood: it is
-kept and shown, never guessed at. ``entered-in-error`` withdraws whatever the resource may have stated.
+A row is chosen by the resource's status and, where that is not enough, by a test. A resource without a row is rejected and
+kept, and its meaning is never guessed. ``entered-in-error`` withdraws whatever the resource may have stated.
 
 Source: FHIR R4, the status value sets of each resource.
 """
@@ -22,24 +22,24 @@ def _always(_: Resource) -> bool:
 
 
 class Rule(NamedTuple):
-    """One row: a resource in one of these states makes an event of this type."""
+    """One row: a resource with one of these statuses makes an event of this type."""
 
     makes: EventType
     statuses: frozenset[str]
     when: Callable[[Resource], bool] = _always
     build: Build = as_received
-    """Makes the focus, where the event type's is another resource."""
+    """Makes the focus, if the event type needs another resource type."""
     answers: str = ""
-    """Resource type that its ``focus`` must lead to: a Task may be anything."""
+    """Resource type that its ``focus`` must refer to, because a Task may be about anything. Empty: not checked."""
 
 
 class Kind(NamedTuple):
     """How one type of resource is read."""
 
     subject: str
-    """Element that says who it is about; ``""``: the resource itself is the Patient."""
+    """Element that refers to the Patient; ``""``: the resource itself is the Patient."""
     status: str
-    """Element of its state; ``""``: it has none."""
+    """Element of its status; ``""``: it has none."""
     rules: tuple[Rule, ...]
 
 
@@ -63,7 +63,7 @@ def _words(concepts: Any) -> str:
 STAYS = frozenset({"IMP", "ACUTE", "NONAC", "OBSENC", "SS"})
 """Codes of v3 ActEncounterCode for a stay in hospital."""
 CONTACTS = frozenset({"HH", "VR", "FLD"})
-"""At home, by telephone or screen, in the field: somebody went to the person or spoke to them."""
+"""Codes for a contact at home, by telephone or video, or in the field: somebody visited the person or spoke to them."""
 
 
 def _is_stay(encounter: Resource) -> bool:
@@ -104,7 +104,7 @@ def _is_alarm(communication: Resource) -> bool:
 
 
 def _is_about_me(response: Resource) -> bool:
-    """The PRSB's About Me form, by the name of its questionnaire: other forms say other things."""
+    """Whether it is the PRSB's About Me form, by the name of its questionnaire."""
     name = str(response.get("questionnaire", ""))
     return "aboutme" in name.replace("-", "").replace("_", "").lower()
 
@@ -118,7 +118,7 @@ def _is_later(patient: Resource) -> bool:
 
 
 def is_dead(patient: Resource) -> bool:
-    """Whether the Patient is said to have died."""
+    """Whether the Patient is stated to have died."""
     return patient.get("deceasedBoolean") is True or "deceasedDateTime" in patient
 
 
@@ -223,8 +223,8 @@ KINDS: Mapping[str, Kind] = MappingProxyType(
         ),
     }
 )
-"""Resource type to how it is read. All rows that fit make an event: their statuses and tests exclude each other, except a
-Patient's."""
+"""Resource type to how it is read. Each matching row makes an event. Only for a Patient can several rows match; the statuses
+and tests of all others exclude each other."""
 
 WITHDRAWN = CATALOGUE["entry-withdrawn-1"]
 IN_ERROR = "entered-in-error"
@@ -267,21 +267,21 @@ TIMES: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "choice-recorded-1": ("dateTime",),
     }
 )
-"""Event type to the elements of its focus that say when it happened, the best first. Then come ``meta.lastUpdated``, the
-Bundle's ``timestamp`` and, flagged, the time of arrival."""
+"""Event type to the elements of its focus that say when it happened, best first. After them come ``meta.lastUpdated``, the
+Bundle's ``timestamp`` and, with a flag, the time of arrival."""
 
 FACTS: Mapping[str, str] = MappingProxyType(
     {"encounter-cancelled-1": "encounter-planned", "contact-missed-1": "encounter-attended"}
 )
-"""Event types that are a version of another type's fact: what is cancelled had been planned, who is missed did not attend. Any
-other type names its own."""
+"""Event types that are versions of another type's fact: a cancelled encounter had been planned, a missed contact was not
+attended. Any other type has a fact of its own."""
 
 
 def fact(row: EventType) -> str:
-    """What happened, as part of the natural key: the type without its major version, so that a new major is the same fact."""
+    """The fact's part of the natural key: the type without its major version, so that a new major version is the same fact."""
     return FACTS.get(row.name) or row.name.rpartition("-")[0]
 
 
 def facts_of(kind: Kind) -> list[str]:
-    """All that a resource of this kind may have stated."""
+    """All facts that a resource of this kind may have stated."""
     return sorted({fact(rule.makes) for rule in kind.rules})

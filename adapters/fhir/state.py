@@ -1,6 +1,6 @@
-"""What a resource states, and of whom: from an entry to statements.
+"""Derives statements from an entry: what its resource states, and about whom.
 
-Source: FHIR R4 §2.4 (modifier elements: who does not understand one may not process the resource).
+Source: FHIR R4 §2.4 (modifier elements: whoever does not understand one must not process the resource).
 """
 
 from __future__ import annotations
@@ -28,14 +28,14 @@ _GUARDED = {
     "S": Sensitivity.VERY_RESTRICTED,
     "REDACTED": Sensitivity.VERY_RESTRICTED,
 }
-"""Codes of ``meta.security`` to what they ask for: HL7 v3 Confidentiality, and the Personal Demographics Service's own."""
+"""Codes of ``meta.security`` to sensitivity: HL7 v3 Confidentiality, and those of the Personal Demographics Service."""
 _VERSION_WIDTH = 12
-"""Digits a numbered version is padded to, so that text order is number order."""
+"""Digits to which a version number is padded, so that text order is number order."""
 _MODIFIERS = ("implicitRules", "modifierExtension")
 
 
 class Reading(NamedTuple):
-    """One document on its way."""
+    """Context for reading one document."""
 
     entries: Entries
     stamp: str
@@ -44,7 +44,7 @@ class Reading(NamedTuple):
 
 
 class Said(NamedTuple):
-    """What is to be said about one entry."""
+    """The event type that one entry makes, and for which fact."""
 
     entry: Entry
     makes: EventType
@@ -53,19 +53,19 @@ class Said(NamedTuple):
 
 
 class About(NamedTuple):
-    """Whom a resource is about."""
+    """The person a resource is about."""
 
     reference: Resource
-    """As the resource refers to them; empty when it does not."""
+    """The resource's reference to the Patient; empty if it has none."""
     entry: Entry | None
-    """The Patient's own, unless it came inside the resource or by its identifier alone."""
+    """The Patient's entry; ``None`` if the Patient is contained in the resource or given by an identifier only."""
     identity: Identity
 
 
 def said_by(entry: Entry, entries: Entries) -> list[Said]:
-    """What ``entry`` says by its type and status.
+    """What ``entry`` states by its type and status.
 
-    Raises `Unsupported` when no event type says that, `InvalidValue` when it is not FHIR.
+    Raises `Unsupported` when no event type expresses it, `InvalidValue` when it is not valid FHIR.
     """
     resource = entry.sound()
     kind = KINDS.get(entry.type)
@@ -99,9 +99,10 @@ def _answers(rule: Rule, resource: Resource, entries: Entries) -> bool:
 
 
 def about(entry: Entry, reading: Reading) -> About:
-    """Whom the resource in ``entry`` is about.
+    """The person that the resource in ``entry`` is about.
 
-    Raises `MissingIdentifier` when that is not said or cannot be found out, `Unsupported` when it is no person.
+    Raises `MissingIdentifier` when no Patient is named or found, `InvalidValue` or `Unsupported` when the Patient is not valid
+    FHIR.
     """
     if entry.type == "Patient":
         return About({}, entry, identity(entry.sound(), reading.arrival))
@@ -109,13 +110,13 @@ def about(entry: Entry, reading: Reading) -> About:
     if not references:
         only = reading.entries.only("Patient")
         if only is None:
-            raise MissingIdentifier("nothing says whom it is about", where=_subject_path(entry))
+            raise MissingIdentifier("the resource does not say which Patient it is about", where=_subject_path(entry))
         return About({}, only, identity(only.sound(), reading.arrival))
     for reference in references:
         patient, found = _patient(reference, entry.resource, reading.entries)
         if patient is not None:
             return About(reference, found, identity(patient, reading.arrival))
-    raise MissingIdentifier("the Patient it is about is not in the document", where=_subject_path(entry))
+    raise MissingIdentifier("the Patient that the resource is about is not in the document", where=_subject_path(entry))
 
 
 def _subject_path(entry: Entry) -> str:
@@ -123,7 +124,7 @@ def _subject_path(entry: Entry) -> str:
 
 
 def _subjects(resource: Resource, kind: Kind) -> Iterator[Resource]:
-    """The references that may be to the Patient: one, or an Appointment's actors."""
+    """The references that may name the Patient: one, or the actors of an Appointment."""
     element, _, inner = kind.subject.partition(".")
     found = resource.get(element, [])
     for one in found if isinstance(found, list) else [found]:
@@ -133,7 +134,7 @@ def _subjects(resource: Resource, kind: Kind) -> Iterator[Resource]:
 
 
 def _patient(reference: Resource, holder: Resource, entries: Entries) -> tuple[Resource | None, Entry | None]:
-    """The Patient that ``reference`` names: an entry, one contained in ``holder``, or one known by the identifier alone."""
+    """The Patient that ``reference`` names: an entry, one contained in ``holder``, or one given by an identifier only."""
     target = str(reference.get("reference", ""))
     if target.startswith("#"):
         contained = (
@@ -148,15 +149,15 @@ def _patient(reference: Resource, holder: Resource, entries: Entries) -> tuple[R
     return None, None
 
 
-class Told(NamedTuple):
-    """A statement, with what about it deserves a look."""
+class Flagged(NamedTuple):
+    """A statement with its flags."""
 
     statement: Statement
     flags: tuple[str, ...]
 
 
-def tell(said: Said, context: Iterable[Entry], reading: Reading) -> Told:
-    """The statement of ``said``; ``context`` is what stands beside its entry.
+def statement_of(said: Said, context: Iterable[Entry], reading: Reading) -> Flagged:
+    """The statement of ``said``; ``context`` are the entries that go with it.
 
     Raises `MissingIdentifier`, `Unsupported`, `InvalidValue`.
     """
@@ -188,22 +189,26 @@ def tell(said: Said, context: Iterable[Entry], reading: Reading) -> Told:
             *(one.url for one in others),
         ),
     )
-    return Told(statement, (*whom.identity.flags, *flags))
+    return Flagged(statement, (*whom.identity.flags, *flags))
 
 
 def refuse_modifiers(*resources: Resource) -> None:
-    """Raises `Unsupported` when one of them says that it does not mean what it seems to."""
+    """Raise `Unsupported` if an element changes the meaning of one of ``resources``, for example into its opposite."""
     for resource in resources:
         for element in _MODIFIERS:
             if element in resource:
                 where = f"{resource['resourceType']}.{element}"
-                raise Unsupported("it changes the meaning of the resource in a way that is not known here", where=where)
+                raise Unsupported(
+                    "this element changes the meaning of the resource in a way that is not supported", where=where
+                )
         if resource.get("doNotPerform") is True:
-            raise Unsupported("a request not to do something is no referral", where=f"{resource['resourceType']}.doNotPerform")
+            raise Unsupported(
+                "a request not to do something is not a referral", where=f"{resource['resourceType']}.doNotPerform"
+            )
 
 
 def _when(row: EventType, focus: Resource, reading: Reading) -> tuple[Moment, tuple[str, ...]]:
-    """When it happened: what the resource says, else when it was written down, else, flagged, when it arrived."""
+    """When it happened: as the resource says, else when it was recorded, else, with a flag, when it arrived."""
     found = first_moment(focus, (*TIMES.get(row.name, ()), "meta.lastUpdated"))
     if found is None and reading.stamp:
         found = moment(reading.stamp)
@@ -213,9 +218,10 @@ def _when(row: EventType, focus: Resource, reading: Reading) -> tuple[Moment, tu
 
 
 def name_of(entry: Entry, whom: About | None = None) -> str:
-    """What names the resource at its source: its business identifier, its id, its ``fullUrl``, else its content.
+    """What identifies the resource at its source: its business identifier, else its id, its ``fullUrl`` or a hash of its
+    content.
 
-    A Patient is named by its record.
+    A Patient is identified by its record.
     """
     if entry.type == "Patient" and whom is not None:
         return whom.identity.record
@@ -235,7 +241,7 @@ def _listed(value: Any) -> list[Any]:
 
 
 def _sequence(resource: Resource, stamp: str) -> str:
-    """Order among the versions: when the source last changed it, then its version number; without either the message's time."""
+    """A sort key for versions: ``meta.lastUpdated``, then the version number; without either, the Bundle's timestamp."""
     meta = resource.get("meta", {})
     updated = meta.get("lastUpdated") or ("" if "versionId" in meta else stamp)
     number = str(meta.get("versionId", ""))
@@ -246,7 +252,7 @@ def _sequence(resource: Resource, stamp: str) -> str:
 
 
 def _thread(entry: Entry, entries: Entries) -> str:
-    """What it belongs to: the visit, the referral."""
+    """The visit or referral that the entry belongs to, or ``""``."""
     if entry.type in ("Encounter", "EpisodeOfCare", "ServiceRequest", "Appointment"):
         return f"{entry.type} {name_of(entry)}"
     for path in ("focus", "encounter", "context.encounter"):
@@ -257,7 +263,7 @@ def _thread(entry: Entry, entries: Entries) -> str:
 
 
 def sensitivity(resource: Resource) -> Sensitivity:
-    """How guarded ``resource`` is by its own label."""
+    """The sensitivity that the security labels of ``resource`` ask for."""
     labels = resource.get("meta", {}).get("security", ())
     codes = [label.get("code") for label in labels if label.get("system", _CONFIDENTIALITY) == _CONFIDENTIALITY]
     return strictest(_GUARDED.get(code, Sensitivity.NORMAL) for code in codes)

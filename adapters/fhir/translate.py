@@ -1,9 +1,9 @@
-"""The translator of FHIR R4: message Bundles, other Bundles and single resources in, events out.
+"""Translates FHIR R4 into events: message Bundles, other Bundles and single resources.
 
-A message is one item, understood or rejected whole. Of any other Bundle each resource that states something is an item, with
-what it refers to and what refers to it; a resource that neither states anything nor belongs to one that does is rejected by
-itself. Resources stand in the payload as they came, under the ``fullUrl`` they came with; `adapters.fhir.identity` says what is
-added to the Patient.
+A message is one item, which is translated or rejected as a whole. In any other Bundle each resource that states something is an
+item, together with the resources it refers to and those that refer to it; a resource that neither states anything nor belongs
+to one that does is rejected by itself. The payload contains the resources unchanged, under their ``fullUrl``;
+`adapters.fhir.identity` says what is added to the Patient.
 
 Source: FHIR R4 Bundle, Messaging, https://hl7.org/fhir/R4/bundle.html.
 """
@@ -19,7 +19,7 @@ from adapters.fhir.entries import Entries, Entry, wrong
 from adapters.fhir.leaves import leaves
 from adapters.fhir.message import said_by_message
 from adapters.fhir.rules import KINDS, is_dead
-from adapters.fhir.state import Reading, Said, said_by, tell
+from adapters.fhir.state import Reading, Said, said_by, statement_of
 from adapters.future import flagged
 from adapters.translator import Arrival, Field, Item, Rejection
 from schemas.errors import RejectedInput, Unsupported
@@ -27,22 +27,22 @@ from schemas.fhir import Fault, faults_in
 from schemas.resources.bundle import Resource, write
 
 VERSION = "fhir-2"
-"""Raised when the same document would make another event: see `adapters.translator.Translator.version`."""
+"""Increased whenever the same document would make a different event: see `adapters.translator.Translator.version`."""
 GATHERED = ("collection", "transaction", "batch", "searchset")
-"""Types of Bundle whose entries each speak for themselves."""
+"""Types of Bundle whose entries are independent of each other."""
 
 
 class Understood(NamedTuple):
-    """One item."""
+    """What one item states."""
 
     said: list[Said]
     beside: list[Entry]
-    """What stands beside the entry that it is said about."""
+    """The entries that go with the one that states it."""
     reading: Reading
 
 
 class FhirTranslator:
-    """The translator of every source that sends FHIR R4 in JSON (`adapters.translator.Translator`)."""
+    """Translates the content of every source that sends FHIR R4 in JSON (`adapters.translator.Translator`)."""
 
     version = VERSION
 
@@ -63,7 +63,7 @@ class FhirTranslator:
             yield self._entry(document, entry, gathered, arrival)
 
     def fields(self, content: bytes) -> Iterator[Field]:
-        """The elements of the first item; empty when it cannot be read."""
+        """The elements of the first item; none if it cannot be read."""
         try:
             document = parse(content)
             gathered = _gathered(document)
@@ -73,7 +73,9 @@ class FhirTranslator:
         yield from leaves(_bundle(document, first, gathered) if gathered and first else document)
 
     def _entry(self, document: Resource, entry: Entry, entries: Entries, arrival: Arrival) -> Item:
-        """Its content is a Bundle in which it is what matched and the rest is what came along: alone it says the same."""
+        """The item of one entry. Its content is a Bundle of the entry and those it needs, which translates to the same by
+        itself.
+        """
         position, raw = f"entry {entry.number + 1}", write(_bundle(document, entry, entries))
         reading = Reading(entries, document.get("timestamp", ""), arrival)
         return self._item(position, raw, arrival, lambda: Understood(said_by(entry, entries), _beside(entry, entries), reading))
@@ -82,16 +84,20 @@ class FhirTranslator:
         origin = Origin(arrival, content_hash(raw), self.version)
         try:
             understood = understand()
-            told = [tell(one, understood.beside, understood.reading) for one in understood.said]
-            events = tuple([compose(one.statement, origin) for one in told])
+            stated = [statement_of(one, understood.beside, understood.reading) for one in understood.said]
+            events = tuple([compose(one.statement, origin) for one in stated])
             late = (flag for event in events for flag in flagged(event, arrival.received_at))
-            return Item(position, events, flags=tuple(dict.fromkeys([*(flag for one in told for flag in one.flags), *late])))
+            return Item(
+                position,
+                events,
+                flags=tuple(dict.fromkeys([*(flag for one in stated for flag in one.flags), *late])),
+            )
         except RejectedInput as error:
             return Item(position, rejection=Rejection(error, raw))
 
 
 def _alone(document: Resource, arrival: Arrival) -> Understood:
-    """A message, or a resource that is no Bundle."""
+    """What a message, or a resource other than a Bundle, states."""
     if document.get("resourceType") == "Bundle" and document.get("type") != "message":
         raise Unsupported("a Bundle of this type makes no statements", where="Bundle.type")
     faults = faults_in(document)
@@ -108,22 +114,22 @@ def _alone(document: Resource, arrival: Arrival) -> Understood:
 
 
 def _gathered(document: Resource) -> Entries | None:
-    """The entries of a Bundle whose entries each speak for themselves; ``None`` for any other document.
+    """The entries of a Bundle of one of the types `GATHERED`; ``None`` for any other document.
 
-    Raises `InvalidValue` when the Bundle around them is not FHIR.
+    Raises `InvalidValue` when the Bundle, apart from its resources, is not valid FHIR.
     """
     if document.get("resourceType") != "Bundle" or document.get("type") not in GATHERED:
         return None
     sent = document.get("entry", [])
-    stood_in = [_stood_in(entry) for entry in sent] if isinstance(sent, list) else sent
-    faults = faults_in({**document, "entry": stood_in} if "entry" in document else document)
+    placeholders = [_with_placeholder(entry) for entry in sent] if isinstance(sent, list) else sent
+    faults = faults_in({**document, "entry": placeholders} if "entry" in document else document)
     if faults:
         raise wrong(faults[0])
     return Entries([_entry(number, raw, _fault(raw)) for number, raw in enumerate(sent)])
 
 
-def _stood_in(entry: Any) -> Any:
-    """The entry around any resource: what is wrong inside one is no fault of the Bundle's."""
+def _with_placeholder(entry: Any) -> Any:
+    """The entry with an empty Patient as its resource, so that a fault in a resource is not counted as one of the Bundle."""
     return entry | {"resource": {"resourceType": "Patient"}} if isinstance(entry, dict) and "resource" in entry else entry
 
 
@@ -141,7 +147,7 @@ def _entry(number: int, raw: Resource, fault: Fault | None) -> Entry:
 def _standing(entries: Entries) -> list[Entry]:
     """The entries that are items: those that state something, and those that belong to none that does.
 
-    A Patient whom others are about is not told of again, unless they died.
+    A Patient that other entries are about is not an item of its own, unless the person died.
     """
     stating = [one for one in entries.all if one.type in KINDS and one.type != "Patient" and not one.included]
     spoken_of = {one.number for one in entries.around(*stating)}
@@ -159,13 +165,13 @@ def _is_dead(entry: Entry) -> bool:
 
 
 def _beside(entry: Entry, entries: Entries) -> list[Entry]:
-    """What ``entry`` refers to, and what that refers to; and what refers to it without stating anything itself."""
+    """Everything ``entry`` refers to, directly or indirectly, and the entries that refer to it but state nothing themselves."""
     attached = [one for one in entries.referring(entry) if one.type not in KINDS]
     return [one for one in entries.around(entry, *attached) if one is not entry]
 
 
 def _bundle(document: Resource, entry: Entry, entries: Entries) -> Resource:
-    """A Bundle of ``entry`` and what it needs to be understood."""
+    """A Bundle of ``entry`` and the entries it needs."""
     needed = {entry.number} | {one.number for one in _beside(entry, entries)}
     only = entries.only("Patient")
     needed |= {only.number} if only else set()
@@ -175,6 +181,6 @@ def _bundle(document: Resource, entry: Entry, entries: Entries) -> Resource:
 
 
 def _kept(entry: Entry, matched: bool) -> Resource:
-    """Source: FHIR R4 Bundle, search-entry-mode: what matched, and what came along."""
+    """The entry, marked as the match or as included. Source: FHIR R4 Bundle, search-entry-mode."""
     known = {name: entry.raw[name] for name in ("fullUrl", "resource") if name in entry.raw}
     return known | {"search": {"mode": "match" if matched else "include"}}
