@@ -1,1 +1,1 @@
-"""Everything foreign — formats, transports, the broker — made into events."""
+"""Turns everything foreign (formats, transports, the broker) into events."""

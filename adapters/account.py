@@ -1,7 +1,7 @@
-"""Accounts for one arrival in records of the log: events, kept parts, receipt. Pure: it appends nothing itself.
+"""Makes the log records of one arrival: events, kept parts, receipt. Pure: it appends nothing itself.
 
-Every id made here is a function of what arrived, so whatever is done again (after a crash, a lost acknowledgement, a redrive)
-makes the same records.
+Every id made here depends only on what arrived, so repeating the work (after a crash, a lost acknowledgement, a redrive) makes
+the same records.
 """
 
 from __future__ import annotations
@@ -21,10 +21,10 @@ from schemas.receipt import LISTED, Receipt, Refusal
 from schemas.receipt import encode as encode_receipt
 
 WHOLE = "whole"
-"""Position of a rejection that concerns the whole arrival, when the translator names none."""
+"""Position of a rejection of the whole arrival, if the translator names none."""
 
 Reply = Callable[[Sequence[Refusal]], str]
-"""Chooses the answer of a door that answers with a code, given what was refused."""
+"""Chooses the answer code of a door that answers with one, from the refusals."""
 
 
 def receipt_id(source: str, content_hash: bytes, translation: str) -> str:
@@ -33,7 +33,7 @@ def receipt_id(source: str, content_hash: bytes, translation: str) -> str:
 
 
 def quarantine_id(source: str, content_hash: bytes, position: str) -> str:
-    """UUIDv5: the same rejection kept twice is one."""
+    """UUIDv5: a rejection that is kept twice has the same id."""
     return event_id(source, position, "quarantine", content_hash, "")
 
 
@@ -49,7 +49,7 @@ class Arrived(NamedTuple):
     """HMAC, or empty."""
     received_at: str
     content_hash: bytes
-    """SHA-256 of the whole."""
+    """SHA-256 of the whole content."""
     size_bytes: int
 
 
@@ -115,8 +115,8 @@ class Account:
         self._first.refusals.append(_refusal(WHOLE, error, ""))
 
     def close(self, reply: Reply | None = None) -> tuple[Receipt, list[NewRecord]]:
-        """The receipt and the last records: the last part of the receipt and then, vouching for everything, the receipt
-        itself."""
+        """The receipt and the last records: the last part of the receipt and then the receipt itself, whose presence shows that
+        everything else is in the log."""
         last = [self._part_record()] if self._page is not self._first else []
         first = self._first
         receipt = self._receipt(first, reply=reply(first.refusals) if reply else "")
@@ -136,7 +136,7 @@ class Account:
         yield self._list_refusal(refusal)
 
     def _keep(self, refusal: Refusal, size_bytes: int, read: Callable[[int], bytes]) -> Iterator[list[NewRecord]]:
-        """The parts, with part 0 last, so that its presence vouches for the others."""
+        """The parts, with part 0 last, so that its presence shows that the others are in the log."""
         arrived = self._arrived
         parts = max(1, -(-size_bytes // CHUNK_BYTES))
         for part in range(parts - 1, -1, -1):
@@ -162,7 +162,7 @@ class Account:
         return self._content.read(CHUNK_BYTES)
 
     def _list(self, item: Item) -> list[NewRecord]:
-        """List what was taken in. Returns the record of a part when one is now full."""
+        """List an accepted item. Returns the record of a receipt part if that is now full."""
         full = self._turn(len(item.events) + len(item.flags))
         self._page.events.extend([event.id for event in item.events])
         self._page.flags.extend(item.flags)
@@ -176,7 +176,7 @@ class Account:
         return full
 
     def _turn(self, wanted: int) -> list[NewRecord]:
-        """Begin a new page when ``wanted`` more do not fit into this one."""
+        """Begin a new page if ``wanted`` more entries do not fit into this one."""
         if self._page.room >= wanted:
             return []
         full = [self._part_record()] if self._page is not self._first else []
@@ -211,7 +211,7 @@ class Account:
 
 
 def _of_source(receipt: Receipt) -> NewRecord:
-    """Under the key of its source: a broker's work grows with the partitions that the receipts of a moment are spread over."""
+    """Keyed by its source: the more partitions concurrent receipts are spread over, the more work brokers have."""
     return NewRecord(RECEIPTS, receipt.source, encode_receipt(receipt))
 
 

@@ -1,7 +1,7 @@
-"""Remembers recent arrivals, so that the same thing sent again is recognised and answered as before.
+"""Remembers recent arrivals, so that a repetition is recognised and answered as before.
 
-It is a memory, not a promise: whatever it has forgotten, or another process took in, is appended again under the same ids, by
-which readers of the log recognise it. So it may be bounded, and is filled from the tail of the log at the start.
+It is only a cache: an arrival that it has forgotten, or that another process took in, is appended again under the same ids, by
+which readers of the log recognise it. So it may be bounded, and it is filled from the tail of the log at the start.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from schemas.receipt import decode as decode_receipt
 LOGGER = logging.getLogger(__name__)
 
 REMEMBERED = 50_000
-"""Fewest arrivals remembered (at most twice as many are): over an hour at ten a second. Measured: 34 MB when full."""
+"""Arrivals remembered at least (at most twice as many): over an hour at ten a second. Measured: 34 MB when full."""
 RECALLED = 10_000
 """Arrivals read back from the log at the start, which takes 0.2 s: what is sent again after a start was in progress before it.
 """
@@ -29,7 +29,7 @@ READ_AT_ONCE = 1000
 
 
 _PARTITIONS_MOST = 1 << 16
-"""More than any topic has."""
+"""More partitions than any topic has."""
 _HASH_BYTES = 8
 """Bytes kept of a content's hash: the chance that two contents under one control id share them is 10^-19."""
 
@@ -49,9 +49,9 @@ _SEEN = msgspec.json.Decoder(_Seen)
 
 class _Generation(NamedTuple):
     receipts: dict[bytes, int]
-    """Receipt id to where it stands: its offset times `_PARTITIONS_MOST` plus its partition (a tuple is twice as large)."""
+    """Receipt id to its position: offset times `_PARTITIONS_MOST` plus partition, because a tuple would be twice as large."""
     controls: dict[bytes, bytes]
-    """Control id → the first bytes of the content's hash, or of the event's id."""
+    """Control id to the first bytes of the content's hash, or of the event's id."""
 
 
 class Arrivals:
@@ -73,7 +73,7 @@ class Arrivals:
             await self._recall(partition, ends[partition] - share, ends[partition])
 
     async def receipt(self, receipt_id: str) -> Receipt | None:
-        """The receipt of that id if it is remembered. Raises `LogUnavailable` when it cannot be read again."""
+        """The receipt of that id if it is remembered. Raises `LogUnavailable` when it cannot be read from the log."""
         place = self._place(_short(receipt_id))
         if place is None:
             return None
@@ -141,7 +141,7 @@ def _controls(seen: _Seen) -> dict[bytes, bytes]:
 
 
 def _shares(held: Mapping[int, int], most: int) -> dict[int, int]:
-    """How many of ``most`` each partition gives, told how many it holds: as much as any other, unless it has not so many."""
+    """How many of ``most`` receipts to read from each partition: the same number from each, or all if it holds fewer."""
     shares: dict[int, int] = {}
     for left, (partition, count) in zip(range(len(held), 0, -1), sorted(held.items(), key=itemgetter(1)), strict=True):
         shares[partition] = min(count, (most - sum(shares.values())) // left)

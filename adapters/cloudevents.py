@@ -1,7 +1,7 @@
-"""The translator of CloudEvents: events of our own types, from anybody who can write them.
+"""Translates CloudEvents of our own types, from any source that can write them.
 
 An event is accepted when its type is in the catalogue and its data is a FHIR Bundle with the type's focus first and the
-Patient in it. The event is then made anew:
+Patient in it. A new event is made from it:
 
 * **Identity.** The sender's ``id`` is the natural key of the fact. Our own ``id``, ``subject`` and ``partitionkey`` are made
   from it and from the Patient, as for every other source, so nobody can claim somebody else's. The same event sent again is

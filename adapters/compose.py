@@ -1,7 +1,7 @@
-"""Makes an event out of what a translator understood: the step all formats share.
+"""Makes an event from a statement: the step that all formats share.
 
-A translator says *what* (a `Statement`). Here the statement gets its identity, is checked against FHIR R4 and the catalogue,
-and is put into its envelope.
+A translator derives a `Statement` from its input. Here the statement gets its id, is checked against FHIR R4, and is put into
+the CloudEvents envelope.
 """
 
 from __future__ import annotations
@@ -29,24 +29,24 @@ class Statement(NamedTuple):
     type: EventType
     record: RecordKey
     natural_key: tuple[str, ...]
-    """What names the fact at the source, for example the visit and the kind of movement. Different content under the same key
+    """Identifies the fact at the source, for example the visit and the kind of movement. Different content under the same key
     is another version."""
     happened_at: datetime
-    """Aware. A day is given by its first instant in Europe/London."""
+    """Aware. A day is represented by its first instant in Europe/London."""
     focus: Resource
     patient: Resource
     others: tuple[Resource, ...] = ()
     precision: Precision = Precision.SECOND
     sequence: str = ""
-    """Order among the versions of the fact, compared as text (`schemas.event.Event.sequence`)."""
+    """Sort key of the versions of the fact, compared as text (`schemas.event.Event.sequence`)."""
     thread: str = ""
-    """The source's name for what belongs together: visit number, referral id. Hashed here."""
+    """The source's id for what belongs together: visit number, referral id. Hashed here."""
     sensitivity: Sensitivity = Sensitivity.NORMAL
     urls: tuple[str, ...] = ()
     """The ``fullUrl`` of the entries as received (`schemas.resources.bundle.collection`)."""
     known_focus: Proven | None = None
     known_patient: Proven | None = None
-    """The parts of the focus and of the Patient that were found valid before."""
+    """Proofs that parts of the focus and of the Patient are valid, so that those need not be checked again."""
 
 
 class Origin(NamedTuple):
@@ -60,7 +60,7 @@ class Origin(NamedTuple):
 
 
 _SHA_256 = hashlib.sha256()
-"""The hash of nothing. Copying it takes a fifth of the time of making a new one, which OpenSSL looks up by name."""
+"""An empty hash. Copying it takes a fifth of the time of making a new one, for which OpenSSL looks up the name."""
 
 
 def content_hash(content: bytes) -> bytes:
@@ -76,8 +76,8 @@ def compose(statement: Statement, origin: Origin) -> Event:
     The same statement from the same content gives the same id. The classification is the stricter of the type's and the
     statement's own.
 
-    Raises `InvalidValue` when the payload is not valid FHIR R4, is nested too deeply to be written, or happened outside the
-    years 1 to 9999. The message names the element, never its content.
+    Raises `InvalidValue` when the payload is not valid FHIR R4 or is nested too deeply to be written, or when the time is
+    outside the years 1 to 9999. The message names the element, never its content.
     """
     row, arrival = statement.type, origin.arrival
     source, pseudonyms = arrival.source, arrival.pseudonyms
@@ -103,7 +103,7 @@ def compose(statement: Statement, origin: Origin) -> Event:
 
 
 def _payload(statement: Statement, fact: FactId) -> bytes:
-    """The Bundle as JSON. A Bundle of valid resources is valid by construction, except for URLs that it received."""
+    """The Bundle as JSON. A Bundle of valid resources is valid by construction, except for received URLs."""
     focus = _checked(statement.focus, statement.known_focus)
     patient = focus if statement.focus is statement.patient else _checked(statement.patient, statement.known_patient)
     if focus is None or patient is None or statement.urls or not all(map(is_valid, statement.others)):
@@ -112,7 +112,7 @@ def _payload(statement: Statement, fact: FactId) -> bytes:
 
 
 def _checked(resource: Resource, known: Proven | None) -> Written | None:
-    """``resource`` ready to be written; ``None`` when it is not valid."""
+    """``resource``, ready to be written; ``None`` if it is not valid."""
     if known is None:
         return resource if is_valid(resource) else None
     rest, shown = known.split(resource)
@@ -120,7 +120,7 @@ def _checked(resource: Resource, known: Proven | None) -> Written | None:
 
 
 def _sound(statement: Statement, fact: FactId) -> Resource:
-    """The Bundle, checked as a whole. Raises `InvalidValue` with the place of its first fault."""
+    """The Bundle, checked as a whole. Raises `InvalidValue` that names its first fault."""
     bundle = collection(statement.focus, fact, statement.patient, statement.record, statement.others, statement.urls)
     faults = faults_in(bundle)
     if faults:

@@ -1,8 +1,8 @@
-"""The dry run: what a translator makes of some content, and which field of the input each field of the output comes from.
+"""The dry run: what a translator makes of some content, and from which input field each output field comes.
 
-The translator is only asked to translate: each source field is left out in turn, and whatever changes in the output came from
-it. So the answer is true whatever a mapping does, even for a field that only decides whether there is an event at all. A field
-without which there is no such event is given another value instead, which shows what else depends on it.
+It uses nothing but translation: each input field is left out in turn, and whatever changes in the output depends on it. So the
+answer is right whatever a mapping does, even for a field that only decides whether there is an event at all. A field without
+which there is no such event is also given another value, which shows what else depends on it.
 """
 
 from __future__ import annotations
@@ -40,31 +40,31 @@ _NEXT = {
     for signs in (digits, ascii_lowercase, ascii_uppercase)
     for sign, following in zip(signs, signs[1:] + signs[:1], strict=True)
 }
-"""Each digit and letter → the next one, and the last → the first."""
+"""Each digit and letter to the next one, and the last to the first."""
 EXISTENCE = "type"
-"""Path that stands for the decision that there is an event, and of which type."""
+"""Path that represents whether there is an event, and of which type."""
 
 
 class Target(NamedTuple):
     """One field of the output."""
 
     event: int
-    """Place among the item's events."""
+    """Index among the item's events."""
     path: str
     """``time``, ``entry[0].resource.period.start``."""
 
 
 class Explanation(NamedTuple):
-    """What became of the content, and why."""
+    """The result of a dry run."""
 
     items: tuple[Item, ...]
     provenance: Mapping[Target, tuple[str, ...]]
-    """For the first item: each field of its events, in order, and the source fields it came from (none for a constant). When
-    fields can stand in for each other, all of them are named."""
+    """For the first item: each field of its events, in order, to the source fields it depends on (none for a constant). If
+    fields can replace each other, all of them are named."""
     required: Mapping[str, str]
     """Source fields without which the item is rejected, each with the code of that rejection."""
     unread: tuple[str, ...]
-    """Source fields that change nothing, so that nobody reads them. Unknown, and empty, for an item that was rejected."""
+    """Source fields that change nothing, so they are not read. Empty for a rejected item, of which it is unknown."""
 
 
 def explain(translator: Translator, content: bytes, arrival: Arrival) -> Explanation:
@@ -81,7 +81,7 @@ def explain(translator: Translator, content: bytes, arrival: Arrival) -> Explana
     quiet: list[str] = []
     for field in translator.fields(content):
         if field.without == content:
-            continue  # it is empty: leaving it out tells nothing
+            continue  # already empty, so leaving it out shows nothing
         other = trial.first_of(field.without)
         if other.rejection is not None:
             required[field.name] = other.rejection.error.code

@@ -1,11 +1,11 @@
-"""The one way in: translate → append → keep what was rejected → receipt. Every door hands what arrives to `Intake.receive`.
+"""The intake: translate → append → keep what was rejected → receipt. Every door passes what arrives to `Intake.receive`.
 
-The order is the promise. First the events and what is kept of the rejected parts are durable, then the receipt that vouches
-for them, and only then does `receive` return, so that a door may acknowledge (promise P1). Where one append is atomic
-(`schemas.log.EventLog.atomic`) the last records and the receipt go in one call. Where it is not, the receipt has a call of
-its own: a receipt without its events would make the sender's next try look like a repetition, and lose it.
+The order matters. First the events and the rejected parts are durable, then the receipt, which shows that they are, and only
+then `receive` returns, so that the door may acknowledge (promise P1). If an append is atomic (`schemas.log.EventLog.atomic`),
+the last records and the receipt go into one call. If not, the receipt has a call of its own: a receipt without its events would
+make the sender's next attempt look like a repetition, and lose it.
 
-What fails halfway leaves events without a receipt. That is harmless: nothing was acknowledged, and the next try makes the
+A failure halfway leaves events without a receipt. That is harmless: nothing was acknowledged, and the next attempt makes the
 same events again under the same ids.
 """
 
@@ -35,36 +35,36 @@ from schemas.source import Source
 LOGGER = logging.getLogger(__name__)
 
 CONTROL_REUSED = "control-id-reused"
-"""Flag: the sender used the id of an earlier message for another one."""
+"""Flag: the sender used the id of an earlier message for a different one."""
 EVENT_ID_REUSED = "event-id-reused"
-"""Flag: the sender used the id of an earlier event for another one; the position follows."""
+"""Flag: the sender used the id of an earlier event for a different one; the position follows."""
 REDRIVEN = "redriven"
 """Flag: it came from quarantine, not from a sender."""
 
 
 class Delivery(NamedTuple):
-    """What a door hands over."""
+    """What a door passes to the intake."""
 
     source: Source
     door: str
     """``mllp``, ``http``, ``folder``, ``cli`` or ``mesh``."""
     content: BinaryIO
-    """Seekable; not closed by the intake. It may not change until the receipt is there."""
+    """Seekable; not closed by the intake. It must not change until the receipt is returned."""
     media_type: str
     """Empty when the door does not know."""
     name: str = ""
-    """Of the file, without its folder."""
+    """Name of the file, without its folder."""
     control: str = ""
-    """The sender's own id of it, if it has one."""
+    """The sender's own id of the message, if it has one."""
     traceparent: str = ""
     reply: Reply | None = None
-    """Of a door that repeats its answer to a repeated message: what to answer. It stands in the receipt."""
+    """Chooses the answer of a door that answers a repeated message as before. The receipt contains the answer."""
     positions: Mapping[str, str] = MappingProxyType({})
-    """Where the items stood in what the sender sent, by where they stand in ``content``, when that is a part of it."""
+    """If ``content`` is only a part of what was sent: position of an item in ``content`` to its position in the whole."""
 
 
 class KeptItem(NamedTuple):
-    """An item of the quarantine, to be sent through again."""
+    """An item of the quarantine that is to be redriven."""
 
     id: str
     source: str
@@ -77,24 +77,24 @@ class KeptItem(NamedTuple):
 
 
 class _Work(NamedTuple):
-    """One delivery on its way."""
+    """One delivery in progress."""
 
     delivery: Delivery
     print: Fingerprint
     arrived_at: datetime
     translation: str
-    """Version of the translator, or the code of the error that made one needless."""
+    """Version of the translator, or the code of the error if no translator is used."""
     items: Iterator[Item]
     redriven: str = ""
-    """Id in the quarantine."""
+    """Id of the quarantine item, if it is redriven."""
     declined: RejectedInput | None = None
-    """Why nothing of it can even be kept."""
+    """Why its content cannot even be kept."""
 
 
 class Intake:
-    """Takes in what arrives. One for all doors of a process.
+    """Takes in what arrives. All doors of a process share one.
 
-    It needs the log and nothing else.
+    It depends on no other engine than the log.
     """
 
     def __init__(
@@ -112,29 +112,30 @@ class Intake:
         self._observer = observer or Unobserved()
         self._arrivals = Arrivals(log)
         self._running: dict[str, asyncio.Future[None]] = {}
-        """Receipts being made: of two identical deliveries at once the second waits for the first."""
+        """Receipts in progress: if two identical deliveries arrive at once, the second waits for the first."""
 
     async def open(self) -> None:
-        """Learn from the log what arrived of late. Raises `LogUnavailable`."""
+        """Read recent arrivals from the log. Raises `LogUnavailable`."""
         await self._arrivals.open()
 
     async def receive(self, delivery: Delivery, progress: Callable[[int], None] | None = None) -> Receipt:
-        """Take ``delivery`` in; its receipt, once everything is durable.
+        """Take ``delivery`` in, and return its receipt once everything is durable.
 
-        The same content from the same source again has the same receipt, and nothing is appended. Content that cannot be read
-        is kept whole and its receipt says so: that is no error. ``progress`` is told, now and then, the number of items so far.
+        If the same content from the same source comes again, it gets the same receipt, and nothing is appended. Content that
+        cannot be read is kept whole, and its receipt says so; that is not an error. ``progress`` is called from time to time
+        with the number of items so far.
 
-        Raises `LogUnavailable`: nothing may be acknowledged then, all of it is to be sent again.
+        Raises `LogUnavailable`: then nothing may be acknowledged, and all of it must be sent again.
         """
         return await self._once(await self._work(delivery), progress)
 
     async def redrive(self, kept: KeptItem, source: Source) -> Receipt:
-        """Send an item of the quarantine through again, as ``source``'s (which may be declared by now), and note the outcome.
+        """Redrive an item of the quarantine as one of ``source`` (which may be declared by now), and record the outcome.
 
-        Refused again as a whole it stays what it is, with one try more; rejected parts of it become items of their own. Done
-        twice it makes nothing twice.
+        If it is refused again as a whole, it stays the same item, with one more attempt; rejected parts of it become items of
+        their own. Redriving twice makes nothing twice.
 
-        Raises `LogUnavailable`: the item is as it was, or was taken in and still counts as open; redrive it again.
+        Raises `LogUnavailable`: the item is unchanged, or was accepted but still counts as open; redrive it again.
         """
         delivery = Delivery(source, kept.door, kept.content, kept.media_type, kept.name)
         receipt = await self._once(await self._work(delivery, kept.id))
@@ -142,17 +143,17 @@ class Intake:
         return receipt
 
     async def refuse(self, delivery: Delivery, error: RejectedInput) -> Receipt:
-        """Keep ``delivery`` whole and untranslated: the door knows that it cannot be. Raises `LogUnavailable`."""
+        """Keep ``delivery`` whole and untranslated, because the door refuses it. Raises `LogUnavailable`."""
         mark = await fingerprint(delivery.content)
         return await self._once(_Work(delivery, mark, self._clock(), error.code, _refused(error)))
 
     async def keep(self, delivery: Delivery, items: Iterable[Item]) -> Receipt:
-        """Keep ``items`` of ``delivery``, all rejected by the door: each is redriven by itself. Raises `LogUnavailable`."""
+        """Keep ``items`` of ``delivery``, all rejected by the door, so that each can be redriven. Raises `LogUnavailable`."""
         mark = await fingerprint(delivery.content)
         return await self._once(_Work(delivery, mark, self._clock(), UnknownSender.code, iter(items)))
 
     async def decline(self, delivery: Delivery, error: RejectedInput, size_bytes: int, content_hash: bytes) -> Receipt:
-        """Account for what cannot even be kept, because the door could not hold it: the receipt says what came and why not.
+        """Make a receipt for content that the door could not hold: it says what arrived, and why it was not kept.
 
         The content of ``delivery`` is not read. Raises `LogUnavailable`.
         """
@@ -169,7 +170,7 @@ class Intake:
         return _Work(delivery, mark, now, version, self._items(translator, delivery, now), redriven)
 
     def _items(self, translator: Translator, delivery: Delivery, now: datetime) -> Iterator[Item]:
-        """What the translator makes of it. A translator that raises is a fault of ours: the content is kept, whole."""
+        """The items of the translator. If it raises, which is a fault of ours, the content is kept as a whole."""
         position = WHOLE
         arrival = Arrival(delivery.source, now, self._pseudonyms, delivery.traceparent)
         try:
@@ -185,7 +186,7 @@ class Intake:
             yield Item(position, rejection=Rejection(TranslatorFailed(), b"", whole=True))
 
     def _compared(self, item: Item) -> Item:
-        """The item, flagged when its sender used the id for another event before."""
+        """The item, flagged if its sender used the id for a different event before."""
         if not self._arrivals.names_another(item.control, item.events[0].id):
             return item
         return item._replace(flags=(*item.flags, f"{EVENT_ID_REUSED} at {item.position}, id"))
@@ -255,7 +256,7 @@ class Intake:
 
     async def _append(self, records: Sequence[NewRecord]) -> Sequence[Position]:
         if not records:
-            return ()  # five hundred blank rows
+            return ()  # for example five hundred blank rows
         started = time.perf_counter()
         positions = await self._log.append(records)
         self._observer.appended(len(records), time.perf_counter() - started)

@@ -1,6 +1,6 @@
-"""What the intake and its doors tell an onlooker: counts and durations, never content.
+"""What the intake and its doors report to an observer: counts and durations, never content.
 
-The gateway makes metrics of it; nothing here knows how.
+The gateway turns them into metrics.
 """
 
 from __future__ import annotations
@@ -13,9 +13,9 @@ from schemas.errors import place_raised
 
 
 class Correlation:
-    """Names what is at work, in every message that is written meanwhile.
+    """The id of a request or message, which is added to every log message written while it is handled.
 
-    Made up when the first one is written, so that what nothing is said of costs next to nothing.
+    It is generated when the first log message is written, so that it costs next to nothing if there is none.
     """
 
     __slots__ = ("_id",)
@@ -29,45 +29,45 @@ class Correlation:
         return self._id
 
     def suggest(self, known: str) -> None:
-        """Be called so, unless it has a name already."""
+        """Use ``known`` as the id, unless there is one already."""
         self._id = self._id or known
 
 
 CORRELATION: ContextVar[Correlation | None] = ContextVar("correlation", default=None)
-"""Of the request or message that is being answered."""
+"""That of the request or message that is being answered."""
 
 
 def described(error: BaseException) -> str:
-    """Its kind and where it was raised."""
+    """The type of ``error`` and where it was raised; not its message, which may contain personal data."""
     return f"{type(error).__name__} at {place_raised(error)}"
 
 
 class Observer(Protocol):
-    """Told of what happens at the doors. Called on the event loop for every message: it only counts, and never raises."""
+    """Notified of what happens at the doors. Called on the event loop for every message: must only count, and never raise."""
 
     def arrived(self, source: str, door: str, accepted: int, rejected: int) -> None:
-        """An arrival is durable: so many of its items are events, so many are kept in quarantine."""
+        """An arrival is durable, with the number of its items that became events, and of those in quarantine."""
         ...
 
     def repeated(self, source: str, door: str) -> None:
-        """An arrival was known already: it was answered as before and nothing was appended."""
+        """An arrival was a repetition: it was answered as before and nothing was appended."""
         ...
 
     def appended(self, records: int, seconds: float) -> None:
-        """One append to the log took so long."""
+        """One append to the log, and how long it took."""
         ...
 
     def faulted(self, door: str, code: str) -> None:
-        """Something went wrong that is no arrival's content: ``translator-failed``, ``half-frame``, ``log-unavailable``, …"""
+        """Something other than an arrival's content is wrong: ``translator-failed``, ``half-frame``, ``log-unavailable``, …"""
         ...
 
     def connected(self, door: str, connections: int) -> None:
-        """So many connections are open now."""
+        """The number of connections that are open now."""
         ...
 
 
 class Unobserved:
-    """Nobody looks."""
+    """An observer that ignores everything."""
 
     def arrived(self, source: str, door: str, accepted: int, rejected: int) -> None:
         return

@@ -1,4 +1,4 @@
-"""Which translator reads what: a table of media types.
+"""Finds the translator for some content by its media type.
 
 Source: application/hl7-v2, HL7 v2 over HTTP; RFC 4180 §3 (text/csv); RFC 8259 §11; FHIR R4 §3.1.0.1.10; CloudEvents HTTP §3.
 """
@@ -14,14 +14,14 @@ from schemas.errors import Unsupported
 from schemas.source import Source
 
 OWN = "own"
-"""Whatever the source reads, by its settings."""
+"""The format that the source's settings name."""
 MAPPING = "mapping"
 """The source's own mapping file."""
 HL7V2 = "hl7v2"
 FHIR = "fhir"
 CLOUDEVENTS = "cloudevents"
 JSON = "json"
-"""Whatever the source reads, if that may be written in JSON: HL7 v2 is not."""
+"""The format that the source's settings name, if it can be written in JSON, which HL7 v2 cannot."""
 
 FORMATS: Mapping[str, str] = MappingProxyType(
     {
@@ -47,7 +47,7 @@ FORMATS: Mapping[str, str] = MappingProxyType(
         "application/cloudevents-batch+json": CLOUDEVENTS,
     }
 )
-"""Media type, without its parameters, to the format it is in. What does not say what it is, is what the source reads."""
+"""Media type, without its parameters, to format. Types that name no format mean the one in the source's settings."""
 
 
 _FHIR_VERSION = re.compile(r"""fhirversion\s*=\s*"?\s*(?P<version>[^\s";]*)""")
@@ -65,10 +65,10 @@ def of_r4(media_type: str) -> bool:
 
 
 class Registry:
-    """Finds the translator of what a source sends.
+    """Finds the translator for what a source sends.
 
-    ``own`` has, by source id, the translator that source's settings name: its mapping, or one of ``formats``.
-    ``formats`` has the translators that serve every source: ``hl7v2``, ``fhir``, ``cloudevents``.
+    ``own``: source id to the translator that the source's settings name, which is its mapping or one of ``formats``.
+    ``formats``: the translators that serve every source, ``hl7v2``, ``fhir`` and ``cloudevents``.
     """
 
     def __init__(self, own: Mapping[str, Translator], formats: Mapping[str, Translator] | None = None) -> None:
@@ -76,13 +76,13 @@ class Registry:
         self.renew(own)
 
     def renew(self, own: Mapping[str, Translator]) -> None:
-        """From now on the sources read what ``own`` says: what is under way is finished by what it began with."""
+        """Use ``own`` from now on. Content in progress is finished by the translator it began with."""
         shared = [id(translator) for translator in self._formats.values()]
         self._own = dict(own)
         self._mappings = {source: translator for source, translator in own.items() if id(translator) not in shared}
 
     def own(self, source: str) -> Translator | None:
-        """What the source of that id reads."""
+        """The translator that the settings of this source name."""
         return self._own.get(source)
 
     def translator(self, source: Source, media_type: str) -> Translator:
@@ -104,7 +104,7 @@ class Registry:
         return found
 
     def _cure(self, source: Source) -> str:
-        """What to send instead: what the source's own translator reads, and beside it what every source may send."""
+        """What to send instead: the media types that the source's own translator reads."""
         own = self._own.get(source.id)
         if own is None:
             return "Say in backbone.toml what the source `reads`."

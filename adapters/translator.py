@@ -1,9 +1,9 @@
-"""The port of every format: the bytes of one source in, events and rejections out.
+"""The port of all formats: turns bytes from one source into events and rejections.
 
 A translator is pure: no clock, no socket, no file of its own, and the same output for the same input. It never raises on
-input: whatever cannot be translated becomes a `Rejection` with the item's raw bytes, and does not hold up the items around it.
+input: whatever cannot be translated becomes a `Rejection` with the item's raw bytes, and does not affect the items around it.
 
-It works as a stream, so that a million rows need no more memory than one. Content that must not be taken in part (a file cut
+It works as a stream, so that a million rows need no more memory than one. Content that must not be accepted in part (a file cut
 short, a sheet with duplicate columns) is refused by a single `Item` whose rejection has ``whole=True``, yielded **before** any
 other.
 """
@@ -21,7 +21,7 @@ from schemas.source import NumbersAre, Source
 
 
 class Arrival(NamedTuple):
-    """What the translator is told about one piece of content."""
+    """What a translator is given besides the content."""
 
     source: Source
     received_at: datetime
@@ -40,43 +40,44 @@ class Rejection(NamedTuple):
 
     error: RejectedInput
     content: bytes
-    """Raw and complete: translated alone it gives the same verdict (a row carries its header row). Empty when ``whole``."""
+    """Raw and complete: translated by itself it gives the same result (a row includes its header row). Empty when ``whole``."""
     whole: bool = False
     """The content as a whole was refused: no other item follows."""
 
 
 class Item(NamedTuple):
-    """One unit of success or rejection: a message, a row, a Bundle entry."""
+    """The unit that is accepted or rejected: a message, a row, a Bundle entry."""
 
     position: str
     """Where it was in the content: ``message``, ``line 12``, ``entry 3``."""
     events: tuple[Event, ...] = ()
-    """When empty without a rejection, the item had nothing to record (a blank row, a row that no ``when`` matches)."""
+    """Empty without a rejection if the item has nothing to record (a blank row, a row that no ``when`` matches)."""
     rejection: Rejection | None = None
     flags: tuple[str, ...] = ()
-    """Reasons to look at an item that was taken in, each a stable code and a position: ``nhs-number-invalid at PID-3``."""
+    """Reasons to look at an accepted item, each a stable code and a position: ``nhs-number-invalid at PID-3``."""
     control: str = ""
-    """HMAC of the sender's own id of an item that makes one event, where another event under it is to be flagged."""
+    """HMAC of the sender's own id of the item, if it makes one event and a different event under the same id must be
+    flagged."""
 
 
 class Field(NamedTuple):
-    """One field of the input, for the dry run, which leaves it out to see what in the output depends on it."""
+    """One field of the input, for the dry run, which leaves it out to find what in the output depends on it."""
 
     name: str
     """``PID-5``, ``column "Person Id"``."""
     without: bytes
     """The same content with this field empty."""
     value: str = ""
-    """Its value; ``""`` when nothing else can be put in its place."""
+    """Its value; ``""`` if no other can be put in its place."""
     with_value: Callable[[str], bytes] | None = None
-    """Makes the same content with another value in this field, for fields that may not be left out."""
+    """Makes the same content with another value in this field, for fields that must not be left out."""
 
 
 class Translator(Protocol):
     """One format, or one source system's mapping."""
 
     version: str
-    """Part of every event id: a new version of the translation makes new events of the same input."""
+    """Part of every event id, so that a new version of the translation makes new events from the same input."""
 
     def translate(self, content: BinaryIO, arrival: Arrival) -> Iterator[Item]:
         """The items of ``content`` (seekable, at its start), in input order. Never raises on input."""

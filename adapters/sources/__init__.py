@@ -1,1 +1,1 @@
-"""Doors that listen and poll. They hand what arrives to the intake and know nothing of what becomes of it."""
+"""Listeners and pollers. They pass what arrives to the intake, and know nothing about what it does with it."""

@@ -1,14 +1,15 @@
-"""The drop folder: files put into it are taken in and moved to ``done/`` or ``failed/`` with a receipt beside them.
+"""The drop folder: files put into it are taken in and moved to ``done/`` or ``failed/``, with a receipt beside them.
 
-A file is moved only after what became of it is durable (promise P1). A crash at any point neither loses nor doubles: the file
-is where it was, is read again, and has the same receipt and the same events.
+A file is moved only after its receipt is durable (promise P1). A crash at any point neither loses nor duplicates anything: the
+file is still in the folder, is read again, and gives the same receipt and the same events.
 
-A file that cannot be read, moved or taken in holds up no other; it stays where it is and is tried again. Files are named in the
-log by size and time, because people write names of persons into the names of files (promise P12).
+A file that cannot be read, moved or taken in does not delay the others; it stays where it is and is tried again. Log messages
+identify files by size and time, because people put names of persons into file names (promise P12).
 
-When a file is complete only its writer knows: the safe way is to write it under another name and to rename it. Of one written
-in place it is guessed, by its rest and by who has it open, where that can be seen. When the guess was wrong, because it was
-written on while it was read or since, it is read again, whole; rows that were whole before have the same events.
+Only its writer knows when a file is complete: the safe way is to write it under another name and to rename it. For a file that
+is written in place it is guessed: it must be unchanged for a while, and no program may have it open, as far as that can be
+seen. If the guess was wrong, because the file was written to while it was read or later, the whole file is read again; rows
+that were complete before give the same events.
 """
 
 from __future__ import annotations
@@ -37,18 +38,18 @@ LOGGER = logging.getLogger(__name__)
 
 DOOR = "folder"
 SETTLE = timedelta(seconds=2)
-"""How long a file must be unchanged: longer than a writer that is busy pauses."""
+"""How long a file must be unchanged before it is read: longer than a program pauses while writing it."""
 INTERVAL = timedelta(seconds=1)
-"""Between two looks into the folder."""
+"""Pause between two looks into the folder."""
 TRY_AGAIN = timedelta(seconds=60)
-"""Until a file that made trouble is tried again, unless it changes before."""
+"""Pause before a file that could not be taken in is tried again, unless it changes before."""
 _RIGHTS = "Let the user that runs the backbone read it and write to its folder and to done/; it is tried every minute."
 _RENAME = "Have its writer write it under another name, such as one ending in .part, and rename it when it is complete."
 _REACH = "Is its share mounted, and may the user that runs the backbone read it? It is looked for all the time."
 REST_MOST = timedelta(seconds=60)
-"""Longest pause while the log is down; it begins at the interval and doubles."""
+"""Longest pause between looks while the log is unavailable; it starts at the interval and doubles."""
 STOP_GRACE = timedelta(seconds=5)
-"""For the file under way when a stop is asked for; one that takes longer is left for the next start."""
+"""Time for the file in progress when a stop is requested; one that takes longer is left for the next start."""
 
 MEDIA_TYPES: Mapping[str, str] = MappingProxyType(
     {
@@ -62,22 +63,23 @@ MEDIA_TYPES: Mapping[str, str] = MappingProxyType(
         ".hl7": "application/hl7-v2",
     }
 )
-"""By suffix, in lower case; a file of any other is whatever its source reads."""
+"""Suffix, in lower case, to media type. A file with any other suffix is read in the format that its source is configured
+for."""
 ANY_TYPE = "application/octet-stream"
 
 
 class _Trouble(NamedTuple):
-    """Why a file is where it is."""
+    """Why a file is still in the folder."""
 
     mark: Mark
     code: str
     until: datetime
     receipt: Receipt | None = None
-    """It was taken in, and is only to be put away."""
+    """Set if the file was taken in and only has to be moved."""
 
 
 class DropFolder:
-    """One source's folder."""
+    """The drop folder of one source."""
 
     def __init__(
         self,
@@ -100,24 +102,24 @@ class DropFolder:
         self._observer = observer or Unobserved()
         self._settling = Settling(settle)
         self._troubles: dict[str, _Trouble] = {}
-        """By name of the file."""
+        """By file name."""
         self._open: set[Path] = set()
-        """Files at rest that a program has open for writing: said once."""
+        """Files at rest that a program has open for writing. Each is logged once."""
         self._latest = PutAway()
         self._begun = False
         self._missing = ""
-        """Why the folder cannot be read."""
+        """Why the folder cannot be read; ``""`` if it can."""
         self._rest = interval
 
     async def run(self, stop: asyncio.Event) -> None:
-        """Look into the folder until ``stop``. What is under way is then finished, or left for the next start."""
+        """Look into the folder until ``stop``. The file in progress is then finished, or left for the next start."""
         while not stop.is_set():
             await self.look(stop)
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(stop.wait(), self._rest.total_seconds())
 
     async def look(self, stop: asyncio.Event | None = None) -> None:
-        """Look into the folder once and take in what has come to rest."""
+        """Look into the folder once, and take in the files that no longer change."""
         await self._put_back()
         try:
             found = await asyncio.to_thread(look, self._folder)
@@ -140,7 +142,7 @@ class DropFolder:
         self._rest = self._interval
 
     async def _put_back(self) -> None:
-        """Put what was written on since it was put away back: what came later is not lost."""
+        """Put files back that were written to since they were moved away, so that what was added is not lost."""
         now, latest, folder = self._clock(), self._latest, self._folder
         written_on = partial(latest.written_on, now) if self._begun else partial(all_written_on, folder)
         changed = await asyncio.to_thread(written_on)
@@ -156,7 +158,7 @@ class DropFolder:
                 LOGGER.warning("a file of %s was written on after it was taken: it is read again. %s", self._source.id, _RENAME)
 
     async def _closed(self, resting: Sequence[Seen]) -> list[Seen]:
-        """Those that no program is known to have open for writing."""
+        """The files that no program is known to have open for writing."""
         due = [seen for seen in resting if not self._is_put_off(seen)]
         still_open = await asyncio.to_thread(open_for_writing, [seen.path for seen in due]) if due else set()
         for seen in due:
@@ -166,7 +168,7 @@ class DropFolder:
         return [seen for seen in due if seen.path not in still_open]
 
     async def _take(self, seen: Seen) -> None:
-        """Take one file in and put it away."""
+        """Take one file in and move it away."""
         before = self._troubles.get(seen.path.name)
         receipt = before.receipt if before is not None and before.mark == seen.mark else None
         try:
@@ -183,7 +185,7 @@ class DropFolder:
             await self._put_away(seen, receipt)
 
     async def _receive(self, seen: Seen) -> Receipt | None:
-        """The file's receipt; ``None`` when the file is not the one that had come to rest."""
+        """The file's receipt; ``None`` if the file has changed since it was seen at rest."""
         with await asyncio.to_thread(seen.path.open, "rb") as content:
             if mark_of(os.fstat(content.fileno())) != seen.mark:
                 return None
@@ -191,8 +193,8 @@ class DropFolder:
             receipt = await self._intake.receive(Delivery(self._source, DOOR, content, kind, seen.path.name))
             if mark_of(os.fstat(content.fileno())) == seen.mark:
                 return receipt
-        # What was read of it is in the log, and it will be read again, whole: rows that were whole have the same events.
-        self._trouble(seen, "file-changed", "changed while it was read; it is read again when it has come to rest")
+        # What was read is in the log. The whole file will be read again, and rows that were complete give the same events.
+        self._trouble(seen, "file-changed", "changed while it was read; it is read again once it no longer changes")
         return None
 
     async def _put_away(self, seen: Seen, receipt: Receipt) -> None:
@@ -210,10 +212,10 @@ class DropFolder:
         trouble = self._troubles.get(seen.path.name)
         if trouble is None or trouble.mark != seen.mark:
             return False
-        return timedelta() < trouble.until - self._clock() <= TRY_AGAIN  # more is left only when the clock was set back
+        return timedelta() < trouble.until - self._clock() <= TRY_AGAIN  # more is left only if the clock was set back
 
     def _trouble(self, seen: Seen, code: str, what: str, receipt: Receipt | None = None) -> None:
-        """Note why the file stays; said once for each state of the file."""
+        """Note why the file stays in the folder. Logged once for each state of the file."""
         before = self._troubles.get(seen.path.name)
         self._observer.faulted(DOOR, code)
         if before is None or (before.mark, before.code) != (seen.mark, code):
@@ -233,7 +235,7 @@ class DropFolder:
 
 
 async def _unless_stopped(work: Coroutine[None, None, None], stop: asyncio.Event | None) -> None:
-    """Do ``work``; when a stop is asked for in the middle, give it `STOP_GRACE` and then break it off."""
+    """Do ``work``. If a stop is requested meanwhile, cancel it after `STOP_GRACE`."""
     task = asyncio.ensure_future(work)
     stopping = asyncio.ensure_future(stop.wait() if stop is not None else asyncio.Future())
     try:

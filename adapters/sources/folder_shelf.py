@@ -1,10 +1,10 @@
-"""Puts what was taken from a drop folder away, with its receipt beside it. Nothing is ever overwritten.
+"""Moves a file out of the drop folder, with its receipt beside it. Nothing is ever overwritten.
 
-The receipt's file is there before the file it is about is moved: whoever sees a file in ``done/`` finds its receipt. A crash
-between the two leaves the file where it was; it is then read again, has the same receipt, and goes to the same place.
+The receipt is written before the file is moved, so whoever sees a file in ``done/`` finds its receipt. A crash between the two
+leaves the file where it was; it is then read again, gets the same receipt, and goes to the same place.
 
-Whoever paused in the middle of a file for longer than it has to rest writes on into it where it lies now: a move leaves
-open what is open. Such a file is found by its size, which is no longer that of its receipt, and is put back to be read again.
+A program that pauses for longer than a file must be unchanged goes on writing to the moved file, because moving a file does not
+close it. Such a file is recognised by its size, which is no longer that of its receipt, and is put back to be read again.
 """
 
 from __future__ import annotations
@@ -21,28 +21,28 @@ import msgspec
 from schemas.receipt import Receipt, decode, shown
 
 DONE = "done"
-"""Folder for what was taken in, wholly or in part: the receipt says what was rejected and kept."""
+"""Folder for files that were accepted completely or in part: the receipt lists what was rejected and kept."""
 FAILED = "failed"
-"""Folder for what nothing could be taken of."""
+"""Folder for files of which nothing was accepted."""
 RECEIPT_SUFFIX = ".receipt.json"
 LONGEST_BYTES = 200
-"""Longest name of a file put away. Beside it lies a receipt with a longer one, and a file system takes 255 bytes at most."""
+"""Longest name of a moved file. Its receipt has a longer name, and a file system allows at most 255 bytes."""
 LONGEST_SUFFIX_BYTES = 20
-"""Of it for the suffix, which is kept: it says how the file is read."""
+"""Part of it that is reserved for the suffix, which is kept because it says how the file is read."""
 WATCHED = 100
-"""Files put away last that are looked at again, for as long as `WATCHED_FOR`: of older ones the next start looks at all."""
+"""Most recently moved files that are checked again, for `WATCHED_FOR`. The next start checks all older ones."""
 WATCHED_FOR = timedelta(minutes=10)
 
 
 def shelf_of(receipt: Receipt) -> str:
-    """Where a file with this receipt belongs."""
+    """The folder for a file with this receipt."""
     return FAILED if receipt.rejected and not receipt.accepted else DONE
 
 
 def put_away(path: Path, receipt: Receipt) -> Path:
-    """Move the file to the shelf its receipt says, under its own name or one with a number; where it is now.
+    """Move the file to the folder for its receipt, adding a number to its name if that is taken. Returns its new path.
 
-    Raises ``OSError`` when it cannot be moved; it is then where it was.
+    Raises ``OSError`` when it cannot be moved; it then stays where it was.
     """
     shelf = path.parent / shelf_of(receipt)
     shelf.mkdir(exist_ok=True)
@@ -56,17 +56,17 @@ def put_away(path: Path, receipt: Receipt) -> Path:
 
 
 class PutAway:
-    """The files put away of late."""
+    """The files that were moved lately."""
 
     def __init__(self) -> None:
         self._latest: deque[tuple[datetime, Path]] = deque(maxlen=WATCHED)
 
     def note(self, place: Path, now: datetime) -> None:
-        """From now on look at ``place`` again."""
+        """Check ``place`` again from now on."""
         self._latest.append((now, place))
 
     def written_on(self, now: datetime) -> list[Path]:
-        """Those that are no longer as their receipts say. Each is told once."""
+        """The files that no longer match their receipts. Each is returned once."""
         self._latest = deque((one for one in self._latest if now - one[0] < WATCHED_FOR), WATCHED)
         changed = [place for _, place in self._latest if is_written_on(place)]
         self._latest = deque((one for one in self._latest if one[1] not in changed), WATCHED)
@@ -74,13 +74,13 @@ class PutAway:
 
 
 def all_written_on(folder: Path) -> list[Path]:
-    """Every file put away from ``folder`` that is no longer as its receipt says."""
+    """Every file moved out of ``folder`` that no longer matches its receipt."""
     notes = (note for shelf in (DONE, FAILED) for note in (folder / shelf).glob(f"*{RECEIPT_SUFFIX}"))
     return [place for note in notes if is_written_on(place := note.with_name(note.name.removesuffix(RECEIPT_SUFFIX)))]
 
 
 def is_written_on(place: Path) -> bool:
-    """Whether a file was written to since it was put away: it is younger than its receipt, and of another size."""
+    """Whether a file was written to since it was moved: it is newer than its receipt, and of another size."""
     note = place.with_name(place.name + RECEIPT_SUFFIX)
     try:
         status = place.stat()
@@ -92,7 +92,7 @@ def is_written_on(place: Path) -> bool:
 
 
 def put_back(place: Path) -> Path:
-    """Move a file that was put away back into the drop folder; where it is now. Its receipt stays: it tells what was read then.
+    """Move a file back into the drop folder, and return its new path. Its receipt stays, as it says what was read then.
 
     Raises ``OSError``.
     """
@@ -104,7 +104,7 @@ def put_back(place: Path) -> Path:
 
 
 def _places(folder: Path, path: Path) -> Iterator[Path]:
-    """Where a file may lie in ``folder``: under its own name, cut to `LONGEST_BYTES`, or one with a number."""
+    """Possible paths of a file in ``folder``: its own name, cut to `LONGEST_BYTES`, then with a number."""
     stem, suffix = _cut(path.stem, LONGEST_BYTES - LONGEST_SUFFIX_BYTES), _cut(path.suffix, LONGEST_SUFFIX_BYTES)
     yield folder / f"{stem}{suffix}"
     for number in count(2):
@@ -112,7 +112,7 @@ def _places(folder: Path, path: Path) -> Iterator[Path]:
 
 
 def _cut(name: str, most_bytes: int) -> str:
-    """As many characters of ``name`` as there is room for."""
+    """``name`` cut to at most ``most_bytes``."""
     shorter = name
     while len(os.fsencode(shorter)) > most_bytes:
         shorter = shorter[:-1]
@@ -120,7 +120,7 @@ def _cut(name: str, most_bytes: int) -> str:
 
 
 def _free(note: Path, receipt: Receipt) -> bool:
-    """Whether there is no receipt yet, or the same one, from before a crash."""
+    """Whether there is no receipt at ``note`` yet, or the same one, written before a crash."""
     try:
         return decode(note.read_bytes()).id == receipt.id
     except FileNotFoundError:
@@ -130,7 +130,7 @@ def _free(note: Path, receipt: Receipt) -> bool:
 
 
 def _write(note: Path, content: bytes) -> None:
-    """Whole or not at all."""
+    """Write the file completely or not at all."""
     beside = note.with_name(f".{note.name}.tmp")
     with beside.open("wb") as file:
         file.write(content)

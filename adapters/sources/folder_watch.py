@@ -1,7 +1,7 @@
-"""Which files of a drop folder have come to rest. It looks, instead of being told by the system: network shares work too.
+"""Finds the files of a drop folder that no longer change. It polls, because network shares send no notifications.
 
-A file is taken when its size and its time of change have stayed the same for a while: whoever writes it in place is done then,
-and whoever renames it into place is not held up for long. (Its inode says nothing: some network shares number anew.)
+A file is taken when its size and modification time have stayed the same for a while: a program that writes it in place has then
+finished, and one that renames it into place is hardly delayed. (The inode is not compared: some network shares renumber.)
 """
 
 from __future__ import annotations
@@ -14,27 +14,27 @@ from pathlib import Path
 from typing import NamedTuple
 
 UNFINISHED_SUFFIXES = (".part", ".tmp", ".filepart", ".crdownload", "~")
-"""Names under which programs write what they rename when it is complete."""
+"""Suffixes of temporary files, which programs rename when they are complete."""
 HIDDEN_PREFIXES = (".", "~")
 """``~$`` begins the lock file of an open spreadsheet."""
 
 
 class Mark(NamedTuple):
-    """What tells that a file is still the same one, unchanged."""
+    """Size and modification time, by which a changed file is recognised."""
 
     size_bytes: int
     changed_ns: int
 
 
 class Seen(NamedTuple):
-    """A file at rest."""
+    """A file, as it was when the folder was read."""
 
     path: Path
     mark: Mark
 
 
 def mark_of(status: os.stat_result) -> Mark:
-    """The mark in what ``stat`` says."""
+    """The mark of a file with this ``stat`` result."""
     return Mark(status.st_size, status.st_mtime_ns)
 
 
@@ -48,23 +48,23 @@ def look(folder: Path) -> list[Seen]:
             try:
                 status = entry.stat(follow_symlinks=False)
             except FileNotFoundError:
-                continue  # gone since it was listed
+                continue  # removed since it was listed
             if stat.S_ISREG(status.st_mode):
                 found.append(Seen(Path(entry.path), mark_of(status)))
     return found
 
 
 class Settling:
-    """Remembers since when each file has been as it is."""
+    """Remembers since when each file has been unchanged."""
 
     def __init__(self, settle: timedelta) -> None:
         self._settle = settle
         self._since: dict[Seen, datetime] = {}
 
     def at_rest(self, seen: Sequence[Seen], now: datetime) -> list[Seen]:
-        """Those of ``seen`` that have been the same for long enough, oldest first: a correction follows what it corrects.
+        """The files that have been unchanged for long enough, oldest first, so that a correction follows what it corrects.
 
-        A clock that was set back makes them wait anew, no longer.
+        If the clock is set back, they wait once more, but not longer.
         """
         self._since = {one: min(self._since.get(one, now), now) for one in seen}
         resting = [one for one, since in self._since.items() if now - since >= self._settle]

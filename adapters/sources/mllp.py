@@ -1,15 +1,15 @@
-"""The MLLP door: HL7 v2 messages over TCP, each answered once it is durable.
+"""The MLLP listener: receives HL7 v2 messages over TCP, and answers each once it is durable.
 
-* **Commit before the ACK.** ``AA`` is written only after the intake's receipt is durable (promise P1).
-* ``AE`` (its content) and ``AR`` (its kind, or its sender) say: this can never succeed as it is, do not send it again. It is in
-  quarantine, durably, before the answer goes out.
-* **No answer and a closed connection** for troubles of our own: the sender keeps the message and tries again.
-* A message sent again is answered as before and appended once: the intake knows it.
-* One message at a time on each connection, answered in the order of arrival. Connections go on side by side.
-* A message over the limit is read to its end, answered ``AR``, and the connection closed. It cannot be kept whole, and a part
-  of it, redriven later, could pass for all of it: so nothing of it is kept, and its receipt says so.
+* **Commit before the ACK.** ``AA`` is sent only after the intake's receipt is durable (promise P1).
+* ``AE`` (wrong content) and ``AR`` (wrong type or sender) mean: this can never succeed as it is, do not send it again. The
+  message is durably in quarantine before the answer is sent.
+* **No answer and a closed connection** if the fault is ours: the sender keeps the message and tries again.
+* A message that is sent again gets the same answer and is appended once: the intake recognises it.
+* Each connection handles one message at a time and answers in the order of arrival. Connections work in parallel.
+* A message over the limit is read to its end and answered ``AR``, and the connection is closed. It cannot be kept whole, and a
+  part of it, if redriven, could be taken for the whole. So nothing of it is kept, and its receipt says so.
 
-Original mode only: MSH-15 and MSH-16 are not looked at.
+Only original mode is supported: MSH-15 and MSH-16 are ignored.
 
 Source: HL7 v2.5 §2.9.2.2 (original mode); ITK HL7 v2 Message Specification 2.4 (no enhanced mode); docs/promises.md, P1.
 """
@@ -49,13 +49,13 @@ MEDIA_TYPE = "application/hl7-v2"
 _REPLIES: Mapping[str, str] = MappingProxyType(
     dict.fromkeys((each.code for each in (Unsupported, UnknownSender, WrongCertificate, TooLarge)), REJECT)
 )
-"""The code of a refusal to the ACK's; `ERROR` for all others. HL7 v2.5 §2.9.2.2: AR is for MSH-9, MSH-11 and MSH-12 (and, with
-us, for the sender), AE for the rest of the content."""
-_SWEPT_EVERY_S = 0.5
-"""How often deadlines are looked at: coarse, because a timer for each message would cost more than reading it."""
-_LOUDNESS: Mapping[str, int] = MappingProxyType({Trouble.STRAY: logging.DEBUG, Trouble.HALF: logging.INFO})
-"""Of what is common with some senders; all else is a warning."""
-_WORDS: Mapping[str, str] = MappingProxyType(
+"""Error code of a refusal to the code of the ACK; `ERROR` for all others. HL7 v2.5 §2.9.2.2: AR is for MSH-9, MSH-11 and MSH-12
+(and here also for the sender), AE for the rest of the content."""
+_SWEEP_EVERY_S = 0.5
+"""How often deadlines are checked: coarse, because a timer for each message would cost more than reading it."""
+_LOG_LEVELS: Mapping[str, int] = MappingProxyType({Trouble.STRAY: logging.DEBUG, Trouble.HALF: logging.INFO})
+"""Log level of faults that are common with some senders; any other is a warning."""
+_EXPLANATIONS: Mapping[str, str] = MappingProxyType(
     {
         Trouble.STRAY: "Bytes outside of a frame were skipped. The sender is to put 0x0B before a message, 0x1C 0x0D after it.",
         Trouble.HALF: "A message was begun and not ended; it was not acknowledged, so the sender still has it.",
@@ -68,26 +68,25 @@ _WORDS: Mapping[str, str] = MappingProxyType(
         TLS_FAILED: "Nothing was taken in. Check the certificates of both sides and mllp_tls in the settings.",
     }
 )
-"""What a trouble means, and what to do about it."""
+"""What a fault means, and what to do about it."""
 _OURS = "It was cut off without an answer, so the sender still has its message and sends it again."
 _BACKLOG = 512
-"""Connections the system holds until they are accepted: all senders of a large hospital come back at once after a restart."""
+"""Connections the system queues until they are accepted: after a restart all senders of a large hospital reconnect at once."""
 _HANDSHAKE_S = 10.0
-"""For TLS to begin: until then a peer is nobody, and counts towards no limit."""
-_GOOD_BYE_S = 1.0
-"""For TLS to end: a peer that is gone may not hold up a stop."""
+"""Time limit for the TLS handshake. Until it is done, a connection does not count towards any limit."""
+_SHUTDOWN_S = 1.0
+"""Time limit for the TLS shutdown, so that a peer that is gone cannot delay a stop."""
 
 
 def reply(refusals: Sequence[Refusal]) -> str:
-    """The ACK's code for a message of which ``refusals`` were refused."""
+    """The code of the ACK for a message with these ``refusals``."""
     return _REPLIES.get(refusals[0].code, ERROR) if refusals else ACCEPT
 
 
 class MllpListener:
-    """Listens for senders and hands their messages to the intake.
+    """Listens for senders and passes their messages to the intake.
 
-    ``address`` is a host and a port; port 0 takes a free one. ``tls`` is made by
-    `adapters.sources.mllp_tls.listening`.
+    ``address`` is a host and a port; port 0 takes a free one. ``tls`` is made by `adapters.sources.mllp_tls.listening`.
     """
 
     def __init__(
@@ -101,9 +100,9 @@ class MllpListener:
     ) -> None:
         self._intake = intake
         self.senders = senders
-        """Whose messages are whose; others may take their place while it listens."""
+        """Finds the source of a message. May be replaced while it listens."""
         self.address = address
-        """Where it listens; once it does, with the port it got."""
+        """Where it listens; once started, with the actual port."""
         self._tls = tls
         self._observer = observer or Unobserved()
         self._connections: set[Connection] = set()
@@ -116,7 +115,7 @@ class MllpListener:
         self.limits = limits or Limits()
 
     async def start(self) -> None:
-        """Listen. Raises `SettingsError` when the address cannot be had."""
+        """Start to listen. Raises `SettingsError` when the address cannot be used."""
         loop = asyncio.get_running_loop()
         host, port = self.address
         try:
@@ -127,14 +126,14 @@ class MllpListener:
         self._sweeper = asyncio.create_task(self._sweep())
 
     async def ended(self) -> None:
-        """Wait until it no longer listens. Raises what ended it, unless that was `stop`."""
+        """Wait until it no longer listens. Raises the error that ended it, unless `stop` did."""
         if self._sweeper is not None:
             await asyncio.wait((self._sweeper,))
             if not self._sweeper.cancelled():
                 self._sweeper.result()
 
     async def stop(self, within: timedelta) -> None:
-        """Take no more in, finish the messages under way, and close; what is not finished ``within`` is left for its sender."""
+        """Accept no more messages, finish those in progress, and close. Those not finished ``within`` get no answer."""
         if self._server is None or self._sweeper is None:
             return
         self._server.close()
@@ -144,7 +143,7 @@ class MllpListener:
         try:
             await asyncio.wait_for(self._empty.wait(), within.total_seconds())
         except TimeoutError:
-            LOGGER.warning("%d MLLP connections were cut off with a message under way", len(self._connections))
+            LOGGER.warning("%d MLLP connections were closed with a message in progress", len(self._connections))
             for connection in list(self._connections):
                 connection.abandon()
             await self._empty.wait()
@@ -154,7 +153,7 @@ class MllpListener:
         if self._tls is None:
             return {}
         self._tls.sslobject_class = watched(lambda why: self.note(TLS_FAILED, f"a peer that is not known yet ({why})"))
-        return {"ssl": self._tls, "ssl_handshake_timeout": _HANDSHAKE_S, "ssl_shutdown_timeout": _GOOD_BYE_S}
+        return {"ssl": self._tls, "ssl_handshake_timeout": _HANDSHAKE_S, "ssl_shutdown_timeout": _SHUTDOWN_S}
 
     def came(self, connection: Connection) -> bool:
         if (
@@ -185,10 +184,10 @@ class MllpListener:
 
     def note(self, code: str, peer: str) -> None:
         self._observer.faulted(DOOR, code)
-        LOGGER.log(_LOUDNESS.get(code, logging.WARNING), "MLLP: %s from %s. %s", code, peer, _WORDS.get(code, _OURS))
+        LOGGER.log(_LOG_LEVELS.get(code, logging.WARNING), "MLLP: %s from %s. %s", code, peer, _EXPLANATIONS.get(code, _OURS))
 
     async def answer(self, found: Frame | Fault, certificate: frozenset[str]) -> bytes:
-        """Take the message in; its ACK, framed."""
+        """Take the message in, and return its ACK as an MLLP frame."""
         raw = found.content if isinstance(found, Frame) else found.head
         source, control, refusal = self._identify(raw, certificate)
         delivery = Delivery(source, DOOR, BytesIO(raw), MEDIA_TYPE, control=control, reply=reply)
@@ -202,7 +201,7 @@ class MllpListener:
         return START + _ack(raw, receipt) + END
 
     def _identify(self, raw: bytes, certificate: frozenset[str]) -> tuple[Source, str, RejectedInput | None]:
-        """Whose message it is, its sender's id of it, and why it is not to be translated."""
+        """The source of the message, the sender's id of it, and why it must not be translated (if so)."""
         seen = header(raw)
         if not seen.fields:
             return UNKNOWN, "", _no_header(raw)
@@ -212,17 +211,17 @@ class MllpListener:
         return source, control, refusal
 
     async def _sweep(self) -> None:
-        """Cut off whoever lets us wait too long: half a message holds memory and a place."""
+        """Close connections whose deadline has passed: half a message takes up memory and one of the connections."""
         loop = asyncio.get_running_loop()
         shortest = min(self.limits.first_byte, self.limits.next_byte).total_seconds()
         while True:
-            await asyncio.sleep(min(_SWEPT_EVERY_S, shortest / 4))
+            await asyncio.sleep(min(_SWEEP_EVERY_S, shortest / 4))
             for connection in [each for each in self._connections if each.overdue_at < loop.time()]:
                 connection.cut(TOO_SLOW)
 
 
 def _no_header(raw: bytes) -> RejectedInput:
-    """Why what came has no MSH."""
+    """The error for a message without a readable MSH."""
     try:
         refuse_utf_16(raw)
     except Unreadable as error:
@@ -231,7 +230,7 @@ def _no_header(raw: bytes) -> RejectedInput:
 
 
 def _ack(raw: bytes, receipt: Receipt) -> bytes:
-    """Made of the receipt alone, so that a message that comes again has the same answer, byte for byte."""
+    """The ACK, made from the message and its receipt only, so that a message sent again gets the same answer, byte for byte."""
     at = datetime.fromisoformat(receipt.received_at)
     if not receipt.refusals:
         return acknowledge(raw, ACCEPT, at=at)

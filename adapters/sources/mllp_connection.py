@@ -1,6 +1,6 @@
-"""One MLLP connection: frames in, answers out, one message at a time, within the limits.
+"""One MLLP connection: receives frames and sends answers, one message at a time, within the limits.
 
-It knows bytes, deadlines and order, and nothing of HL7: what a frame is answered with is the listener's business.
+It handles bytes, deadlines and order, and knows nothing about HL7: the listener makes the answers.
 """
 
 from __future__ import annotations
@@ -24,90 +24,92 @@ LOGGER = logging.getLogger(__name__)
 TOO_MANY = "too-many-connections"
 TOO_MUCH = "too-much-held"
 LEAST_RATE = 100 * 1024
-"""Bytes a second that a message must come at on average once `Limits.next_byte` is over: a slow line passes, a trickle not."""
+"""Bytes a second that a message must average after `Limits.next_byte`. A slow line reaches this; a deliberate trickle does
+not."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Limits:
-    """What one listener puts up with."""
+    """The limits of one listener."""
 
     message_bytes: int = MESSAGE_MOST_BYTES
     connections: int = 768
-    """In all: below the 1,024 open files that a process has by default."""
+    """In total: below the 1,024 open files that a process may have by default."""
     connections_per_peer: int = 512
-    """Of one address, so that one runaway sender leaves room for the others."""
+    """From one address, so that one runaway sender leaves room for the others."""
     held_bytes: int = 256 * 1024 * 1024
-    """Of messages being read and answered, all connections together. Who would take more is cut off, and tries again."""
+    """Bytes of messages being read and answered, over all connections. A connection that would exceed it is closed; the sender
+    tries again."""
     first_byte: timedelta = timedelta(seconds=60)
-    """From the connection's start. Later a sender may be silent for days; dead ones are found by TCP keep-alive."""
+    """From connecting to the first byte. Later a sender may be silent for days; TCP keep-alive finds dead ones."""
     next_byte: timedelta = timedelta(seconds=10)
-    """Longest pause within a message, and how long it may take in all before it must keep `LEAST_RATE`."""
+    """Longest pause within a message, and how long a message may take in total before it must keep `LEAST_RATE`."""
 
 
-class Doorman(Protocol):
-    """What a connection asks its listener."""
+class Listener(Protocol):
+    """What a connection needs of its listener."""
 
     limits: Limits
 
     def came(self, connection: Connection) -> bool:
-        """A peer has connected; whether there is room for it."""
+        """A peer has connected. Returns whether there is room for it."""
         ...
 
     def went(self, connection: Connection) -> None:
-        """Its connection is gone, and nothing of it is under way any more."""
+        """The connection is closed, and none of its messages is in progress."""
         ...
 
     def hold(self, more_bytes: int) -> bool:
-        """A connection holds so many bytes more (or, below 0, less); whether there is room for them."""
+        """A connection holds this many bytes more (or, if negative, fewer). Returns whether there is room for them."""
         ...
 
     def note(self, code: str, peer: str) -> None:
-        """Something went wrong that is no message's content."""
+        """Something other than the content of a message is wrong."""
         ...
 
     async def answer(self, found: Frame | Fault, certificate: frozenset[str]) -> bytes:
-        """The frame to answer with, once what was found is durable. Raises when there is to be no answer."""
+        """The frame to answer with, once the message is durable. Raises if there must be no answer."""
         ...
 
 
 class Connection(asyncio.Protocol):
     """The protocol of one peer."""
 
-    def __init__(self, doorman: Doorman) -> None:
-        self._doorman = doorman
-        self._limits = doorman.limits
+    def __init__(self, listener: Listener) -> None:
+        self._listener = listener
+        self._limits = listener.limits
         self._clock = asyncio.get_running_loop().time
-        self._framer = Framer(doorman.limits.message_bytes)
+        self._framer = Framer(listener.limits.message_bytes)
         self._transport: asyncio.Transport
         self._certificate: frozenset[str] = frozenset()
         self._waiting: deque[Frame | Fault] = deque()
-        """Complete and not begun, in order."""
+        """Complete messages that are not in progress yet, in order."""
         self._unanswered_bytes = 0
-        """Of what waits and of what is being answered."""
+        """Bytes of the messages that wait or are in progress."""
         self._held_bytes = 0
-        """Taken of the doorman's budget."""
+        """Bytes reported to the listener as held."""
         self._work: asyncio.Task[None] | None = None
-        """Answers what waits; ``None`` when nothing does."""
+        """Answers the waiting messages; ``None`` if there are none."""
         self._writable = asyncio.Event()
         self._writable.set()
         self._greeted = False
-        """A first frame has begun."""
+        """Whether a first frame has begun."""
         self._paused = False
-        """Not read from, until what waits is answered."""
+        """Whether reading is paused until the waiting messages are answered."""
         self._ending = False
-        """To be closed once what waits is answered."""
+        """Whether to close once the waiting messages are answered."""
         self._lost = False
         self._begun_at = math.inf
         """When the frame that is being read began."""
         self.overdue_at = math.inf
-        """When patience ends, by the loop's clock."""
+        """Deadline for the next byte, by the event loop's clock."""
         self.peer = ""
         """Address without the port."""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)
         self.peer = str((transport.get_extra_info("peername") or ("",))[0])
-        if not self._doorman.came(self):
+        if not self._listener.came(self):
             self.cut(TOO_MANY)
             return
         _keep_alive(transport.get_extra_info("socket"))
@@ -122,8 +124,8 @@ class Connection(asyncio.Protocol):
             self._begun_at = math.inf
         for found in complete:
             self._sort(found)
-        self._be_patient()
-        self._tally()
+        self._set_deadline()
+        self._report_held()
         if self._waiting and self._work is None:
             self._work = asyncio.create_task(self._answer_waiting())
         if len(self._waiting) > 1 and not self._paused:
@@ -131,18 +133,18 @@ class Connection(asyncio.Protocol):
             self._transport.pause_reading()
 
     def eof_received(self) -> bool:
-        """The peer sends no more, but may still read the answers; TLS knows no such half."""
+        """The peer sends no more, but may still read the answers, except with TLS, which has no half-closed connections."""
         for fault in self._framer.ended():
             self._sort(fault)
         self._ending = True
         return self._work is not None and self._transport.get_extra_info("sslcontext") is None
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """What is being answered is finished all the same: it may be durable already. What waits will be sent again."""
+        """Finish the message in progress, because it may be durable already. Those that wait will be sent again."""
         self._lost = True
         self._waiting.clear()
         self._writable.set()
-        self._part()
+        self._leave()
 
     def pause_writing(self) -> None:
         self._writable.clear()
@@ -151,7 +153,7 @@ class Connection(asyncio.Protocol):
         self._writable.set()
 
     def finish(self) -> None:
-        """Begin no further message; close once the one under way is answered."""
+        """Begin no further message, and close once the one in progress is answered."""
         self._waiting.clear()
         self._end()
 
@@ -163,15 +165,15 @@ class Connection(asyncio.Protocol):
         self._transport.abort()
 
     def abandon(self) -> None:
-        """Drop even what is under way."""
+        """Close at once, and cancel the message in progress."""
         if self._work is not None:
             self._work.cancel()
         self._transport.abort()
 
     def _note(self, code: str) -> None:
-        """Under the name of the message that is being answered, else under one of its own."""
+        """Report ``code`` under the correlation id of the message in progress, else under a new one."""
         known = CORRELATION.set(CORRELATION.get() or Correlation())
-        self._doorman.note(code, self.peer)
+        self._listener.note(code, self.peer)
         CORRELATION.reset(known)
 
     def _sort(self, found: Frame | Fault) -> None:
@@ -185,8 +187,8 @@ class Connection(asyncio.Protocol):
         if found.trouble in _LAST:
             self._end()
 
-    def _be_patient(self) -> None:
-        """Set the time by which more must have come."""
+    def _set_deadline(self) -> None:
+        """Set the deadline for the next byte."""
         if self._framer.inside:
             now, pause = self._clock(), self._limits.next_byte.total_seconds()
             self._greeted = True
@@ -195,11 +197,11 @@ class Connection(asyncio.Protocol):
         elif self._greeted or self._waiting:
             self._greeted, self.overdue_at = True, math.inf
 
-    def _tally(self) -> None:
-        """Tell the doorman what is held now."""
+    def _report_held(self) -> None:
+        """Report to the listener how many bytes are held now."""
         held = self._framer.held_bytes + self._unanswered_bytes
         more, self._held_bytes = held - self._held_bytes, held
-        if not self._doorman.hold(more):
+        if not self._listener.hold(more):
             self.cut(TOO_MUCH)
 
     async def _answer_waiting(self) -> None:
@@ -218,44 +220,44 @@ class Connection(asyncio.Protocol):
 
     async def _answer(self, found: Frame | Fault) -> None:
         CORRELATION.set(Correlation())  # in the context of the task that answers
-        answer = await self._doorman.answer(found, self._certificate)
+        answer = await self._listener.answer(found, self._certificate)
         if isinstance(found, Frame):
             self._unanswered_bytes -= len(found.content)
-            self._tally()
+            self._report_held()
         if not self._transport.is_closing():
             self._transport.write(answer)
             await self._writable.wait()
 
     def _go_on(self) -> None:
-        """Nothing waits any more: read on, or close, or say good-bye."""
+        """No message waits any more: read on, close, or report that the connection is gone."""
         if self._lost:
-            self._part()
+            self._leave()
         elif self._ending:
             self._transport.close()
         elif self._paused:
             self._paused = False
             self._transport.resume_reading()
-            self._be_patient()
+            self._set_deadline()
 
     def _end(self) -> None:
         self._ending = True
         if self._work is None and not self._waiting:
             self._transport.close()
 
-    def _part(self) -> None:
+    def _leave(self) -> None:
         if self._work is None:
-            self._doorman.hold(-self._held_bytes)
+            self._listener.hold(-self._held_bytes)
             self._held_bytes = 0
-            self._doorman.went(self)
+            self._listener.went(self)
 
 
 _LAST = frozenset({Trouble.TOO_LARGE, Trouble.NOT_MLLP})
-"""After these the connection is closed, once what came before is answered."""
+"""Faults after which the connection is closed, once earlier messages are answered."""
 
 
 def _keep_alive(connection: socket.socket) -> None:
-    """Have the system find peers that are gone without a word: after about two minutes."""
+    """Have the system detect peers that disappeared silently, after about two minutes."""
     connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
     for option, value in (("TCP_KEEPIDLE", 60), ("TCP_KEEPINTVL", 15), ("TCP_KEEPCNT", 4)):
-        if hasattr(socket, option):  # names differ between systems; without them the system's own two hours hold
+        if hasattr(socket, option):  # names differ between systems; without them the system's default of two hours applies
             connection.setsockopt(socket.IPPROTO_TCP, getattr(socket, option), value)

@@ -1,8 +1,8 @@
-"""MLLP's framing: bytes in, messages and faults out. No sockets.
+"""MLLP framing: turns bytes into messages and faults. Uses no sockets.
 
-A frame is ``<VT> message <FS><CR>``. What a frame holds is not looked at, except that ``<VT>MSH`` inside one means that its
-sender broke off and began again: without that rule the stub and the next message would be taken for one message. A lone
-``<VT>`` is content, because text copied from a word processor carries it.
+A frame is ``<VT> message <FS><CR>``. The content of a frame is not examined, except that ``<VT>MSH`` inside one means that the
+sender broke off and began again: otherwise the fragment and the next message would be taken for one message. A lone ``<VT>`` is
+content, because text copied from a word processor may contain it.
 
 Source: HL7 Transport Specification: MLLP, Release 1 (block format; bytes between blocks are ignored).
 """
@@ -19,43 +19,44 @@ END = b"\x1c\r"
 _RESTART = b"\x0bMSH"
 
 MESSAGE_MOST_BYTES = 16 * 1024 * 1024
-"""Messages with an embedded PDF reach some 10 MB; more is a fault or an attack."""
+"""Limit of a message. Messages with an embedded PDF reach some 10 MB; a larger one is a fault or an attack."""
 STRAY_MOST_BYTES = 64 * 1024
-"""Bytes tolerated between two frames (line ends, keep-alive blanks); whoever sends more does not speak MLLP."""
+"""Bytes tolerated between two frames (line ends, keep-alive blanks); a peer that sends more does not use MLLP."""
 DRAIN_TIMES = 4
-"""A frame over the limit is read to its end, so that the refusal reaches the sender, up to so many times the limit."""
+"""A frame over the limit is read to its end, so that the refusal reaches the sender, but only up to this many times the
+limit."""
 HEAD_BYTES = 4096
-"""What is kept of a frame over the limit: enough for its MSH segment, from which the refusal is made."""
+"""Bytes kept of a frame over the limit: enough for its MSH segment, from which the refusal is made."""
 
 
 class Trouble(StrEnum):
-    """What can be wrong with a stream of frames."""
+    """Faults in a stream of frames."""
 
     STRAY = "stray-bytes"
-    """Bytes outside a frame: skipped."""
+    """Bytes outside a frame. They are skipped."""
     HALF = "half-frame"
-    """A frame was begun and never ended: skipped; it was not acknowledged, so its sender still has it."""
+    """A frame was begun but not ended. It is skipped: it was not acknowledged, so its sender still has it."""
     TOO_LARGE = "too-large"
     """A frame over the limit, read to its end."""
     NOT_MLLP = "not-mllp"
-    """Nothing more can be read from this stream: it is to be closed."""
+    """Nothing more can be read from this stream, so it must be closed."""
 
 
 class Frame(NamedTuple):
-    """One whole message."""
+    """One complete message."""
 
     content: bytes
 
 
 class Fault(NamedTuple):
-    """Something that is no message."""
+    """Something in the stream that is not a complete message."""
 
     trouble: Trouble
     size_bytes: int
     head: bytes = b""
     """The first `HEAD_BYTES` of a frame that is too large."""
     sha256: str = ""
-    """Of the whole frame that is too large."""
+    """SHA-256 of the whole frame that is too large."""
 
 
 class _State(Enum):
@@ -66,9 +67,9 @@ class _State(Enum):
 
 
 class Framer:
-    """Cuts a stream into frames. It never raises and holds at most one unfinished frame.
+    """Splits a stream into frames. It never raises, and holds at most one unfinished frame.
 
-    Each byte is looked at once, whatever pieces the stream comes in.
+    Each byte is examined once, whatever pieces the stream arrives in.
     """
 
     __slots__ = ("_buffer", "_drained", "_hash", "_head", "_most", "_seen", "_state", "_stray", "dead")
@@ -78,15 +79,15 @@ class Framer:
         self._buffer = bytearray()
         self._state = _State.BETWEEN
         self._stray = 0
-        """Bytes outside a frame since the last one."""
+        """Bytes outside a frame since the last frame."""
         self._seen = 0
-        """Bytes of the buffer in which there is no end of a frame."""
+        """Bytes at the start of the buffer that are known to contain no end of a frame."""
         self._drained = 0
         """Bytes read of a frame that is too large."""
         self._head = b""
         self._hash = hashlib.sha256()
         self.dead = False
-        """The stream cannot be read on: what follows is ignored."""
+        """Whether the stream can no longer be read; everything that follows is ignored."""
 
     @property
     def inside(self) -> bool:
@@ -95,16 +96,16 @@ class Framer:
 
     @property
     def pending_bytes(self) -> int:
-        """Bytes read of the frame that has not ended."""
+        """Bytes read of the unfinished frame."""
         return self._drained + len(self._buffer)
 
     @property
     def held_bytes(self) -> int:
-        """Bytes of memory it takes."""
+        """Bytes held in memory."""
         return len(self._buffer)
 
     def feed(self, data: bytes) -> list[Frame | Fault]:
-        """What ``data`` completes, in order."""
+        """The messages and faults that ``data`` completes, in order."""
         if self._state is _State.BETWEEN and data[:1] == START and 0 < data.find(END) == len(data) - 2 <= self._most:
             self._stray = 0
             return _messages(data[1:-2])
@@ -116,7 +117,7 @@ class Framer:
         return found
 
     def ended(self) -> list[Frame | Fault]:
-        """What the end of the stream leaves behind: a frame begun and not ended."""
+        """Called at the end of the stream. Returns a fault if a frame was begun but not ended."""
         return [Fault(Trouble.HALF, self.pending_bytes)] if self.inside else []
 
     def _between(self, found: list[Frame | Fault]) -> bool:
@@ -176,16 +177,16 @@ _STEPS: Mapping[_State, Callable[[Framer, list[Frame | Fault]], bool]] = {
     _State.WITHIN: Framer._within,
     _State.DRAINING: Framer._draining,
 }
-"""What is done where: takes one step and says whether another may follow at once."""
+"""State to method. Each takes one step and returns whether another can follow at once."""
 
 
 def _first(buffer: bytearray, size: int) -> bytes:
-    """A copy of the first bytes, made once: a slice of a ``bytearray`` would be a second copy."""
+    """A copy of the first bytes. Through a ``memoryview``, because a slice of the ``bytearray`` would be a second copy."""
     with memoryview(buffer) as view:
         return bytes(view[:size])
 
 
 def _messages(content: bytes) -> list[Frame | Fault]:
-    """The message in a frame, and before it the stub its sender broke off."""
+    """The message in a frame, preceded by a fault if its sender broke off an earlier one."""
     again = content.rfind(_RESTART)
     return [Frame(content)] if again < 0 else [Fault(Trouble.HALF, again), Frame(content[again + 1 :])]

@@ -1,7 +1,7 @@
 """Sends HL7 v2 messages over MLLP: one at a time, in order, each until it is answered.
 
-A connection that closes without an answer means "I do not know": the message is sent again, and a receiver that keeps the
-rules answers as it did before.
+If a connection closes without an answer, it is unknown whether the message was received. It is sent again, and a receiver that
+follows the rules answers as it did before.
 
 Source: HL7 v2.5 §2.9.2 (one message in flight, MSA-2 names the message answered); HL7 Transport Specification: MLLP, Release 1.
 """
@@ -21,7 +21,7 @@ from adapters.sources.mllp_frame import END, START, Frame, Framer
 from schemas.errors import ReceiverUnavailable
 
 _PAUSE_S = 0.1
-"""Before the second try; doubled with each one more."""
+"""Pause before the second attempt; doubled for each further one."""
 _PAUSE_MOST_S = 5.0
 _READ_BYTES = 64 * 1024
 _SEGMENTS = re.compile(rb"[\r\n]+")
@@ -29,18 +29,18 @@ _SEGMENTS = re.compile(rb"[\r\n]+")
 
 @dataclass(frozen=True, kw_only=True)
 class Patience:
-    """How long a sender tries."""
+    """How long a sender waits and tries."""
 
     connect: timedelta = timedelta(seconds=10)
-    """For one connection, TLS included."""
+    """To connect once, including TLS."""
     answer: timedelta = timedelta(seconds=30)
-    """For one answer; then the connection is closed and the message sent again on a new one."""
+    """For one answer; after that the connection is closed and the message sent again on a new one."""
     total: timedelta = timedelta(seconds=60)
-    """For one message, all tries together."""
+    """For one message, all attempts together."""
 
 
 class MllpSender:
-    """A connection to one receiver, made when it is needed and again when it breaks. Use it with ``async with``."""
+    """A connection to one receiver, made when needed, and made again when it breaks. Use it with ``async with``."""
 
     def __init__(
         self, host: str, port: int, tls: ssl.SSLContext | None = None, server_name: str = "", patience: Patience | None = None
@@ -59,9 +59,9 @@ class MllpSender:
         await self._close()
 
     async def send(self, message: bytes) -> bytes:
-        """The answer to ``message``, without its frame: whatever it says.
+        """Send ``message``, and return the answer without its frame, whatever it says.
 
-        Raises `ReceiverUnavailable` when there was none in time; the receiver may have taken the message all the same.
+        Raises `ReceiverUnavailable` when there is no answer in time; the receiver may have accepted the message all the same.
         """
         until = asyncio.get_running_loop().time() + self._patience.total.total_seconds()
         pause = _PAUSE_S
@@ -70,7 +70,7 @@ class MllpSender:
                 return await self._try(message)
             except ssl.SSLCertVerificationError as error:
                 await self._close()
-                raise ReceiverUnavailable(f"its certificate is not to be trusted: {error.verify_message}") from None
+                raise ReceiverUnavailable(f"its certificate is not trusted: {error.verify_message}") from None
             except (OSError, EOFError) as error:
                 await self._close()
                 if asyncio.get_running_loop().time() + pause > until:
@@ -93,7 +93,7 @@ class MllpSender:
             await writer.drain()
             answer = await self._read(reader)
         if _answered(answer) != _control(message):
-            raise EOFError  # the answer to something else: nothing on this connection can be trusted any more
+            raise EOFError  # the answer to another message, so this connection can no longer be relied on
         return answer
 
     async def _read(self, reader: asyncio.StreamReader) -> bytes:
@@ -108,7 +108,7 @@ class MllpSender:
             return
         writer, self._streams = self._streams[1], None
         writer.close()
-        with contextlib.suppress(OSError):  # it is gone already: that is what was wanted
+        with contextlib.suppress(OSError):  # already closed, as wanted
             await writer.wait_closed()
 
 
@@ -121,7 +121,7 @@ async def send(
     server_name: str = "",
     patience: Patience | None = None,
 ) -> AsyncIterator[bytes]:
-    """Send ``messages`` over one connection; the answer to each, in order. Raises `ReceiverUnavailable`."""
+    """Send ``messages`` over one connection, and yield the answer to each, in order. Raises `ReceiverUnavailable`."""
     async with MllpSender(host, port, tls, server_name, patience) as sender:
         for message in messages:
             yield await sender.send(message)

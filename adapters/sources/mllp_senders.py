@@ -1,4 +1,4 @@
-"""Whose message it is: a table of what senders call themselves in MSH-3 and MSH-4, and of the certificates they show.
+"""Finds the source of a message, by a table of the senders' MSH-3, MSH-4 and client certificates.
 
 Source: HL7 v2 chapter 2, MSH-3 (sending application) and MSH-4 (sending facility); docs/promises.md, P1.
 """
@@ -12,11 +12,12 @@ from schemas.errors import RejectedInput, SettingsError, UnknownSender, WrongCer
 from schemas.source import Sector, Source
 
 UNKNOWN = Source(id="unknown-mllp", name="Unknown sender over MLLP", sector=Sector.NHS)
-"""Under this source's id is kept what no declared source sent, or sent without its certificate. It makes no events."""
+"""The source under which messages are kept that no declared source sent, or that came without its certificate. It has no
+events."""
 
 
 class MllpSource(NamedTuple):
-    """How one source shows itself over MLLP. A source that sends under several names has several of these."""
+    """How one source identifies itself over MLLP. A source that sends under several names has several entries."""
 
     source: Source
     sending_application: str = ""
@@ -24,16 +25,16 @@ class MllpSource(NamedTuple):
     sending_facility: str = ""
     """MSH-4, its first component. Empty: any."""
     certificate: str = ""
-    """Name (alternative DNS name, or common name) that the sender's client certificate bears. Empty: none is asked for."""
+    """Name (alternative DNS name, or common name) in the sender's client certificate. Empty: no certificate is required."""
 
 
 class Senders:
     """Finds the source of a message.
 
-    An entry that names both fields goes before one that names the application, that before one that names the facility, and
-    that before one that names neither.
+    An entry with both fields takes precedence over one with only the application, then comes one with only the facility, then
+    one with neither.
 
-    Raises `SettingsError` when two entries name the same sender, or one is called as `UNKNOWN` is.
+    Raises `SettingsError` when two entries name the same sender, or one has the id of `UNKNOWN`.
     """
 
     def __init__(self, sources: Iterable[MllpSource]) -> None:
@@ -44,7 +45,7 @@ class Senders:
                 other = self._table[name].source.id
                 raise SettingsError(f"{entry.source.id} and {other} match the same MLLP messages", where="match")
             if entry.source.id == UNKNOWN.id:
-                raise SettingsError(f"a source may not be called {UNKNOWN.id}", where="id")
+                raise SettingsError(f"a source must not have the id {UNKNOWN.id}", where="id")
             self._table[name] = entry
 
     def find(self, application: str, facility: str) -> MllpSource | None:
@@ -58,20 +59,20 @@ class Senders:
         )
 
     def identify(self, application: str, facility: str, certificate: frozenset[str]) -> tuple[Source, RejectedInput | None]:
-        """The source of a message whose sender showed a certificate with these names, or `UNKNOWN` and why."""
+        """The source of a message whose sender has a certificate with these names, or `UNKNOWN` and why."""
         found = self.find(application, facility)
         if found is None:
             return UNKNOWN, UnknownSender(where="MSH-3, MSH-4")
         if found.certificate and found.certificate.lower() not in certificate:
-            return UNKNOWN, WrongCertificate(f"the certificate shown is not that of {found.source.id}", where="MSH-3, MSH-4")
+            return UNKNOWN, WrongCertificate(f"the client certificate is not that of {found.source.id}", where="MSH-3, MSH-4")
         return found.source, None
 
 
 def names_in(certificate: Mapping[str, Any] | None) -> frozenset[str]:
-    """The names a peer's certificate bears, in lower case; none without one.
+    """The names in a peer's certificate, in lower case; none without a certificate.
 
-    ``certificate`` is as ``ssl.SSLSocket.getpeercert`` gives it. The common name counts only where there is no alternative
-    name, as for host names.
+    ``certificate`` is the result of ``ssl.SSLSocket.getpeercert``. The common name counts only if there is no alternative name,
+    as for host names.
 
     Source: RFC 6125 §6.4.4.
     """

@@ -1,4 +1,4 @@
-"""TLS for MLLP: whom to trust, and what to show.
+"""TLS for MLLP: which certificates to trust, and which to present.
 
 Source: NCSC, Using TLS to protect data (TLS 1.2 at least); Python ``ssl``, purposes SERVER_AUTH and CLIENT_AUTH.
 """
@@ -14,9 +14,9 @@ from schemas.errors import SettingsError
 
 
 def listening(certificate: Path, key: Path, clients: Path | None = None) -> ssl.SSLContext:
-    """For a listener that shows ``certificate`` and, with ``clients``, wants a certificate signed by an authority in that file.
+    """For a listener that presents ``certificate``. With ``clients``, clients need a certificate of an authority in that file.
 
-    Raises `SettingsError` when a file cannot be read or does not fit the others.
+    Raises `SettingsError` when a file cannot be read or does not match the others.
     """
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
@@ -28,9 +28,9 @@ def listening(certificate: Path, key: Path, clients: Path | None = None) -> ssl.
 
 
 def sending(authorities: Path | None = None, certificate: Path | None = None, key: Path | None = None) -> ssl.SSLContext:
-    """For a sender that trusts ``authorities`` (else the system's) and shows ``certificate`` if it has one.
+    """For a sender that trusts ``authorities`` (else those of the system) and presents ``certificate`` if given.
 
-    Raises `SettingsError` when a file cannot be read or does not fit the others.
+    Raises `SettingsError` when a file cannot be read or does not match the others.
     """
     context = ssl.create_default_context(ssl.Purpose.SERVER_AUTH)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
@@ -92,5 +92,5 @@ def _trust(context: ssl.SSLContext, authorities: Path) -> None:
         context.load_verify_locations(authorities)
     except (OSError, ssl.SSLError) as error:
         raise SettingsError(
-            f"the certificates of authorities cannot be used: {error.strerror}", where=str(authorities)
+            f"the certificates of the authorities cannot be used: {error.strerror}", where=str(authorities)
         ) from None
