@@ -24,6 +24,7 @@ id = "willow-contacts"
 name = "Willow Befriending"
 sector = "voluntary"
 reads = "willow-contacts.yaml"
+nhs_numbers = "traced"
 """
 BY_FOLDER = CHARITY.replace("willow-contacts", "hearthside", 1).replace("Willow", "Hearthside") + (
     'doors = ["http", "folder"]\nfolder = "inbox/hearthside"\n'
