@@ -110,8 +110,8 @@ class Freshness:
 
     async def measure(self) -> Measured:
         """Measure now and update `snapshot`. Raises `schemas.errors.EngineUnavailable`."""
-        behind = await self._measure_behind()
-        measured = self._measured = Measured(self._clock(), behind, await self._measure_heard())
+        at = self._clock()  # before the log is asked where it ends: whatever was acknowledged by then is counted
+        measured = self._measured = Measured(at, await self._measure_behind(), await self._measure_heard())
         self._say()
         self._tell(measured)
         return measured

@@ -17,6 +17,7 @@ import pytest
 
 from deploy.local.production import Production
 from tests.bench.messages import messages
+from tests.caught_up import caught_up
 from tests.faults.account import Account, count
 from tests.faults.production_faults import FAULTS, LONG, Fault, drawn
 from tests.faults.senders import Sender, by_person, from_people
@@ -72,7 +73,9 @@ class Course:
         await until(lambda: self.acknowledged >= before + SENDERS, DRAINED_WITHIN_S)
         stop.set()
         await asyncio.gather(*running)
-        await until(lambda: asyncio.to_thread(_projected, self._shape), DRAINED_WITHIN_S)
+        answered = time.time()
+        gateway = f"http://127.0.0.1:{self._shape.of('gateway').health}"
+        await until(lambda: asyncio.to_thread(caught_up, gateway, answered), DRAINED_WITHIN_S)
         self.drained_s = time.monotonic() - ended
 
     @property
@@ -88,13 +91,6 @@ class Course:
 
 def _secret(shape: Production) -> bytes:
     return Path(shape.settings["BACKBONE_KEY_SECRET_FILE"]).read_bytes()
-
-
-def _projected(shape: Production) -> bool:
-    """Whether the gateway says that nothing is behind."""
-    health = shape.of("gateway").asked("/health/ready") or {}
-    behind = health.get("behind", {})
-    return bool(behind) and all(lag["events"] == 0 for lag in behind.values())
 
 
 async def _course(shape: Production, kinds: Sequence[Fault], faults: int, seed: int, pause_s: float = 0.1) -> None:

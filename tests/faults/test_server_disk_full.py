@@ -6,6 +6,7 @@ import asyncio
 import re
 import resource
 import subprocess
+import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -15,6 +16,7 @@ from typing import Protocol
 import pytest
 
 from tests.bench.messages import messages
+from tests.caught_up import caught_up
 from tests.faults.senders import Sender, by_person, from_people
 from tests.faults.small_disks import SmallDisks, small_disks
 from tests.journeys.harness import Backbone
@@ -113,7 +115,9 @@ async def test_a_server_outlives_a_full_disk(tmp_path: Path, made: type[Iterator
         await until(lambda: _count(senders) >= before + SOME)
         stop.set()
         await asyncio.gather(*sending)
-        await until(lambda: _is_caught_up(backbone))
+        ended = time.time()
+        await until(lambda: asyncio.to_thread(caught_up, str(backbone.http.base_url).rstrip("/"), ended))
+        assert not any(backbone.http.get("/health/ready").json()["parked"].values())
         assert backbone.running
         assert "PostgreSQL" not in backbone.output, "a cure for another engine"
         _check(backbone, [message for sender in senders for message in sender.acknowledged])
@@ -160,14 +164,6 @@ def _check_that_it_says_what_it_met(backbone: Backbone) -> None:
 def _doctor(backbone: Backbone) -> str:
     command = [*backbone.having("intake").within, *backbone.command("doctor")]
     return subprocess.run(command, cwd=backbone.folder, capture_output=True, text=True, check=False).stdout
-
-
-def _is_caught_up(backbone: Backbone) -> bool:
-    answer = backbone.http.get("/health/ready")
-    if answer.status_code != 200:
-        return False
-    assert not any(answer.json()["parked"].values())
-    return not any(behind["events"] for behind in answer.json()["behind"].values())
 
 
 def _check(backbone: Backbone, acknowledged: Sequence[bytes]) -> None:

@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 import random
 import signal
+import time
 from collections import Counter
 from pathlib import Path
 
 import pytest
 
 from tests.bench.messages import messages
+from tests.caught_up import caught_up
 from tests.faults.senders import Sender
 from tests.journeys.harness import Backbone
 from tests.patience import eventually, pass_time
@@ -40,18 +42,11 @@ def _kills(tmp_path: Path, kills: int, count: int, seed: int) -> None:
     try:
         acknowledged = asyncio.run(_kill_under_load(backbone, kills, count, seed))
         assert acknowledged == count
-        eventually(lambda: _behind(backbone) == 0)
+        ended = time.time()
+        eventually(lambda: caught_up(str(backbone.http.base_url).rstrip("/"), ended))
         _check_timelines(backbone, count)
     finally:
         backbone.close()
-
-
-def _behind(backbone: Backbone) -> int | None:
-    """Events that are not on the timelines yet; ``None`` until a server that has just started has counted them."""
-    person = backbone.person("9990000018")
-    page = backbone.http.get(f"/people/{person}/timeline").json()
-    count: int | None = page["behind"]["events"]
-    return count
 
 
 def _check_timelines(backbone: Backbone, count: int) -> None:

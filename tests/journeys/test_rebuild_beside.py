@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import time
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -14,6 +14,7 @@ from consumers.store.database import Database
 from consumers.store.tables import PEOPLE, QUARANTINE, RECEIPTS, TIMELINE
 from deploy.local.backbone import BackboneProcess
 from tests.bench.messages import messages
+from tests.caught_up import caught_up
 from tests.faults.senders import Sender, by_person, from_people
 from tests.journeys.harness import SAMPLES, Backbone, hospital_messages, split
 from tests.patience import until
@@ -46,11 +47,8 @@ async def _rows(url: str) -> dict[str, list[tuple[object, ...]]]:
 async def _applied(process: BackboneProcess) -> None:
     """Wait until ``process`` says that nothing is behind, of a store that holds something."""
 
-    def nothing() -> bool:
-        behind: dict[str, Any] = (process.asked("/health/ready") or {}).get("behind", {})
-        return bool(behind) and all(lag["events"] == 0 for lag in behind.values())
-
-    await until(lambda: asyncio.to_thread(nothing))
+    asked = time.time()
+    await until(lambda: asyncio.to_thread(caught_up, f"http://127.0.0.1:{process.health}", asked))
 
 
 async def test_rebuilds_under_load_and_another_interleaving_end_in_the_same_people_and_rows(
