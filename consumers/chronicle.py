@@ -1,4 +1,4 @@
-"""The order of one source's statements across its facts, for what is known of a person or a stay whichever fact told it.
+"""Orders one source's statements across facts, for what is known about a person or a stay from all of them together.
 
 The versions of *one* fact have an order of their own, `schemas.event.Event.order`. Across facts:
 
@@ -20,8 +20,7 @@ _PARTS = 2
 def written(order: str) -> str:
     """When the source wrote down its statement, from its event's `order`.
 
-    Decides what repeats what: a ward clerk who enters at noon that somebody moved at nine told nothing to those who read at
-    eleven.
+    Decides what repeats what: a move at nine that a ward clerk enters at noon was not yet known to those who read at eleven.
     """
     return max(order.split("/")[:_PARTS])
 

@@ -1,6 +1,6 @@
-"""What projections tell an onlooker: which records are done and how long they took, never their content.
+"""The port through which projections report to an observer: which records are done and how long they took, never their content.
 
-The gateway turns this into metrics and traces; nothing here knows how.
+The gateway turns these reports into metrics and traces.
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ from schemas.log import Record
 
 
 class Observer(Protocol):
-    """Told what has been committed. Called on the projections' event loop after every batch, so it must only count and never
-    raise."""
+    """Receives what has been committed. It is called on the projections' event loop after every batch, so it must return at
+    once and never raise."""
 
     def applied(self, records: Sequence[Record], seconds: float) -> None:
         """A runner's projections have passed ``records``, applied or parked, in ``seconds``."""
@@ -21,7 +21,7 @@ class Observer(Protocol):
 
 
 class Unobserved:
-    """Nobody looks."""
+    """The observer that ignores every report."""
 
     def applied(self, records: Sequence[Record], seconds: float) -> None:
         return

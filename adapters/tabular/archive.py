@@ -1,7 +1,7 @@
 """Looks into the zip archive that an xlsx or ods file is, before anything opens it.
 
-Every part is inflated once, in small pieces that are dropped at once, and counted as it really is, not as the archive's
-directory says. What would burst (a zip bomb), has a document type or entities in its XML, is encrypted or broken is refused.
+Every part is inflated once, in small pieces that are dropped at once, and its real size is counted, not the one that the
+archive's directory states. A zip bomb, XML with a document type or entities, and an encrypted or broken archive are refused.
 
 Source: APPNOTE.TXT 6.3.10 (zip); ECMA-376 part 2 §8.2.5 and ODF 1.3 part 2 §3.1 (no DTD in a part); RFC 1951 (deflate).
 """
@@ -21,7 +21,7 @@ from schemas.errors import RejectedInput, TooLarge, Unreadable
 # expat is used bare, to refuse every document type before an entity of it is seen.
 
 PIECE_BYTES = 256 * 1024
-"""Inflated at a time: the most that a bomb can take of memory."""
+"""Bytes inflated at a time: the most memory that a zip bomb can take."""
 _LOCAL_HEADER = struct.Struct("<4s22xHH")
 _ENCRYPTED = 0x1
 _METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
@@ -34,7 +34,7 @@ FORMULA_MARKS = (
 
 
 class Archive(NamedTuple):
-    """An archive that was found harmless."""
+    """An archive that has passed every check."""
 
     content: BinaryIO
     parts: dict[str, zipfile.ZipInfo]

@@ -1,7 +1,7 @@
-"""Which characters a text file's bytes stand for: a byte-order mark, else UTF-8 if every byte agrees, else cp1252.
+"""Finds the encoding of a text file: the one of its byte-order mark, else UTF-8 if all of it is valid, else cp1252.
 
-A guess by frequency would read one file right and next week's wrong; this rule has no luck in it. What has control characters,
-or is in none of these, is not text.
+A guess by character frequency could read one file right and next week's wrong; this rule always gives the same answer. Content
+with control characters, or in none of these encodings, is not text.
 
 Source: RFC 3629 §3, §6; Unicode §23.8; Windows code page 1252.
 """

@@ -1,7 +1,7 @@
 """Finds the cells of a spreadsheet whose formula has no result: it failed (``#N/A``, ``#REF!``), or was never calculated.
 
-What opens the sheet gives them as blank, and a blank cell is no statement: a date that could not be calculated would be left
-out of the event without a word. Programs that write workbooks without being a spreadsheet write formulas without results.
+The library that opens the sheet returns them as blank, and a blank cell states nothing: a date that could not be calculated
+would silently be left out of the event. Programs other than spreadsheets often write formulas without results.
 
 In a table of text, where a spreadsheet wrote it, and where a rejected row is kept, such a cell is one of `FAILURES`.
 

@@ -1,7 +1,7 @@
-"""The leaves of a mapping: expressions that know where they stand, evaluated in parts and blamed one by one.
+"""The leaves of a mapping: expressions with their place in the file, evaluated together in parts.
 
-A *part* is what is evaluated together: the conditions, the patient, one entry of ``each``. What the engine must run of it is
-one compiled expression; only when a part fails are its leaves tried singly, to say which column is at fault.
+A *part* is what is evaluated together: the conditions, the patient, or one entry of ``each``. What the engine must run of it
+is one compiled expression. Only when a part fails are its leaves evaluated one by one, to find the column at fault.
 """
 
 from __future__ import annotations
@@ -76,7 +76,7 @@ class Part:
         return columns_of(self.leaves)
 
     def blame(self, row: Row, error: Exception, where: str) -> InvalidValue:
-        """``error``, which came of this part and ``row``, with the leaf and the columns it came of."""
+        """``error``, raised by this part for ``row``, with the leaf and the columns that caused it."""
         for leaf in self.leaves:
             try:
                 self._alone(leaf, row)

@@ -1,8 +1,8 @@
 """Opens a spreadsheet in a process of its own and writes its rows as texts to standard output.
 
-The library that reads spreadsheets trusts them: a damaged one makes it ask for all the memory there is, or end the process.
-Here that is this process and nobody else's: it has its limits set before the library is loaded, and its parent takes its death
-for the verdict. It is started by path, with nothing but the standard library and that one package.
+The library that reads spreadsheets trusts them: a damaged one can make it allocate all memory or crash the process. Here that
+harms this process only: its limits are set before the library is loaded, and its parent refuses the file when the process
+dies. It is started by path, and imports only the standard library and that one package.
 
 Reads from standard input a line of JSON (`sheet`, and the limits) and then the file; writes a line of JSON that says which
 sheet was read or why none was, and then a line a row.

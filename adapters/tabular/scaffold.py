@@ -1,7 +1,7 @@
 """Writes a first mapping file from a sample: ``backbone source scaffold``.
 
-What it guesses from the names of the columns is for a person to check; nothing of the sample's rows gets into the file, whose
-test is about somebody invented.
+A person has to check what it guesses from the names of the columns. Nothing from the sample's rows gets into the file; its test
+is about an invented person.
 """
 
 from __future__ import annotations

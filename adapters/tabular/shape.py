@@ -1,7 +1,7 @@
 """Templates: a FHIR resource in YAML, with expressions at its leaves, compiled to a function from a row to the resource.
 
-What comes to nothing is left out, and so is an object whose every expression came to nothing, whatever constants stand beside
-them: a postcode's ``use`` says nothing without the postcode.
+An element whose expression gives nothing is left out. So is an object in which every expression gives nothing, even if it also
+has constants: an address's ``use`` says nothing without the postcode.
 """
 
 from __future__ import annotations

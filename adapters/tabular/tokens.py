@@ -1,6 +1,6 @@
-"""The words of a JSONata expression: which columns it reads and which functions it calls, found without running it.
+"""Tokenizes a JSONata expression to find, without running it, which columns it reads and which functions it calls.
 
-It is given only expressions that the engine has compiled, so it need not judge them, only see names in them.
+It is only given expressions that the engine has compiled, so it need not check their syntax.
 
 Source: JSONata 2.0, https://docs.jsonata.org (path, predicate, construction and programming operators).
 """

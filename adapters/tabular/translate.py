@@ -1,7 +1,7 @@
 """Translates the rows of one system by its mapping file.
 
-Each row succeeds or is rejected as a unit. Its events' ids are made from those of its cells that the mapping reads, by column:
-the same row in next week's extract, among other rows, in another order, as xlsx or as CSV, is the same event.
+Each row succeeds or is rejected as a unit. The ids of its events are made from the cells that the mapping reads, by column: the
+same row in next week's extract, with other rows around it, in another order, as xlsx or as CSV, gives the same event.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The statements of the people projection: what it asks of its tables and what it writes."""
+"""The SQL statements with which the people projection reads and writes its tables."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _CHANGING = [name for name in COLUMNS if name not in ("key", "source")]
 
 
 class PeopleRows:
-    """Reads and writes ``tables``; knows no rule."""
+    """Reads and writes ``tables``; contains no rules."""
 
     def __init__(self, tables: PeopleTables) -> None:
         record, merge, former, local_id = tables

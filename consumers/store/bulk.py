@@ -1,7 +1,7 @@
-"""Many rows written by one statement, in the way that costs each engine least.
+"""Writes many rows with one statement, in the way that costs each engine least.
 
-SQLite is handed them one after the other, within the process. To PostgreSQL they go as one statement with one parameter, a JSON
-array: each by itself would cost the driver as much as it takes to make the row.
+SQLite gets the rows one after the other (``executemany``), within the process. PostgreSQL gets one statement with one
+parameter, a JSON array: sending each row by itself would cost the driver as much as making the row.
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ from consumers.store.driver import inline
 from consumers.store.statement import Compose, Statement
 
 LOT_BYTES = 64 * 1024 * 1024
-"""Of rows in one statement, unless one alone is larger: PostgreSQL takes no parameter of a gigabyte."""
+"""Most bytes of rows in one statement, unless one row is larger: PostgreSQL does not accept a parameter of a gigabyte."""
 
 
 class Rows:
-    """Rows of ``names``, written by the statement that ``compose`` makes.
+    """Rows with the columns ``names``, written by the statement that ``compose`` makes.
 
-    For SQLite that takes the values of one row, in this order; for PostgreSQL all rows, as `given_objects`.
+    For SQLite the statement takes the values of one row, in this order; for PostgreSQL it takes all rows, as `given_objects`.
     """
 
     def __init__(self, names: Iterable[str], compose: Compose) -> None:
@@ -51,7 +51,7 @@ def given_objects(columns: Mapping[str, TypeEngine[Any]]) -> FromClause:
 
 
 def _lots(objects: Iterable[bytes]) -> Iterator[Sequence[bytes]]:
-    """``objects`` in lots that are no larger than they must be."""
+    """``objects`` in lots of at most `LOT_BYTES`; a larger object is a lot of its own."""
     lot, size = list[bytes](), 0
     for one in objects:
         if lot and size + len(one) > LOT_BYTES:

@@ -1,6 +1,6 @@
-"""Long values in PostgreSQL compressed by LZ4: its own way takes as long as all the rest of putting an event in.
+"""Has PostgreSQL compress long values with LZ4: its own method (pglz) takes as long as the rest of writing an event.
 
-Source: PostgreSQL, https://www.postgresql.org/docs/current/storage-toast.html: since 14, where it was built with LZ4.
+Source: PostgreSQL, https://www.postgresql.org/docs/current/storage-toast.html: since 14, if it was built with LZ4.
 """
 
 from __future__ import annotations
@@ -13,19 +13,19 @@ _OFFERED = "SELECT 'lz4' = ANY(enumvals) FROM pg_settings WHERE name = 'default_
 
 
 def compressing(metadata: MetaData) -> None:
-    """Have every table of ``metadata`` made so, and every copy of one that a rebuild fills."""
+    """Have every table of ``metadata`` use LZ4 when it is created, and every copy of one that a rebuild fills."""
     for table in metadata.tables.values():
         event.listen(table, "after_create", compress)
 
 
 def compress(table: Table, connection: Connection, **_: Any) -> None:
-    """Compress what is put into ``table`` from now on, where the engine can."""
+    """Use LZ4 for what is written to ``table`` from now on, if the engine supports it."""
     if connection.dialect.name == "postgresql" and connection.execute(text(_OFFERED)).scalar():
         choose("lz4", table, connection)
 
 
 def choose(way: str, table: Table, connection: Connection) -> None:
-    """Compress texts in this way from now on; what is there stays as it is."""
+    """Compress texts written from now on with the method ``way``; stored ones stay as they are."""
     texts = [column.name for column in table.columns if isinstance(column.type, Text)]
     if texts:
         ways = ", ".join(f'ALTER COLUMN "{name}" SET COMPRESSION {way}' for name in texts)

@@ -108,15 +108,15 @@ class Database:
         return not self.is_sqlite and list(await self.fetch("SELECT current_setting('transaction_read_only')", ())) == [("on",)]
 
     async def _let_go_of_another_file(self) -> None:
-        """Close a file that is no longer the one its name leads to: what is read there is old, and what is written there is
-        lost.
+        """Close the open file if its name now leads to another file or to none: reads from it are stale, and writes are lost.
 
-        Raises `StoreUnavailable`, once: whoever tries again opens the new file, which the projections fill again.
+        Raises `StoreUnavailable`, once: the next try opens the new file, which the projections fill again.
         """
         if self._file is not None and not self._file.is_there():
             await self.close()
             message = "the store's file was moved or removed while it was in use"
-            raise StoreUnavailable(message, cure="It is made anew from the log.", where=str(self._file.path))
+            cure = "Try again: the store is made again from the log by itself."
+            raise StoreUnavailable(message, cure=cure, where=str(self._file.path))
 
     async def _fetch_inline(self, statement: str, parameters: Sequence[Any]) -> Sequence[Any]:
         # Statements run to their end where they are called, so all reads of a loop can share one connection.
@@ -153,7 +153,7 @@ class Database:
             broken = lent is not None and self._reader.dialect.is_disconnect(error, lent, None)
             _throw_away(lent, error)
             raise DBAPIError("", None, error, hide_parameters=True, connection_invalidated=broken) from error
-        except BaseException as error:  # given up in the middle: what it would say next is the answer to this
+        except BaseException as error:  # interrupted: the server's next answer would be the one to this statement
             _throw_away(lent, error)
             raise
         else:

@@ -137,8 +137,8 @@ def _session(settings: Settings) -> dict[str, str]:
     limits = {"statement_timeout": settings.statement_timeout, "idle_in_transaction_session_timeout": settings.idle_timeout}
     session = {name: str(int(limit / timedelta(milliseconds=1))) for name, limit in limits.items()}
     session["synchronous_commit"] = "on" if settings.durable else "off"
-    # Every statement has its index. The plans of a prepared one are kept: made while a table was empty, or had not been looked
-    # at by ANALYZE, they would look through all of it for minutes, however much came in meanwhile.
+    # Every statement has an index. PostgreSQL keeps the plans of prepared statements: a plan made while a table was empty or
+    # not yet analysed (ANALYZE) would scan the whole table for minutes, however much it has grown since.
     session["enable_seqscan"] = "off"
     session["jit"] = "off"  # until 17 a plan that cannot do without would be compiled, for a hundred times as long as it runs
     return session

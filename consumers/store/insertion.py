@@ -1,4 +1,4 @@
-"""Rows put into a table, many at a time."""
+"""Inserts rows into a table, many at a time."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Rows of a table changed, many at a time."""
+"""Updates rows of a table, many at a time."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from consumers.store.bulk import Rows, given_objects
 
 
 class Revision:
-    """Gives ``changed`` columns of rows of ``table`` new values; a row is the one whose ``found`` columns have those given."""
+    """Updates the columns ``changed`` of rows of ``table``, which are found by the values of their columns ``found``."""
 
     def __init__(self, table: Table, changed: Sequence[str], found: Sequence[str]) -> None:
         new, old = {f"new_{name}": name for name in changed}, {f"old_{name}": name for name in found}
@@ -28,5 +28,5 @@ class Revision:
         self._rows = Rows(columns, compose)
 
     async def make(self, connection: AsyncConnection, rows: Sequence[tuple[Any, ...]]) -> int:
-        """Change ``rows``, each the new values and then those it is found by; how many there were."""
+        """Update ``rows`` (each its new values, then those it is found by); returns how many were found."""
         return await self._rows.write(connection, rows)

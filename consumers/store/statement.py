@@ -1,8 +1,8 @@
 """Statements compiled once and run often.
 
-SQLAlchemy writes the SQL of each engine; its words are kept, so that running one costs the driver's time and not the
-composer's (60 µs to look a statement up, 300 µs to build one). Parameters go by position. Within a transaction the driver is
-asked directly (`consumers.store.driver`).
+SQLAlchemy writes the SQL for each engine. The SQL text is kept, so that running a statement costs the driver's time only, not
+SQLAlchemy's (60 µs to look a statement up, 300 µs to build one). Parameters are positional. Within a transaction the driver
+is called directly (`consumers.store.driver`).
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ Compose = Callable[[bool], ClauseElement]
 
 
 class Statement:
-    """One statement, compiled for whichever driver it meets."""
+    """One statement, compiled once for each driver it is used with."""
 
     __slots__ = ("_clause", "_composed")
 

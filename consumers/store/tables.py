@@ -31,8 +31,8 @@ PLACE = BigInteger().with_variant(Integer(), "sqlite")
 
 
 ENTRY_BYTES = 1024
-"""What makes a row of the timeline longer, PostgreSQL keeps beside the table: the resource, which few pages ask for. The rest
-of a row is 800 bytes, so that three times as many rows fit into memory."""
+"""When a row of the timeline is longer, PostgreSQL stores its longest value beside the table (TOAST): the resource, which few
+pages ask for. The rest of a row is 800 bytes, so that three times as many rows fit into memory."""
 
 
 def _key(name: str, **more: Any) -> Column[Any]:
@@ -153,7 +153,7 @@ class TimelineTables(NamedTuple):
     """What the timeline projection writes."""
 
     version: Table
-    """One row per event: an entry ready to serve, and how it stands among the versions of its fact."""
+    """One row per event: an entry ready to serve, and its state among the versions of its fact."""
     known: Table
     """What is known of a person or a stay, as a digest per element, so that a snapshot that repeats it is recognised."""
 
@@ -174,9 +174,9 @@ TIMELINE = TimelineTables(
         Column("digest", KEY),
         _text("entry"),
         _text("resource"),
-        # A person's entries in order, and which of them stand, without reading one; and whether an event came before.
+        # A person's entries in order, and which of them are current, without reading one; and whether an event is stored.
         Index("ix_timeline_version_record", "record", "occurred_at", "tie", "state", "place"),
-        # The versions of a fact. That no two have one number also stops two processes that write to one fact at a time.
+        # The versions of a fact. As no two may share a number, two processes cannot write to one fact at the same time.
         Index("uq_timeline_version_fact", "fact", "version", unique=True),
         _partial("ix_timeline_version_named", "named", where="named IS NOT NULL"),
         _partial("ix_timeline_version_stray", "record", "correlation", where="named IS NOT NULL"),

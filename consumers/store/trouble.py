@@ -24,15 +24,15 @@ READ_ONLY = "25006"
 """SQLSTATE of a server, or of a role's sessions, that takes no writes."""
 
 CURES: Mapping[str, str] = {
-    READ_ONLY: "The server only reads, as a standby does: name the primary in BACKBONE_STORE.",
-    "25P03": "The process stood still in a transaction for longer than postgresql.idle; its work is done again.",
+    READ_ONLY: "The server is read-only, as a standby is: name the primary in BACKBONE_STORE.",
+    "25P03": "The process was silent within a transaction for longer than postgresql.idle; the work is repeated by itself.",
     "28": "Correct the role and its password in BACKBONE_STORE, or let the role in by pg_hba.conf.",
     "3D": "Create the database, or correct its name in BACKBONE_STORE.",
     "08P01": 'If a pooler in transaction mode stands before PostgreSQL, set postgresql.pooler = "transaction".',
-    "42501": "Let the role create and change tables in the database's schema: it is best their owner.",
+    "42501": "Let the role create and change tables in the database's schema; best make it their owner.",
     "42P01": "The tables are not there yet: `backbone serve` with projections among its roles makes them.",
-    "42": "The tables are not as this version of the backbone makes them: `backbone doctor` says of which version they are.",
-    "40": "Others wrote to the same rows; the work was undone and may be done again.",
+    "42": "The tables are not those of this version of the backbone: `backbone doctor` says which version they are.",
+    "40": "Another process wrote to the same rows; the work was rolled back. Try again.",
     "53100": "Make room on PostgreSQL's disk.",
     "53300": "Raise PostgreSQL's max_connections, or lower postgresql.pool or the number of processes.",
     "57014": "It took longer than postgresql.statement. Is the machine overloaded, or the limit too short?",
