@@ -190,7 +190,9 @@ async def test_another_coding_is_refused_with_those_there_are(rig: Rig, name: st
 
 
 @pytest.mark.parametrize(
-    "sent", [b"", b"good 1\n", gzip.compress(ROWS)[:-1], gzip.compress(ROWS)[:5], gzip.compress(ROWS) + b"x"]
+    "sent",
+    [b"", b"good 1\n", gzip.compress(ROWS)[:-1], gzip.compress(ROWS)[:5], gzip.compress(ROWS) + b"x"],
+    ids=["empty", "text", "cut", "cut early", "more behind it"],  # no bytes: there is a time in them, other in each worker
 )
 @pytest.mark.asyncio
 async def test_a_compressed_body_that_is_broken_is_refused_whole(rig: Rig, sent: bytes) -> None:
