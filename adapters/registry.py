@@ -56,7 +56,7 @@ FHIR_VERSION = "4.0"
 
 
 def of_r4(media_type: str) -> bool:
-    """Whether it says ``fhirVersion=4.0``, or nothing of a version.
+    """Whether the parameters say ``fhirVersion=4.0``, or name no version.
 
     Source: FHIR R4 RESTful API §3.1.0.1.12: the parameter is the version's publication, major and minor.
     """

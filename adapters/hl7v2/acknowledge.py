@@ -171,7 +171,7 @@ def _err(error: BackboneError, text: str, sent: Header, separator: str, delimite
 
 
 def _short(text: str, separator: str, delimiters: str) -> str:
-    """As long as MSA-3 may be: the whole, else its first sentences, else its first words and three dots."""
+    """``text`` cut to the length of MSA-3: all of it, else its first sentences, else its first words and three dots."""
     whole = _escaped(text, separator, delimiters)
     if len(whole) <= _TEXT_MOST:
         return whole

@@ -1,4 +1,4 @@
-"""Which files a program still has open for writing, where the system says so: Linux, of the processes whose files we may see.
+"""Finds files that a program still has open for writing. Works on Linux, for processes whose files this one may see.
 
 An empty answer proves nothing: the writer may be another user's, another machine's on a network share, or in another container.
 
@@ -16,7 +16,7 @@ PROCESSES = Path("/proc")
 
 
 def open_for_writing(paths: Iterable[Path]) -> set[Path]:
-    """Those of ``paths`` that a process we may look into could still write to."""
+    """Those of ``paths`` that a process has open for writing, as far as this process may see."""
     files: dict[tuple[int, int], Path] = {}
     for path in paths:
         with contextlib.suppress(OSError):

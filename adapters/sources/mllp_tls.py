@@ -42,7 +42,9 @@ def sending(authorities: Path | None = None, certificate: Path | None = None, ke
 
 
 def watched(failed: Callable[[str], None]) -> type[ssl.SSLObject]:
-    """For ``ssl.SSLContext.sslobject_class``: ``failed`` is told why TLS did not begin. asyncio keeps it to itself.
+    """A class for ``ssl.SSLContext.sslobject_class`` that calls ``failed`` with the reason why a TLS handshake failed.
+
+    asyncio does not report it.
 
     Source: Python ``ssl``, SSLContext.sslobject_class.
     """
@@ -70,7 +72,8 @@ _WHY: Mapping[str, str] = MappingProxyType(
         "HTTP_REQUEST": "it does not speak TLS",
     }
 )
-"""OpenSSL's reasons in words; any other as OpenSSL has it: an alert is what the peer says of our certificate."""
+"""OpenSSL's reasons in plain words. Others are shown as OpenSSL names them; an alert is what the peer says of our
+certificate."""
 
 
 def _why(error: ssl.SSLError) -> str:

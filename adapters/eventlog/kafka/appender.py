@@ -50,7 +50,7 @@ class Appender:
     """Sends records and waits until all in-sync replicas have them."""
 
     def __init__(self, options: KafkaOptions, trouble: LogUnavailable | None = None) -> None:
-        """``trouble`` was found when the log was opened."""
+        """``trouble`` is a fault that was found when the log was opened."""
         self._options = options
         self._producer: AIOKafkaProducer | None = None
         self._clock = BrokersClock()

@@ -1,6 +1,6 @@
-"""Compares this machine's clock with the brokers', by the times that they give to what is appended.
+"""Compares this machine's clock with the brokers', by the timestamps that they give to appended records.
 
-A process that takes in notes by its own clock when something was learned, and has no store to ask for another.
+A process that takes records in stamps them with its own clock, and has no database whose clock it could compare.
 Source: Apache Kafka 4.1, ``message.timestamp.type=LogAppendTime``.
 """
 
@@ -11,19 +11,19 @@ import logging
 LOGGER = logging.getLogger(__name__)
 
 APART_S = 5.0
-"""How far two clocks may be apart."""
+"""How far the clocks may be apart before a warning."""
 _CURE = "Set the clock of whichever is wrong, and keep both set (NTP)."
 
 
 class BrokersClock:
-    """Says in the log when the clocks have come apart, and when they agree again."""
+    """Logs when the clocks differ, and when they agree again."""
 
     def __init__(self) -> None:
         self._apart = False
 
     def seen(self, begun: float, appended: float, confirmed: float) -> None:
-        """Something that was sent at ``begun`` and confirmed at ``confirmed`` was appended at ``appended`` by the broker's
-        clock; all in seconds since 1970."""
+        """Compare a record that was sent at ``begun`` and confirmed at ``confirmed`` by this machine's clock, and appended at
+        ``appended`` by the broker's; all in seconds since 1970."""
         behind, ahead = appended - confirmed, begun - appended
         apart = max(behind, ahead) > APART_S
         if apart and not self._apart:

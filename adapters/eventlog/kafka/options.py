@@ -53,7 +53,7 @@ class KafkaOptions:
     """With ``username``: SASL/SCRAM-SHA-512."""
     tls: ssl.SSLContext | None = None
     clock: Callable[[], float] = time.time
-    """This machine's, in seconds since 1970."""
+    """This machine's clock, in seconds since 1970."""
 
     def client(self) -> dict[str, Any]:
         """The arguments that every client of the library takes."""

@@ -91,7 +91,7 @@ def check(topic: str, found: TopicShape, config: Mapping[str, str], wanted: Topi
 
 
 def short(topic: str, in_sync: Sequence[int], config: Mapping[str, str]) -> LogUnavailable | None:
-    """The trouble, if some partitions take nothing for the time being: ``in_sync`` is how many copies of each are in sync."""
+    """The error if some partitions accept no records for now; ``in_sync`` is how many copies of each are in sync."""
     least = int(config.get("min.insync.replicas") or 1)
     few = sum(copies < least for copies in in_sync)
     if not few:
