@@ -1,4 +1,4 @@
-"""The fields of a row, each with the row that lacks it: what the dry run finds out by leaving one out at a time."""
+"""The fields of a row, each with a copy of the row without it: the dry run leaves out one at a time to see what changes."""
 
 from __future__ import annotations
 

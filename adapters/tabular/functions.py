@@ -1,7 +1,7 @@
 """The functions a mapping's expressions may call beside JSONata's own: all pure, all explained in docs/mapping-files.md.
 
-A blank cell is JSONata's *nothing*, and so is what a function says of it: the element it stands for is left out. What cannot
-be what it stands for is an `ImpossibleError`: the row is rejected, with the column's name.
+A blank cell is JSONata's *nothing*, and a function returns nothing for it: the element is left out. A value that cannot be what
+the function reads raises `ImpossibleError`: the row is rejected, with the column's name.
 
 Source: NHS Data Dictionary, PERSON GENDER CODE, POSTCODE; FHIR R4 AdministrativeGender, HumanName; Ofcom National Telephone
 Numbering Plan.

@@ -1,7 +1,7 @@
-"""Remembers what has been made of the same cells, while one file is read.
+"""A cache, for the reading of one file, of what was made from the same cells.
 
-The rows of an extract repeat themselves: a person's details are on each of their rows, and kinds of service are few. Whatever
-is made from certain columns is a function of their cells, and is made once for all rows with the same cells there.
+The rows of an extract repeat themselves: a person's details are on each of their rows, and kinds of service are few. What is
+made from certain columns is a function of their cells, so it is made once for all rows with the same cells in these columns.
 """
 
 from __future__ import annotations

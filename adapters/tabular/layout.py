@@ -1,4 +1,4 @@
-"""What a reader must know of a mapping to find the rows in some content, and what a row is."""
+"""What a reader needs to know from a mapping to find the rows of some content, and the row itself."""
 
 from __future__ import annotations
 

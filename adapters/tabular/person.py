@@ -1,4 +1,4 @@
-"""Decides whose a row is: the record it belongs to, and what it shows of the person."""
+"""Finds the record that a row belongs to, and builds the Patient that the row describes."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _BETWEEN = "|"
 
 
 class Person:
-    """Whose a row is."""
+    """The person a row belongs to: record key, Patient and flags."""
 
     __slots__ = ("flags", "key", "known", "patient", "reference")
 
@@ -45,11 +45,11 @@ class People:
         self._kept = Kept[Person](whose if mapping.layout.kind in FLAT else None)
 
     def of(self, row: Row) -> Person:
-        """Whose ``row`` is. Raises `InvalidValue`, `MissingIdentifier`."""
+        """The person ``row`` belongs to. Raises `InvalidValue`, `MissingIdentifier`."""
         return self._kept.of(row.cells, lambda: self._read(row))
 
     def called(self, local: LocalId) -> Person:
-        """Another person, whom the row only names by the source's identifier."""
+        """Another person, known only by the source's identifier in the row."""
         source = self._arrival.source
         key = self._arrival.pseudonyms.record(source.id, local)
         return Person(key, {"resourceType": "Patient", "identifier": [local_identifier(source, local)]})

@@ -1,4 +1,4 @@
-"""Finds the rows in some content: which reader takes it."""
+"""Chooses the reader for some content, and reads its rows."""
 
 from __future__ import annotations
 

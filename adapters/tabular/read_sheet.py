@@ -1,7 +1,7 @@
 """Spreadsheets (xlsx, xls, ods), as tables of texts: a cell is what it shows, a formula its last result.
 
-The first row that holds anything is the header. Of a workbook with several filled sheets the mapping names one: the others
-would be lost without a word.
+The first row that holds anything is the header. For a workbook with several filled sheets the mapping must name one, as the
+others would otherwise be lost silently.
 
 Source: ECMA-376 part 1; [MS-XLS]; ODF 1.3.
 """

@@ -1,7 +1,7 @@
 """Whether a CSV file is whole, before a row of it is taken.
 
-A file whose every quotation mark opens or closes a cell needs no splitting into cells to see where it ends; splitting it, as
-for any other file, takes eight times as long.
+When every quotation mark of a file opens or closes a cell, the end of the file can be judged without splitting it into cells;
+splitting, which any other file needs, takes eight times as long.
 
 Source: RFC 4180 §2.
 """
