@@ -87,6 +87,10 @@ async def _settings(make: Factory) -> AsyncIterator[Finding]:
     yield Finding(Level.OK, "settings", f"from {settings.file or 'the defaults'}, {counted(len(settings.sources), 'source')}")
     if not settings.sources:
         yield Finding(Level.WARN, "settings", "no source is declared, so nothing is taken in", "`backbone source add --help`")
+    for name, source in settings.sources.items():
+        if source.numbers_assumed:
+            cure = 'Write nhs_numbers = "traced" into its table if it checks them against the national register, else "stated".'
+            yield Finding(Level.WARN, "settings", f"records are linked on the NHS numbers of {name}, and nobody says why", cure)
 
 
 async def _listening(make: Factory) -> AsyncIterator[Finding]:

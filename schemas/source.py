@@ -36,12 +36,7 @@ class NumbersAre(StrEnum):
 
 TRACING = frozenset({Sector.NHS, Sector.COUNCIL})
 """Sectors whose systems trace NHS numbers as a matter of course: hospitals by the Personal Demographics Service, councils for
-their Client Level Data. Of all others that has to be said (docs/decisions/0004)."""
-
-
-def assumed(sector: Sector) -> NumbersAre:
-    """What the NHS numbers of a source are taken for when its settings do not say."""
-    return NumbersAre.TRACED if sector in TRACING else NumbersAre.STATED
+their Client Level Data. Whoever declares any other source is asked to say it (docs/decisions/0004)."""
 
 
 class VisitNumbersAre(StrEnum):

@@ -18,7 +18,7 @@ from gateway.settings.keys import SOURCE_KEYS, SourceKey
 from gateway.settings.mapping import UTF8, mapping_text
 from gateway.settings.shapes import Door
 from schemas.errors import MappingError, SettingsError
-from schemas.source import NumbersAre, Sector, VisitNumbersAre, assumed
+from schemas.source import TRACING, NumbersAre, Sector, VisitNumbersAre
 
 if TYPE_CHECKING:
     from gateway.settings.shapes import SourceSettings
@@ -75,12 +75,12 @@ def add_source(call: Call, **given: Any) -> None:
         json_line({"id": given["id"], "file": str(file)})
     else:
         print(f"{given['id']} is declared in {file}. A running server picks it up in a moment.")
-        if not given["nhs_numbers"] and assumed(Sector(given["sector"])) is NumbersAre.STATED:
-            print(_STATED)
+        if not given["nhs_numbers"] and Sector(given["sector"]) not in TRACING:
+            print(_ASSUMED)
 
 
-_STATED = """Its NHS numbers are taken as somebody typed them, and link no records. If it checks them against the national
-register, write nhs_numbers = "traced" into its table."""
+_ASSUMED = """Records are linked on its NHS numbers. If people type them and no system checks them against the national
+register, write nhs_numbers = "stated" into its table; if one does, "traced"."""
 
 
 def _parameter(key: SourceKey) -> inspect.Parameter:

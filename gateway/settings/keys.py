@@ -162,7 +162,7 @@ SOURCE_KEYS = (
     SourceKey(
         "nhs_numbers",
         one_of(NumbersAre),
-        "How far to trust NHS numbers when a record does not say. Default: `traced` for `nhs` and `council`, else `stated`.",
+        "How far to trust its NHS numbers when a record does not say. Default: `traced`.",
     ),
     SourceKey("visit_numbers", one_of(VisitNumbersAre), "What its HL7 v2 visit numbers (PV1-19) identify. Default: `unique`."),
     SourceKey("expect_every", duration, "When it is silent for longer than this, it is named under `missing`."),

@@ -114,6 +114,8 @@ class SourceSettings(msgspec.Struct, frozen=True, kw_only=True):
     """Silent for longer than this, the source is named under ``missing``."""
     tls_client: str = ""
     """Name in the client certificate that MLLP connections of this source must show."""
+    numbers_assumed: bool = False
+    """Whether its NHS numbers are taken as traced although nobody says so, and its sector does not as a rule trace them."""
 
 
 class Limits(msgspec.Struct, frozen=True, kw_only=True):

@@ -12,7 +12,7 @@ from gateway.settings.keys import SOURCE_KEYS
 from gateway.settings.parse import nearest
 from gateway.settings.shapes import Door, Match, SourceSettings
 from schemas.identifiers import ods_code
-from schemas.source import NumbersAre, Sector, Source, VisitNumbersAre, assumed
+from schemas.source import TRACING, NumbersAre, Sector, Source, VisitNumbersAre
 
 FORMATS = ("hl7v2", "fhir", "cloudevents")
 """What ``reads`` may name besides a mapping file."""
@@ -95,7 +95,7 @@ def _source(values: dict[str, Any], organisation: str, mapping: Path | None) -> 
             name=values["name"],
             sector=Sector(values["sector"]),
             organisation=organisation,
-            nhs_numbers=NumbersAre(values.get("nhs_numbers") or assumed(Sector(values["sector"]))),
+            nhs_numbers=NumbersAre(values.get("nhs_numbers", NumbersAre.TRACED)),
             visit_numbers=VisitNumbersAre(values.get("visit_numbers", VisitNumbersAre.UNIQUE)),
             places=values.get("places", {}),
         ),
@@ -107,6 +107,7 @@ def _source(values: dict[str, Any], organisation: str, mapping: Path | None) -> 
         folder=values.get("folder"),
         expect_every=values.get("expect_every"),
         tls_client=values.get("tls_client", ""),
+        numbers_assumed="nhs_numbers" not in values and Sector(values["sector"]) not in TRACING,
     )
 
 

@@ -244,14 +244,17 @@ def test_a_scaffold_of_a_sample_passes_its_own_tests(backbone: Backbone) -> None
     assert outcome.json["tests"]
 
 
-def test_who_declares_a_source_whose_numbers_are_not_taken_for_traced_is_told(backbone: Backbone) -> None:
+def test_who_declares_a_source_whose_numbers_nobody_vouches_for_is_asked_until_they_say(backbone: Backbone) -> None:
     rest = ("--name", "New", "--reads", "fhir")
     told = backbone("source", "add", "a-charity", "--sector", "voluntary", *rest).out
-    assert 'nhs_numbers = "traced"' in told
+    assert 'nhs_numbers = "stated"' in told
     for id, sector, said in (("b-charity", "voluntary", ("--nhs-numbers", "traced")), ("a-council", "council", ())):
         assert "nhs_numbers" not in backbone("source", "add", id, "--sector", sector, *said, *rest).out
     listed = {row["id"]: row["nhs_numbers"] for row in backbone("source", "list", "--json").json}
-    assert (listed["a-charity"], listed["b-charity"], listed["a-council"]) == ("stated", "traced", "traced")
+    assert (listed["a-charity"], listed["b-charity"], listed["a-council"]) == ("traced", "traced", "traced")
+    asked = [line for line in backbone("doctor").out.splitlines() if "nhs_numbers" in line]
+    assert len(asked) == 1
+    assert "a-charity" in asked[0]
 
 
 def test_a_scaffold_overwrites_no_work(backbone: Backbone) -> None:

@@ -247,13 +247,13 @@ def test_a_wrong_variable_is_named() -> None:
 
 
 @pytest.mark.parametrize("sector", Sector)
-def test_numbers_are_taken_as_traced_only_where_tracing_is_a_matter_of_course(tmp_path: Path, sector: Sector) -> None:
+def test_numbers_are_taken_as_traced_and_it_is_known_where_nobody_says_so(tmp_path: Path, sector: Sector) -> None:
     silent = SOURCE.replace('"nhs"', f'"{sector}"')
-    assumed = NumbersAre.TRACED if sector in ("nhs", "council") else NumbersAre.STATED
-    for said, expected in (("", assumed), ("nhs_numbers = 'traced'", "traced"), ("nhs_numbers = 'stated'", "stated")):
+    for said, expected in (("", "traced"), ("nhs_numbers = 'traced'", "traced"), ("nhs_numbers = 'stated'", "stated")):
         (tmp_path / "backbone.toml").write_text(silent + said)
         (settings,) = read_settings(tmp_path / "backbone.toml", {}).sources.values()
         assert settings.source.nhs_numbers == expected
+        assert settings.numbers_assumed == (not said and sector not in ("nhs", "council"))
 
 
 def test_an_unknown_variable_is_named_with_the_nearest() -> None:
