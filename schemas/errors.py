@@ -199,14 +199,17 @@ class CorruptLog(LogUnavailable):
         """Offset of the broken entry in its partition, when known: the entries after it may still be readable."""
 
 
+REBUILD = "`backbone rebuild people timeline receipts quarantine`"
+"""The command that makes all that is read anew from the log, for a cure."""
+
+
 class LogMismatch(LogUnavailable):
     """The log does not go on where this projection left off."""
 
     code = "log-mismatch"
     cure = (
         "Retention removed what comes next, or this is another log, or an older copy of it. "
-        "Bring the right log back, or make everything anew from this one: "
-        "`backbone rebuild people timeline receipts quarantine`."
+        f"Bring the right log back, or make everything anew from this one: {REBUILD}."
     )
 
 

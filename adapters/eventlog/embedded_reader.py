@@ -19,7 +19,7 @@ from typing import NamedTuple
 
 from adapters.eventlog.embedded_driver import explained, open_to_read
 from adapters.eventlog.embedded_file import BEGIN_READ, COMMIT, checksum, ends, identity, last, topics, version
-from schemas.errors import CorruptLog, LogUnavailable
+from schemas.errors import REBUILD, CorruptLog, LogUnavailable
 from schemas.log import Record
 
 READ_BYTES = 4 * 1024 * 1024
@@ -254,5 +254,5 @@ def _ahead(topic: str, partition: int, offset: int, end: int) -> LogUnavailable:
     return LogUnavailable(
         f"the log ends at {end} but was read up to {offset}: it is not the log that was read before, or an older copy of it",
         where=f"topic {topic}, partition {partition}",
-        cure="Check BACKBONE_LOG; after restoring an older copy, rebuild the projections with `backbone rebuild`.",
+        cure=f"Check BACKBONE_LOG; after restoring an older copy, run {REBUILD}.",
     )

@@ -20,7 +20,7 @@ from aiokafka.errors import KafkaError, NoError, for_code
 from adapters.eventlog.kafka.client import LOOK, START_S, started, stopped, why
 from adapters.eventlog.kafka.options import KafkaOptions
 from adapters.eventlog.kafka.shape import TopicShape, check, remarks, settings, short
-from schemas.errors import LogMismatch, LogUnavailable, NotFound, SettingsError
+from schemas.errors import REBUILD, LogMismatch, LogUnavailable, NotFound, SettingsError
 from schemas.log import TOPICS
 
 LOGGER = logging.getLogger(__name__)
@@ -105,7 +105,7 @@ async def _require_unused(admin: AIOKafkaAdminClient, options: KafkaOptions, pre
     if places and any((await _ends(options, places)).values()):
         cure = (
             "Restore it from a mirror of the cluster. If it is lost for good, create it with kafka-topics.sh --create, "
-            "then run `backbone rebuild`."
+            f"then run {REBUILD}."
         )
         message = "the topic was deleted: other topics of this log hold records"
         raise LogMismatch(message, where=", ".join(missing), cure=cure)
