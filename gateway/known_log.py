@@ -37,7 +37,7 @@ async def open_known(data: Path, open_log: Open, *, create: bool) -> EventLog:
         raise
     if known not in ("", log.identity):
         await log.close()
-        raise _other(data, known, f"this log is {log.identity or 'of no name'}")
+        raise _other(data, known, f"this log is {log.identity or 'one without identity'}")
     return log
 
 

@@ -49,4 +49,6 @@ async def require_none(database: Database, shown: str) -> None:
 
 def _require(known: str | None, identity: str) -> None:
     if known is not None and known != identity:
-        raise OtherLogError(f"the store was filled from {known}, this log is {identity or 'of no name'}", where="store")
+        raise OtherLogError(
+            f"the store was filled from {known}, this log is {identity or 'one without identity'}", where="store"
+        )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Sequence
 
 import msgspec
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -44,7 +44,7 @@ class Batch:
         if self.disturbed:
             self._keep(await self.rows.versions(self.disturbed, self.connection))
 
-    def _keep(self, versions: Iterable[Version]) -> list[Version]:
+    def _keep(self, versions: Sequence[Version]) -> list[Version]:
         for version in versions:
             if self.stored.setdefault(version.place, version) is version:
                 self._read[version.place] = msgspec.structs.replace(version)

@@ -29,7 +29,7 @@ async def test_a_log_without_a_name_is_not_put_on_top_of_one_that_has_one(store:
     await remember(store, "")
     await require(store, "kafka:a/")
     await remember(store, "kafka:a/")
-    with pytest.raises(OtherLogError, match="this log is of no name"):
+    with pytest.raises(OtherLogError, match="this log is one without identity"):
         await remember(store, "")
 
 
