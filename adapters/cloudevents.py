@@ -39,8 +39,8 @@ from adapters.translator import Arrival, Field, Item, Rejection
 from schemas.catalogue import CATALOGUE, EventType, Movement
 from schemas.errors import InvalidValue, MissingIdentifier, RejectedInput, Unreadable, Unsupported
 from schemas.event import PAYLOAD_TYPE, Precision, Sensitivity, strictest
-from schemas.fhir import faults_in
-from schemas.resources.bundle import Resource, canonical
+from schemas.fhir.bundle import Resource, canonical
+from schemas.fhir.check import faults_in
 
 VERSION = "cloudevents-2"
 """To be raised whenever the same input would make a different event: see `adapters.translator.Translator.version`."""

@@ -17,10 +17,10 @@ from adapters.translator import Arrival, as_read
 from schemas.catalogue import EventType
 from schemas.errors import InvalidValue
 from schemas.event import PAYLOAD_TYPE, SCHEMA_URN, Event, Precision, Sensitivity, event_id, instant, stricter
-from schemas.fhir import faults_in, is_valid
+from schemas.fhir.bundle import Resource, Written, collection, write
+from schemas.fhir.check import faults_in, is_valid
+from schemas.fhir.proven import Proven
 from schemas.identifiers import FactId, RecordKey
-from schemas.proven import Proven
-from schemas.resources.bundle import Resource, Written, collection, write
 
 
 class Statement(NamedTuple):
@@ -43,7 +43,7 @@ class Statement(NamedTuple):
     """The source's id for what belongs together: visit number, referral id. Hashed here."""
     sensitivity: Sensitivity = Sensitivity.NORMAL
     urls: tuple[str, ...] = ()
-    """The ``fullUrl`` of the entries as received (`schemas.resources.bundle.collection`)."""
+    """The ``fullUrl`` of the entries as received (`schemas.fhir.bundle.collection`)."""
     known_focus: Proven | None = None
     known_patient: Proven | None = None
     """Proofs that parts of the focus and of the Patient are valid, so that those need not be checked again."""

@@ -19,7 +19,7 @@ import orjson
 
 from adapters.translator import Arrival, Field, Item, Translator
 from schemas.event import Event, payload
-from schemas.resources.bundle import FACT_URN, RECORD_URN
+from schemas.fhir.bundle import FACT_URN, RECORD_URN
 
 _ENVELOPE = (
     "type",

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from schemas.resources.bundle import Resource
+from schemas.fhir.bundle import Resource
 from schemas.resources.encounter import ADMISSION_METHOD_URL, DISCHARGE_METHOD_URL
 from schemas.resources.person import DELETED, ETHNIC_CATEGORY
 

@@ -12,12 +12,12 @@ from pathlib import Path
 from adapters.fhir.message import MEANINGS
 from adapters.fhir.rules import KINDS, Rule
 from gateway.app import create_app
-from gateway.factory import Factory
-from gateway.measures import MEASURES
+from gateway.composition.factory import Factory
 from gateway.settings.read import read_settings
+from gateway.watching.measures import MEASURES
+from schemas.arrival.flags import FLAGS
 from schemas.asyncapi import asyncapi
 from schemas.catalogue import CATALOGUE
-from schemas.flags import FLAGS
 
 FOLDER = Path(__file__).with_name("reference")
 
@@ -49,7 +49,7 @@ def _flags() -> str:
         "",
         "What a receipt says of something that was taken in but deserves a look: `nhs-number-invalid at PID-3`.",
     ]
-    lines += ["Nothing is rejected for it. Made from `schemas/flags.py` by `make docs`.", ""]
+    lines += ["Nothing is rejected for it. Made from `schemas/arrival/flags.py` by `make docs`.", ""]
     lines += ["| flag | what it says |", "|---|---|"]
     lines += [f"| `{code}` | {says} |" for code, says in FLAGS.items()]
     return "\n".join(lines) + "\n"
@@ -92,7 +92,7 @@ def _condition(rule: Rule) -> str:
 
 def _metrics() -> str:
     lines = ["# Metrics", "", "Served as `/metrics`, by every process that answers HTTP or has `health` set. Made from"]
-    lines += ["`gateway/measures.py` by `make docs`. No name and no label says anything about a person.", ""]
+    lines += ["`gateway/watching/measures.py` by `make docs`. No name and no label says anything about a person.", ""]
     lines += ["| metric | kind | labels | what it says |", "|---|---|---|---|"]
     for row in MEASURES:
         labels = ", ".join(f"`{label}`" for label in row.labels)

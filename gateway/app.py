@@ -16,12 +16,15 @@ from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.types import ExceptionHandler
 
-from gateway.envelope import Envelope
-from gateway.problems import on_backbone_error, on_http_error
-from gateway.routes import events, everything, fhir, health, intake, people, process_message, quarantine, timeline, words
-from gateway.routes.direct import set_apart
-from gateway.routes.documented import components
-from gateway.services import Operated, Services
+from gateway.http.direct import set_apart
+from gateway.http.documented import components
+from gateway.http.envelope import Envelope
+from gateway.http.problems import on_backbone_error, on_http_error
+from gateway.routes import events, health, intake, people, quarantine, timeline
+from gateway.routes import vocabulary as words
+from gateway.routes.fhir import everything, process_message
+from gateway.routes.fhir import patient as fhir
+from gateway.uses.services import Operated, Services
 from schemas.errors import BackboneError
 
 SUBJECTS = (

@@ -13,7 +13,7 @@ from typing import NamedTuple, cast
 
 import typer
 
-from gateway.commands.frame import INTERRUPTED, Body, add_command, report, shared_options
+from gateway.terminal.frame import INTERRUPTED, Body, add_command, report, shared_options
 from schemas.errors import InvalidRequest
 
 HELP = """Health and care records from many systems, as one stream of events and one timeline for each person.

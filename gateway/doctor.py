@@ -15,14 +15,14 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import NamedTuple
 
-from gateway.assembly import FOR_EVERYBODY, OPEN, health_is_open, open_doors
-from gateway.clock import CURE, beside_the_log, beside_the_store
-from gateway.counted import counted
-from gateway.factory import Factory, now
-from gateway.known_secret import compare
-from gateway.locks import is_for_everybody
+from gateway.composition.assembly import FOR_EVERYBODY, OPEN, health_is_open, open_doors
+from gateway.composition.clock import CURE, beside_the_log, beside_the_store
+from gateway.composition.factory import Factory, now
+from gateway.composition.secret_identity import compare
+from gateway.serving.locks import is_for_everybody
 from gateway.settings.mapping import mapping_text
 from gateway.settings.secret import key_secret, secret_file
+from gateway.terminal.plural import counted
 from schemas.errors import BackboneError, EngineUnavailable, NotFound
 from schemas.log import EVENTS, TOPICS, EventLog
 
@@ -165,8 +165,8 @@ async def _store(make: Factory) -> AsyncIterator[Finding]:
     if _is_not_there(make.settings.store.file):
         yield Finding(Level.OK, "store", f"{make.settings.store.shown} is made at the first start")
         return
+    from consumers.database.trouble import READ_ONLY, cure_of
     from consumers.store.migrate import Schema, schema
-    from consumers.store.trouble import READ_ONLY, cure_of
 
     found = await schema(make.database)
     level, says, cure = {
@@ -193,8 +193,8 @@ async def _pooler(make: Factory) -> AsyncIterator[Finding]:
 
 async def _projections(make: Factory) -> AsyncIterator[Finding]:
     """Check how far each projection has got, and what it could not apply."""
-    from consumers.lag import behind
-    from consumers.recognise import Recogniser
+    from consumers.following.lag import behind
+    from consumers.following.recognise import Recogniser
     from consumers.store.migrate import Schema, schema
     from consumers.store.origin import require, require_none
 
@@ -247,7 +247,7 @@ async def _existing(make: Factory) -> EventLog | None:
 
 async def _mappings(make: Factory) -> AsyncIterator[Finding]:
     from adapters.tabular.check import check
-    from adapters.tabular.mapping import load_mapping
+    from adapters.tabular.mapping.load import load_mapping
 
     for source in make.settings.sources.values():
         if source.mapping is None:

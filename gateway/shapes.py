@@ -6,8 +6,8 @@ from typing import Any, Literal
 
 import msgspec
 
-from schemas.quarantine import QuarantineSummary, Tried
-from schemas.receipt import Receipt, Refusal, shown
+from schemas.arrival.quarantine import QuarantineSummary, Tried
+from schemas.arrival.receipt import Receipt, Refusal, shown
 from schemas.timeline import Entry, EntrySource
 
 

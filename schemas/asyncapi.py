@@ -14,14 +14,14 @@ from typing import Any
 
 import msgspec
 
+from schemas.arrival.quarantine import Kept, Tried
+from schemas.arrival.receipt import Receipt
 from schemas.catalogue import CATALOGUE, CATALOGUE_VERSION, EventType
 from schemas.errors import NotFound
 from schemas.event import CONTENT_TYPE, PAYLOAD_TYPE, SCHEMA_URN, Event
-from schemas.fhir import definitions
+from schemas.fhir.check import definitions
 from schemas.identifiers import SOURCE_URN
 from schemas.log import EVENTS, PARTITIONS, QUARANTINE, RECEIPTS
-from schemas.quarantine import Kept, Tried
-from schemas.receipt import Receipt
 from schemas.sentence import render
 
 Schema = dict[str, Any]

@@ -26,9 +26,9 @@ from schemas.errors import LogUnavailable
 EVENTS = "backbone.events"
 """All events, as structured CloudEvents."""
 RECEIPTS = "backbone.receipts"
-"""What arrived: source, door, counts, hashes, control ids. See `schemas.receipt`."""
+"""What arrived: source, door, counts, hashes, control ids. See `schemas.arrival.receipt`."""
 QUARANTINE = "backbone.quarantine"
-"""Rejected input, whole. See `schemas.quarantine`."""
+"""Rejected input, whole. See `schemas.arrival.quarantine`."""
 
 TOPICS = (EVENTS, RECEIPTS, QUARANTINE)
 

@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterable, Mapping
 from functools import lru_cache, partial
 from typing import Any
 
-from schemas.resources.bundle import Resource
+from schemas.fhir.bundle import Resource
 
 EXPECTED_DISCHARGE = "urn:care-backbone:extension:expected-discharge"
 """Extension of an Encounter, ``valueDateTime``: when the person is expected to leave."""

@@ -15,9 +15,9 @@ from typing import Any, NamedTuple
 from sqlalchemy import Connection, Table, select, text
 from sqlalchemy.types import TypeEngine
 
-from adapters.intake import Delivery
+from adapters.intake.receive import Delivery
+from consumers.database.database import Database
 from consumers.place import OFFSET_BITS, place
-from consumers.store.database import Database
 from consumers.store.migrate import migrate
 from consumers.store.tables import PEOPLE, POSITION, QUARANTINE, RECEIPTS, TIMELINE
 from schemas.identifiers import PersonId

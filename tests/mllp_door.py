@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 from ssl import SSLContext
 
 from adapters.hl7v2.translate import Hl7v2Translator
-from adapters.intake import Intake
+from adapters.intake.receive import Intake
 from adapters.registry import Registry
 from adapters.sources.mllp import MllpListener
 from adapters.sources.mllp_connection import Limits

@@ -12,7 +12,7 @@ import pytest_asyncio
 from sqlalchemy import MetaData, Table
 from sqlalchemy.engine import make_url
 
-from consumers.store.database import Database
+from consumers.database.database import Database
 from consumers.store.tables import METADATA
 
 ENGINES = [

@@ -6,7 +6,7 @@ import io
 from datetime import UTC, datetime
 from typing import Any
 
-from adapters.tabular.mapping import load_mapping
+from adapters.tabular.mapping.load import load_mapping
 from adapters.tabular.translate import TabularTranslator
 from adapters.translator import Arrival, Item
 from schemas.event import Event, payload

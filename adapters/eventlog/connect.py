@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 from types import MappingProxyType
 
-from adapters.eventlog.embedded import EmbeddedLog
+from adapters.eventlog.embedded.log import EmbeddedLog
 from adapters.eventlog.kafka.address import parse, tls_context
 from schemas.errors import NotFound, SettingsError
 from schemas.log import PARTITIONS, EventLog

@@ -12,7 +12,8 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from schemas import event, quarantine, receipt
+from schemas import event
+from schemas.arrival import quarantine, receipt
 from schemas.errors import CorruptLog
 from schemas.log import EVENTS, QUARANTINE, RECEIPTS, EventLog, Record
 

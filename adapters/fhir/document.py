@@ -12,7 +12,7 @@ from typing import Any, BinaryIO
 import msgspec
 
 from schemas.errors import TooLarge, Unreadable
-from schemas.resources.bundle import write
+from schemas.fhir.bundle import write
 
 MOST_BYTES = 32 * 1024 * 1024
 """Limit of one document, which is read as a whole into some ten times as much memory. Send larger ones as several Bundles."""

@@ -11,8 +11,8 @@ from functools import cached_property
 from typing import Any, NamedTuple
 
 from schemas.errors import InvalidValue, RejectedInput, Unsupported
-from schemas.fhir import Fault
-from schemas.resources.bundle import Resource
+from schemas.fhir.bundle import Resource
+from schemas.fhir.check import Fault
 
 _NAMED = re.compile(r"(?:^|/)([A-Z][A-Za-z]+/[A-Za-z0-9.-]{1,64})$")
 _VERSION = re.compile(r"/_history/[A-Za-z0-9.-]{1,64}$")

@@ -14,10 +14,10 @@ from types import MappingProxyType
 from typing import NamedTuple
 
 from adapters.translator import Arrival
-from schemas.codes import IDENTIFIER_TYPE
 from schemas.errors import InvalidValue, MissingIdentifier
+from schemas.fhir.bundle import Resource
+from schemas.fhir.codes import IDENTIFIER_TYPE
 from schemas.identifiers import SOURCE_URN, LocalId, NhsNumber, RecordKey, nhs_number
-from schemas.resources.bundle import Resource
 from schemas.resources.person import VERIFICATION_STATUS, local_identifier, nhs_number_identifier
 from schemas.source import Source
 

@@ -8,7 +8,7 @@ from functools import partial
 from typing import Any
 
 from adapters.translator import Field
-from schemas.resources.bundle import Resource, write
+from schemas.fhir.bundle import Resource, write
 
 _SKELETON = frozenset({"resourceType", "search"})
 """Elements that are never left out, because the document would be read differently, or not at all, without them."""

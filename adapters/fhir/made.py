@@ -9,8 +9,8 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType
 
 from adapters.fhir.entries import Entries, Entry
-from schemas.codes import ACT_CODE
-from schemas.resources.bundle import Resource
+from schemas.fhir.bundle import Resource
+from schemas.fhir.codes import ACT_CODE
 
 Build = Callable[[Entry, Resource, Entries], Resource]
 """Makes the focus from the received entry, the Reference to its Patient (may be empty), and the entries that came with it."""

@@ -16,7 +16,7 @@ from adapters.fhir.rules import fact
 from adapters.fhir.state import Said
 from schemas.catalogue import CATALOGUE, EventType
 from schemas.errors import InvalidValue, Unsupported
-from schemas.resources.bundle import Resource
+from schemas.fhir.bundle import Resource
 
 EVENT_SYSTEM = "urn:care-backbone:event"
 """System of events that name a type of the catalogue in ``eventCoding``. In ``eventUri`` the type follows it after a ``:``."""

@@ -15,7 +15,7 @@ from zoneinfo import ZoneInfo
 
 from schemas.errors import InvalidValue
 from schemas.event import Precision
-from schemas.resources.bundle import Resource
+from schemas.fhir.bundle import Resource
 
 LONDON = ZoneInfo("Europe/London")
 _PRECISIONS = {4: Precision.YEAR, 7: Precision.MONTH, 10: Precision.DAY}

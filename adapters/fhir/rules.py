@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 from adapters.fhir.made import Build, answer, as_received, visit
 from schemas.catalogue import CATALOGUE, EventType
-from schemas.resources.bundle import Resource
+from schemas.fhir.bundle import Resource
 
 
 def _always(_: Resource) -> bool:

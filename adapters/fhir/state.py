@@ -19,7 +19,7 @@ from adapters.translator import Arrival
 from schemas.catalogue import EventType
 from schemas.errors import MissingIdentifier, Unsupported
 from schemas.event import Precision, Sensitivity, instant, strictest
-from schemas.resources.bundle import Resource, write
+from schemas.fhir.bundle import Resource, write
 
 _CONFIDENTIALITY = "http://terminology.hl7.org/CodeSystem/v3-Confidentiality"
 _GUARDED = {

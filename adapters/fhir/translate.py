@@ -23,8 +23,8 @@ from adapters.fhir.state import Reading, Said, said_by, statement_of
 from adapters.future import flagged
 from adapters.translator import Arrival, Field, Item, Rejection
 from schemas.errors import RejectedInput, Unsupported
-from schemas.fhir import Fault, faults_in
-from schemas.resources.bundle import Resource, write
+from schemas.fhir.bundle import Resource, write
+from schemas.fhir.check import Fault, faults_in
 
 VERSION = "fhir-2"
 """Increased whenever the same document would make a different event: see `adapters.translator.Translator.version`."""

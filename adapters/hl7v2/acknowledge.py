@@ -13,8 +13,8 @@ from datetime import datetime
 from functools import lru_cache
 from types import MappingProxyType
 
-from adapters.hl7v2.header import DELIMITERS, Header, header, separates
-from adapters.hl7v2.times import LONDON
+from adapters.hl7v2.text.header import DELIMITERS, Header, header, separates
+from adapters.hl7v2.text.times import LONDON
 from schemas.errors import (
     BackboneError,
     InvalidValue,

@@ -6,16 +6,16 @@ Source: HL7 v2.4 chapter 3; HSCIC ITK HL7 V2 Message Specifications ("fully popu
 from __future__ import annotations
 
 from adapters.compose import Statement
-from adapters.hl7v2.allergies import allergies
-from adapters.hl7v2.death import death, with_death
-from adapters.hl7v2.memory import remembered
-from adapters.hl7v2.merge import merges
-from adapters.hl7v2.movement import movement
-from adapters.hl7v2.plan import plan
-from adapters.hl7v2.reading import Reading
-from adapters.hl7v2.shared import Shared, read_shared
-from adapters.hl7v2.syntax import Syntax
-from adapters.hl7v2.triggers import MERGED, TRIGGERS, WITHOUT_VISIT, Trigger
+from adapters.hl7v2.content.reading import Reading
+from adapters.hl7v2.content.shared import Shared, read_shared
+from adapters.hl7v2.content.triggers import MERGED, TRIGGERS, WITHOUT_VISIT, Trigger
+from adapters.hl7v2.statements.allergies import allergies
+from adapters.hl7v2.statements.death import death, with_death
+from adapters.hl7v2.statements.merge import merges
+from adapters.hl7v2.statements.movement import movement
+from adapters.hl7v2.statements.plan import plan
+from adapters.hl7v2.text.memory import remembered
+from adapters.hl7v2.text.syntax import Syntax
 from schemas.errors import Unreadable, Unsupported
 
 MESSAGE = "ADT"

@@ -10,13 +10,13 @@ from io import BytesIO
 from typing import BinaryIO
 
 from adapters.compose import Origin, compose, content_hash
-from adapters.hl7v2.batch import messages, single
-from adapters.hl7v2.fields import fields_of
-from adapters.hl7v2.memory import LONG_BYTES, forget
-from adapters.hl7v2.message import parse
-from adapters.hl7v2.reading import Reading
-from adapters.hl7v2.site import Site
+from adapters.hl7v2.content.reading import Reading
+from adapters.hl7v2.content.site import Site
 from adapters.hl7v2.state import statements
+from adapters.hl7v2.text.batch import messages, single
+from adapters.hl7v2.text.fields import fields_of
+from adapters.hl7v2.text.memory import LONG_BYTES, forget
+from adapters.hl7v2.text.message import parse
 from adapters.translator import Arrival, Field, Item, Rejection
 from schemas.errors import RejectedInput
 
@@ -27,7 +27,7 @@ VERSION = "hl7v2-3"
 class Hl7v2Translator:
     """Translates the content of every source that sends HL7 v2 (`adapters.translator.Translator`).
 
-    Each message is one item, also in a file of many (`adapters.hl7v2.batch`). An incomplete batch is refused.
+    Each message is one item, also in a file of many (`adapters.hl7v2.text.batch`). An incomplete batch is refused.
     """
 
     version = VERSION

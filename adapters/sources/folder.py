@@ -25,13 +25,13 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import NamedTuple
 
-from adapters.intake import Delivery, Intake
+from adapters.intake.receive import Delivery, Intake
 from adapters.observe import Observer, Unobserved, described
 from adapters.sources.folder_shelf import PutAway, all_written_on, put_away, put_back
 from adapters.sources.folder_watch import Mark, Seen, Settling, look, mark_of
 from adapters.sources.folder_writers import open_for_writing
+from schemas.arrival.receipt import Receipt
 from schemas.errors import EngineUnavailable
-from schemas.receipt import Receipt
 from schemas.source import Source
 
 LOGGER = logging.getLogger(__name__)

@@ -18,7 +18,7 @@ from pathlib import Path
 
 import msgspec
 
-from schemas.receipt import Receipt, decode, shown
+from schemas.arrival.receipt import Receipt, decode, shown
 
 DONE = "done"
 """Folder for files that were accepted completely or in part: the receipt lists what was rejected and kept."""

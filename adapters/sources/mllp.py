@@ -27,16 +27,16 @@ from types import MappingProxyType
 from typing import Any
 
 from adapters.hl7v2.acknowledge import ACCEPT, ERROR, REJECT, acknowledge
-from adapters.hl7v2.charset import refuse_utf_16
-from adapters.hl7v2.header import header
-from adapters.intake import Delivery, Intake
+from adapters.hl7v2.text.charset import refuse_utf_16
+from adapters.hl7v2.text.header import header
+from adapters.intake.receive import Delivery, Intake
 from adapters.observe import Observer, Unobserved
 from adapters.sources.mllp_connection import TOO_MANY, TOO_MUCH, Connection, Limits
 from adapters.sources.mllp_frame import END, START, Fault, Frame, Trouble
 from adapters.sources.mllp_senders import UNKNOWN, Senders
 from adapters.sources.mllp_tls import watched
+from schemas.arrival.receipt import Receipt, Refusal
 from schemas.errors import RejectedInput, SettingsError, TooLarge, UnknownSender, Unreadable, Unsupported, WrongCertificate
-from schemas.receipt import Receipt, Refusal
 from schemas.source import Source
 
 LOGGER = logging.getLogger(__name__)

@@ -9,18 +9,18 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
-from adapters.tabular import dates
-from adapters.tabular.dates import ImpossibleError
-from adapters.tabular.document import instead, nearest
-from adapters.tabular.example import Example
-from adapters.tabular.layout import Row
-from adapters.tabular.mapping import Mapping
+from adapters.tabular.expressions import dates
+from adapters.tabular.expressions.dates import ImpossibleError
+from adapters.tabular.mapping.document import instead, nearest
+from adapters.tabular.mapping.example import Example
+from adapters.tabular.mapping.load import Mapping
+from adapters.tabular.rows.layout import Row
 from adapters.tabular.translate import TabularTranslator
 from adapters.translator import Arrival, Item
 from schemas.catalogue import CATALOGUE
 from schemas.event import Event, instant, payload
+from schemas.fhir.bundle import focus_of, patient_of
 from schemas.pseudonyms import Pseudonyms
-from schemas.resources.bundle import focus_of, patient_of
 from schemas.sentence import title
 from schemas.source import Sector, Source
 

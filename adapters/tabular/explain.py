@@ -8,8 +8,8 @@ from urllib.parse import urlencode
 
 import orjson
 
-from adapters.tabular.layout import FLAT, Layout, Row
-from adapters.tabular.read_sheet import as_csv
+from adapters.tabular.readers.read_sheet import as_csv
+from adapters.tabular.rows.layout import FLAT, Layout, Row
 from adapters.translator import Field
 
 

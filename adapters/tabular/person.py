@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from adapters.tabular import dates
-from adapters.tabular.dates import ImpossibleError
-from adapters.tabular.functions import text_of
-from adapters.tabular.kept import Kept
-from adapters.tabular.layout import FLAT, Row, named
-from adapters.tabular.mapping import Mapping
+from adapters.tabular.cache import Kept
+from adapters.tabular.expressions import dates
+from adapters.tabular.expressions.dates import ImpossibleError
+from adapters.tabular.expressions.functions import text_of
+from adapters.tabular.mapping.load import Mapping
+from adapters.tabular.rows.layout import FLAT, Row, named
 from adapters.translator import Arrival
 from schemas.errors import InvalidValue, MissingIdentifier
+from schemas.fhir.bundle import Resource, patient_reference
+from schemas.fhir.proven import proven
 from schemas.identifiers import LocalId, NhsNumber, RecordKey, nhs_number
-from schemas.proven import proven
-from schemas.resources.bundle import Resource, patient_reference
 from schemas.resources.person import local_identifier, nhs_number_identifier, unchecked_number_identifier
 
 _BETWEEN = "|"

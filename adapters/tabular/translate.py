@@ -14,22 +14,22 @@ import orjson
 
 from adapters.compose import Origin, Statement, compose, content_hash
 from adapters.future import AHEAD, MAY_LIE_AHEAD, SAYS_IT_IS_OVER
-from adapters.tabular import dates
-from adapters.tabular.dates import ImpossibleError
-from adapters.tabular.entry import Entry, Focus, Value
+from adapters.tabular.cache import Kept
 from adapters.tabular.explain import fields_of
-from adapters.tabular.functions import text_of
-from adapters.tabular.kept import Kept
-from adapters.tabular.layout import FLAT, Row, named
-from adapters.tabular.leaf import Part, Scope
-from adapters.tabular.mapping import Mapping
+from adapters.tabular.expressions import dates
+from adapters.tabular.expressions.dates import ImpossibleError
+from adapters.tabular.expressions.functions import text_of
+from adapters.tabular.mapping.entry import Entry, Focus, Value
+from adapters.tabular.mapping.leaf import Part, Scope
+from adapters.tabular.mapping.load import Mapping
 from adapters.tabular.person import People, Person, local_id
-from adapters.tabular.read import read
+from adapters.tabular.readers.read import read
+from adapters.tabular.rows.layout import FLAT, Row, named
 from adapters.translator import Arrival, Field, Item, Rejection
 from schemas.errors import InvalidValue, RejectedInput
 from schemas.event import Event, Precision, Sensitivity
-from schemas.proven import Proven, proven
-from schemas.resources.bundle import Resource
+from schemas.fhir.bundle import Resource
+from schemas.fhir.proven import Proven, proven
 
 
 class TabularTranslator:

@@ -19,11 +19,11 @@ from consumers.people.rows import PeopleRows
 from consumers.place import place_of
 from consumers.store.tables import PEOPLE, PeopleTables
 from schemas.event import Event, decode
+from schemas.fhir.bundle import Resource
 from schemas.identifiers import NHS_NUMBER, SOURCE_URN, LocalId, NhsNumber, RecordKey
 from schemas.log import EVENTS
 from schemas.log import Record as LogRecord
 from schemas.pseudonyms import Pseudonyms
-from schemas.resources.bundle import Resource
 from schemas.resources.person import local_ids, merged_identifiers
 
 MERGED, WITHDRAWN = "records-merged-1", "entry-withdrawn-1"

@@ -11,13 +11,13 @@ from typing import Any, NamedTuple
 import orjson
 from sqlalchemy import BindParameter, bindparam, select, union
 
+from consumers.database.database import Database
+from consumers.database.statement import Among, Statement, listed
 from consumers.people.link import Rule
-from consumers.store.database import Database
-from consumers.store.statement import Among, Statement, listed
 from consumers.store.tables import PEOPLE
+from schemas.fhir.bundle import Resource
 from schemas.identifiers import LocalId, NhsNumber, PersonId, RecordKey
 from schemas.pseudonyms import Pseudonyms
-from schemas.resources.bundle import Resource
 from schemas.source import Source
 
 _RECORD, _, _FORMER, _LOCAL_ID = PEOPLE

@@ -16,9 +16,9 @@ from consumers.chronicle import valid
 from consumers.elements import Elements, compose, elements
 from schemas.catalogue import CATALOGUE, Movement
 from schemas.event import Event
+from schemas.fhir.bundle import Resource
 from schemas.identifiers import NHS_NUMBER, NhsNumber, PersonId, RecordKey
 from schemas.pseudonyms import Pseudonyms
-from schemas.resources.bundle import Resource
 from schemas.resources.person import verified_number
 
 Stamp = tuple[str, bool, int]

@@ -10,11 +10,11 @@ from sqlalchemy import Text, delete, or_, select, tuple_
 from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.sql import ClauseElement
 
+from consumers.database.insertion import Insertion, keep
+from consumers.database.revision import Revision
+from consumers.database.statement import Among, Statement, given, given_rows, listed
 from consumers.people.link import Merge
 from consumers.people.record import COLUMNS, Row
-from consumers.store.insertion import Insertion, keep
-from consumers.store.revision import Revision
-from consumers.store.statement import Among, Statement, given, given_rows, listed
 from consumers.store.tables import PeopleTables
 
 _MERGE = ("fact", "old", "new", "order", "place")

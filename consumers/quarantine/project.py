@@ -11,13 +11,13 @@ import msgspec
 from sqlalchemy import ColumnElement, case, func, literal_column, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from consumers.database.insertion import Insertion, keep
+from consumers.database.statement import Among, Statement, listed
 from consumers.place import place_of
-from consumers.store.insertion import Insertion, keep
-from consumers.store.statement import Among, Statement, listed
 from consumers.store.tables import QUARANTINE as TABLES
 from consumers.store.tables import QuarantineTables
+from schemas.arrival.quarantine import Kept, Tried, decode
 from schemas.log import QUARANTINE, Record
-from schemas.quarantine import Kept, Tried, decode
 
 OPEN, TAKEN_IN = "open", "taken-in"
 """Status of an item: still to be mended, or taken in after being sent through again."""

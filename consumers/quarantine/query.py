@@ -7,11 +7,11 @@ from typing import Any, NamedTuple
 import msgspec
 from sqlalchemy import Select, bindparam, literal_column, select, tuple_
 
+from consumers.database.database import Database
+from consumers.database.statement import Statement
 from consumers.quarantine.project import OPEN, TAKEN_IN
-from consumers.store.database import Database
-from consumers.store.statement import Statement
 from consumers.store.tables import QUARANTINE
-from schemas.quarantine import QuarantineSummary, Tried
+from schemas.arrival.quarantine import QuarantineSummary, Tried
 
 STATUSES = (OPEN, TAKEN_IN)
 _ITEM, _PART, _TRIAL = QUARANTINE

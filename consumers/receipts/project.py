@@ -10,12 +10,12 @@ from sqlalchemy import case, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.sql import ClauseElement
 
-from consumers.store.insertion import Insertion, keep
-from consumers.store.statement import Among, Statement, listed
+from consumers.database.insertion import Insertion, keep
+from consumers.database.statement import Among, Statement, listed
 from consumers.store.tables import RECEIPTS as TABLES
 from consumers.store.tables import ReceiptsTables
+from schemas.arrival.receipt import Receipt, decode
 from schemas.log import RECEIPTS, Record
-from schemas.receipt import Receipt, decode
 
 _SUMS = ("receipts", "received", "accepted", "rejected")
 

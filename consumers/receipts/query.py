@@ -9,10 +9,10 @@ from typing import NamedTuple
 import msgspec
 from sqlalchemy import bindparam, select
 
-from consumers.store.database import Database
-from consumers.store.statement import Statement
+from consumers.database.database import Database
+from consumers.database.statement import Statement
 from consumers.store.tables import RECEIPTS
-from schemas.receipt import Refusal, decode, encode
+from schemas.arrival.receipt import Refusal, decode, encode
 
 _RECEIPT, _PART, _ACTIVITY = RECEIPTS
 _ACCOUNT = Statement(select(_RECEIPT.c.account).where(_RECEIPT.c.id == bindparam("its_id")))
@@ -44,7 +44,8 @@ class ReceiptsQuery:
         self._database = database
 
     async def receipt(self, receipt_id: str) -> bytes | None:
-        """The receipt as JSON (`schemas.receipt.Receipt`), with the lists of all its parts joined; ``None`` if there is none.
+        """The receipt as JSON (`schemas.arrival.receipt.Receipt`), with the lists of all its parts joined; ``None`` if there
+        is none.
 
         Raises `StoreUnavailable`.
         """

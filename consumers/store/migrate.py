@@ -14,7 +14,7 @@ from typing import Any
 from sqlalchemy import Connection, inspect, text, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from consumers.store.database import Database, durably
+from consumers.database.database import Database, durably
 from consumers.store.tables import METADATA, POSITION
 from schemas.errors import SettingsError, StoreUnavailable
 

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from sqlalchemy import select
 
-from consumers.store.database import Database
-from consumers.store.insertion import insert
+from consumers.database.database import Database
+from consumers.database.insertion import insert
 from consumers.store.tables import ORIGIN
 from schemas.errors import OtherLogError
 

@@ -1,7 +1,7 @@
 """Records that a projection could not apply, noted without their content in the transaction that moves past them.
 
-The others go on without them. Once the cause is mended, `consumers.retry` or a rebuild tries them again: a projection does not
-depend on order.
+The others go on without them. Once the cause is mended, `consumers.following.retry` or a rebuild tries them again: a projection
+does not depend on order.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ from typing import NamedTuple
 from sqlalchemy import delete, func, select, tuple_
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from consumers.store.database import Database
-from consumers.store.insertion import insert
+from consumers.database.database import Database
+from consumers.database.insertion import insert
 from consumers.store.tables import PARKED
 from schemas.event import instant
 from schemas.log import Position, Record

@@ -15,10 +15,10 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.sql import ClauseElement
 from sqlalchemy.types import TypeEngine
 
-from consumers.store.database import Database
-from consumers.store.insertion import insert
+from consumers.database.database import Database
+from consumers.database.insertion import insert
+from consumers.database.statement import Statement, given, given_rows
 from consumers.store.migrate import hold
-from consumers.store.statement import Statement, given, given_rows
 from consumers.store.tables import POSITION
 from schemas.errors import PositionLost
 from schemas.log import Record

@@ -1,7 +1,7 @@
 """Every table of the store.
 
-A projection owns its tables: nobody else writes them, and a rebuild fills copies beside the live ones (`consumers.rebuild`).
-So each projection's tables are a named tuple, which is handed to it.
+A projection owns its tables: nobody else writes them, and a rebuild fills copies beside the live ones
+(`consumers.following.rebuild`). So each projection's tables are a named tuple, which is handed to it.
 
 For SQLite the cost is in pages touched, not bytes: an index whose keys come in random order costs a page for each row. So
 there are few, and each says what it is for.
@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 from sqlalchemy import BigInteger, Column, Index, Integer, MetaData, SmallInteger, Table, Text, text
 from sqlalchemy.dialects.postgresql import TEXT
 
-from consumers.store.compression import compressing
+from consumers.database.compression import compressing
 
 METADATA = MetaData(
     naming_convention={

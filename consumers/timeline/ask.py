@@ -13,10 +13,10 @@ from typing import Any, NamedTuple
 from sqlalchemy import ColumnElement, Select, and_, bindparam, func, literal_column, or_, select, tuple_
 from sqlalchemy.engine.interfaces import Dialect
 
-from consumers.store.statement import Among, Statement, listed
+from consumers.database.statement import Among, Statement, listed
 from consumers.store.tables import PEOPLE, TIMELINE
 from consumers.timeline.cursor import PageEnd
-from consumers.timeline.version import WITHDRAWALS, State
+from consumers.timeline.versions.version import WITHDRAWALS, State
 from schemas.catalogue import CATALOGUE
 from schemas.timeline import Order, Question
 

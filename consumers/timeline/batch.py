@@ -7,9 +7,9 @@ from collections.abc import Collection, Sequence
 import msgspec
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from consumers.timeline.compose import Told, recall
 from consumers.timeline.rows import TimelineRows
-from consumers.timeline.version import Version
+from consumers.timeline.versions.compose import Told, recall
+from consumers.timeline.versions.version import Version
 
 
 class Batch:

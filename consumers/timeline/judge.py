@@ -6,9 +6,9 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 
 from consumers.timeline.batch import Batch
-from consumers.timeline.compose import Told
-from consumers.timeline.known import Known, Saying, apply_sayings, judged, record_of, saying, stay_in, subjects
-from consumers.timeline.stray import aim, kind_of, own_fact
+from consumers.timeline.versions.compose import Told
+from consumers.timeline.versions.known import Known, Saying, apply_sayings, judged, record_of, saying, stay_in, subjects
+from consumers.timeline.versions.stray import aim, kind_of, own_fact
 
 Telling = dict[str, list[Told]]
 """Subject → the events about it."""

@@ -15,11 +15,11 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from consumers.store.tables import TIMELINE, TimelineTables
 from consumers.timeline.batch import Batch
-from consumers.timeline.compose import render, tell
-from consumers.timeline.fold import Standing, comes_after, fold
 from consumers.timeline.judge import aim_strays, judge_snapshots
 from consumers.timeline.rows import TimelineRows
-from consumers.timeline.version import Version
+from consumers.timeline.versions.compose import render, tell
+from consumers.timeline.versions.fold import Standing, comes_after, fold
+from consumers.timeline.versions.version import Version
 from schemas.log import EVENTS, Record
 from schemas.source import Source
 

@@ -13,14 +13,14 @@ from typing import Any, NamedTuple
 from msgspec.structs import replace
 from sqlalchemy import BindParameter, ColumnElement, Select, bindparam, literal_column, select, union, union_all
 
-from consumers.store.database import Database
-from consumers.store.statement import Among, Statement, listed
+from consumers.database.database import Database
+from consumers.database.statement import Among, Statement, listed
 from consumers.store.tables import PEOPLE, TIMELINE
 from consumers.timeline.ask import among, is_asked, shape_of, stands, statement, types_of, values_of
 from consumers.timeline.cursor import PageEnd, read_changes, read_page, write_changes, write_page
 from consumers.timeline.follow import Seen, Standing, Stated, all_seen, settled, still_true, tell, unseen
 from consumers.timeline.follow import gone as gone_entries
-from consumers.timeline.version import State
+from consumers.timeline.versions.version import State
 from schemas.identifiers import PersonId
 from schemas.timeline import Question
 

@@ -10,12 +10,12 @@ from sqlalchemy import BigInteger, ColumnElement, Table, Text, and_, func, liter
 from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.sql import ClauseElement
 
-from consumers.store.insertion import Insertion, replace
-from consumers.store.revision import Revision
-from consumers.store.statement import Among, Statement, given, given_rows, listed
+from consumers.database.insertion import Insertion, replace
+from consumers.database.revision import Revision
+from consumers.database.statement import Among, Statement, given, given_rows, listed
 from consumers.store.tables import TimelineTables
-from consumers.timeline.known import Known
-from consumers.timeline.version import COLUMNS, WITHDRAWALS, Version
+from consumers.timeline.versions.known import Known
+from consumers.timeline.versions.version import COLUMNS, WITHDRAWALS, Version
 from schemas.errors import StoreUnavailable
 
 _KNOWN = msgspec.json.Decoder(Known)

@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import Any
 
 from adapters.sources.mllp_send import send
-from gateway.commands.show import json_line, timeline_table
+from gateway.terminal.show import json_line, timeline_table
 from schemas.errors import BackboneError, EngineUnavailable
 from schemas.identifiers import NHS_NUMBER
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from gateway.commands.frame import DONE, UNREACHABLE, WRONG_USE, Call
-from gateway.commands.show import json_line
+from gateway.composition.factory import Factory
 from gateway.doctor import Finding, Level, examine
-from gateway.factory import Factory
+from gateway.terminal.frame import DONE, UNREACHABLE, WRONG_USE, Call
+from gateway.terminal.show import json_line
 from schemas.errors import SettingsError
 
 

@@ -13,14 +13,14 @@ from typing import TYPE_CHECKING, Annotated, BinaryIO, cast
 import msgspec
 import typer
 
-from gateway.commands.frame import DONE, REJECTED, Call
-from gateway.commands.show import json_line, receipt_lines
-from gateway.factory import Factory
+from gateway.composition.factory import Factory
+from gateway.terminal.frame import DONE, REJECTED, Call
+from gateway.terminal.show import json_line, receipt_lines
 from schemas.errors import InvalidRequest
 
 if TYPE_CHECKING:
-    from adapters.intake import Intake
-    from schemas.receipt import Receipt
+    from adapters.intake.receive import Intake
+    from schemas.arrival.receipt import Receipt
     from schemas.source import Source
 
 DOOR = "cli"
@@ -52,7 +52,7 @@ async def ingest(call: Call, source: SourceId, files: Files, media_type: MediaTy
 
 
 async def _take_in(intake: Intake, source: Source, file: Path, media_type: str, call: Call) -> Receipt:
-    from adapters.intake import Delivery
+    from adapters.intake.receive import Delivery
     from gateway.shapes import view
 
     with opened(file) as content, progress(content, quiet=call.json) as tell:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING, Any
 
-from gateway.commands.frame import DONE, UNREACHABLE, Call
-from gateway.commands.show import json_line, table
-from gateway.factory import Factory
+from gateway.composition.factory import Factory
+from gateway.terminal.frame import DONE, UNREACHABLE, Call
+from gateway.terminal.show import json_line, table
 from schemas.log import TOPICS
 
 if TYPE_CHECKING:

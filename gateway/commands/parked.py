@@ -6,10 +6,10 @@ from typing import Annotated
 
 import typer
 
-from gateway.commands.frame import DONE, REJECTED, Call
 from gateway.commands.rebuild import chosen
-from gateway.commands.show import json_line, table
-from gateway.factory import Factory, now
+from gateway.composition.factory import Factory, now
+from gateway.terminal.frame import DONE, REJECTED, Call
+from gateway.terminal.show import json_line, table
 
 MOST = 500
 """Most events listed for one projection: when there are more, most of them have one cause."""
@@ -40,7 +40,7 @@ async def list_parked(call: Call, projections: Projections = None) -> None:
 
 async def retry(call: Call, projections: Projections = None) -> int:
     """Try again what is parked, once its cause is mended. Returns 1 when some still cannot be applied."""
-    from consumers.retry import retry as retry_one
+    from consumers.following.retry import retry as retry_one
     from consumers.store.migrate import migrate
 
     unfinished = some = False

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Annotated
 import msgspec
 import typer
 
-from gateway.commands.frame import Call
-from gateway.commands.show import json_line
-from gateway.factory import Factory
+from gateway.composition.factory import Factory
+from gateway.terminal.frame import Call
+from gateway.terminal.show import json_line
 from schemas.errors import InvalidRequest, NotFound
 from schemas.identifiers import NHS_NUMBER, SOURCE_URN, LocalId, nhs_number
 

@@ -10,15 +10,15 @@ from typing import TYPE_CHECKING, Annotated
 import msgspec
 import typer
 
-from gateway.commands.frame import DONE, REJECTED, Call
-from gateway.commands.show import json_line, receipt_lines, table
-from gateway.counted import counted
-from gateway.factory import Factory
+from gateway.composition.factory import Factory
+from gateway.terminal.frame import DONE, REJECTED, Call
+from gateway.terminal.plural import counted
+from gateway.terminal.show import json_line, receipt_lines, table
 from schemas.errors import InvalidRequest, NotFound, UnknownSource
 
 if TYPE_CHECKING:
     from consumers.quarantine.query import Item, QuarantineQuery
-    from schemas.quarantine import QuarantineSummary
+    from schemas.arrival.quarantine import QuarantineSummary
 
 PAGE = 500
 """Items fetched from the store at a time."""
@@ -67,7 +67,7 @@ async def show(
     content: Annotated[bool, typer.Option("--content", help="The raw bytes, and nothing else.")] = False,
 ) -> None:
     """Show one item; its content only with ``--content``."""
-    from gateway.kept_content import chunks
+    from gateway.uses.content import chunks
 
     async with Factory(call.settings(), writes=False) as make:
         found = await _item(make.quarantine, item)
@@ -129,10 +129,10 @@ _LEFT = "on arrival left as they are. Say whose each one is: `backbone quarantin
 
 async def _redrive(make: Factory, item: Item, sent_by: str, call: Call) -> bool:
     """Whether anything of it was rejected again."""
-    from adapters.intake import KeptItem
-    from gateway.kept_content import chunks
+    from adapters.intake.receive import KeptItem
+    from gateway.http.spool import spooled
     from gateway.shapes import view
-    from gateway.spool import spooled
+    from gateway.uses.content import chunks
 
     row = item.summary
     if not sent_by and row.source not in make.declared:

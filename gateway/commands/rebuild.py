@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from gateway.commands.frame import Call
-from gateway.commands.show import json_line
-from gateway.factory import Factory, now
+from gateway.composition.factory import Factory, now
 from gateway.settings.parse import nearest
+from gateway.terminal.frame import Call
+from gateway.terminal.show import json_line
 from schemas.errors import InvalidRequest
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ async def rebuild(
     call: Call, projections: Annotated[list[str], typer.Argument(metavar="PROJECTION…", help="people, timeline, …")]
 ) -> None:
     """Rebuild each of ``projections``."""
-    from consumers.rebuild import rebuild as rebuild_one
+    from consumers.following.rebuild import rebuild as rebuild_one
     from consumers.store.migrate import migrate
     from consumers.store.origin import remember
 

@@ -12,14 +12,14 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from gateway.commands.frame import STARTED, Call, TerminatedError
-from gateway.commands.show import json_line
 from gateway.settings.parse import nearest
+from gateway.terminal.frame import STARTED, Call, TerminatedError
+from gateway.terminal.show import json_line
 from schemas.errors import SettingsError
 
 if TYPE_CHECKING:
-    from gateway.parts.part import Shown
-    from gateway.serve import Role
+    from gateway.serving.part import Shown
+    from gateway.serving.serve import Role
     from gateway.settings.shapes import Settings
 
 Http = Annotated[str, typer.Option(metavar="HOST:PORT", help="Address for HTTP; overrides the settings.")]
@@ -31,8 +31,8 @@ def serve(call: Call, http: Http = "", mllp: Mllp = "", only: Only = "") -> None
     """Take in, project and answer until a signal."""
     import uvloop
 
-    from gateway.log_lines import log_lines
     from gateway.settings.read import read_settings
+    from gateway.watching.log_lines import log_lines
 
     options = {name: value for name, value in (("http", http), ("mllp", mllp)) if value}
     read = partial(read_settings, call.config, options=options)
@@ -46,11 +46,11 @@ def serve(call: Call, http: Http = "", mllp: Mllp = "", only: Only = "") -> None
 
 async def _serve(settings: Settings, read: Callable[[], Settings], roles: frozenset[Role], call: Call) -> int | None:
     """The signal that stopped it before it had started."""
-    from gateway.assembly import parts
-    from gateway.factory import Factory
-    from gateway.locks import hold_roles
-    from gateway.serve import serve as serve_parts
-    from gateway.serve import starting
+    from gateway.composition.assembly import parts
+    from gateway.composition.factory import Factory
+    from gateway.serving.locks import hold_roles
+    from gateway.serving.serve import serve as serve_parts
+    from gateway.serving.serve import starting
 
     def announce(shown: Sequence[Shown]) -> None:
         seconds = time.perf_counter() - STARTED
@@ -78,7 +78,7 @@ async def _serve(settings: Settings, read: Callable[[], Settings], roles: frozen
 
 def chosen(only: str) -> frozenset[Role]:
     """The roles that ``--only`` names. Raises `SettingsError`."""
-    from gateway.serve import Role
+    from gateway.serving.serve import Role
 
     if not only:
         return frozenset(Role)

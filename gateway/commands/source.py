@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from gateway.commands.frame import DONE, WRONG_USE, Call
 from gateway.commands.ingest import opened
-from gateway.commands.show import json_line, table
-from gateway.counted import counted
 from gateway.settings.keys import SOURCE_KEYS, SourceKey
 from gateway.settings.mapping import UTF8, mapping_text
 from gateway.settings.shapes import Door
+from gateway.terminal.frame import DONE, WRONG_USE, Call
+from gateway.terminal.plural import counted
+from gateway.terminal.show import json_line, table
 from schemas.errors import MappingError, SettingsError
 from schemas.source import TRACING, NumbersAre, Sector, VisitNumbersAre
 
@@ -146,7 +146,7 @@ def scaffold(
     sample: Annotated[Path, typer.Argument(metavar="FILE", help="A sample of what it sends; its header matters most.")],
 ) -> None:
     """Write SOURCE.yaml beside the settings file, or into the working folder, from a sample."""
-    from adapters.tabular.scaffold import scaffold as first_mapping
+    from adapters.tabular.mapping.scaffold import scaffold as first_mapping
     from gateway.settings.read import settings_file
 
     settings = settings_file(call.config)
@@ -196,7 +196,7 @@ def check(
 def _outcomes(settings: SourceSettings) -> list[dict[str, Any]]:
     """The outcome of each test in the source's mapping. Raises `MappingError`."""
     from adapters.tabular.check import check as outcomes_of
-    from adapters.tabular.mapping import load_mapping
+    from adapters.tabular.mapping.load import load_mapping
 
     if settings.mapping is None:
         return []

@@ -13,11 +13,11 @@ from urllib.parse import urlencode
 import orjson
 import typer
 
-from gateway.commands.frame import Call
-from gateway.commands.show import timeline_table
-from gateway.factory import Factory
-from gateway.page import joined
-from gateway.routes.question import PAGE, question
+from gateway.composition.factory import Factory
+from gateway.terminal.frame import Call
+from gateway.terminal.show import timeline_table
+from gateway.uses.question import PAGE, question
+from gateway.uses.timeline_page import joined
 from schemas.errors import InvalidRequest, NotFound
 from schemas.identifiers import PersonId
 

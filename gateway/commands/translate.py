@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 import orjson
 import typer
 
-from gateway.commands.frame import DONE, REJECTED, Call
 from gateway.commands.ingest import MediaType, SourceId, media_type_of, opened
-from gateway.commands.show import json_line, seen, table, when
-from gateway.factory import Factory, now
+from gateway.composition.factory import Factory, now
+from gateway.terminal.frame import DONE, REJECTED, Call
+from gateway.terminal.show import json_line, seen, table, when
 from schemas.catalogue import CATALOGUE
 from schemas.errors import TooLarge
 from schemas.event import payload
@@ -115,7 +115,7 @@ def _outcome(item: Item, source: Source) -> str:
 
 def _told(event: Event, source: Source) -> str:
     """The event's type, and its entry as a timeline would show it."""
-    from consumers.timeline.compose import occurred
+    from consumers.timeline.versions.compose import occurred
 
     entries = payload(event)["entry"]
     sentence = title(CATALOGUE[event.type].title, entries[0]["resource"], source.name, entries)

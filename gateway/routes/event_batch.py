@@ -16,13 +16,13 @@ from typing import NamedTuple
 
 import msgspec
 
-from adapters.intake import Delivery, Intake
+from adapters.intake.receive import Delivery, Intake
 from adapters.translator import Item, Rejection
 from gateway.settings.shapes import UNKNOWN_OVER_HTTP, Door, SourceSettings
+from schemas.arrival.receipt import Receipt
 from schemas.errors import DoorClosed, InvalidRequest, UnknownSender, UnknownSource
 from schemas.event import CONTENT_TYPE
 from schemas.identifiers import SOURCE_URN
-from schemas.receipt import Receipt
 from schemas.source import Source
 
 BATCH_TYPE = "application/cloudevents-batch+json"
@@ -63,7 +63,7 @@ def source_of(event: bytes) -> str:
 
 
 def sort_out(content: bytes, declared: Callable[[str], SourceSettings]) -> list[Lot]:
-    """The lots of a batch, that of nobody last. ``declared`` is as `gateway.services.Services.declared`.
+    """The lots of a batch, that of nobody last. ``declared`` is as `gateway.uses.services.Services.declared`.
 
     Raises `InvalidRequest` when it is no batch, or is empty, and what is wrong with its first event when none is of a source.
     """

@@ -19,11 +19,11 @@ import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
-from adapters.intake import Delivery
-from gateway.routes import receipts
-from gateway.routes.body import media_type, whole
-from gateway.routes.direct import router, services
-from gateway.routes.documented import answers, body
+from adapters.intake.receive import Delivery
+from gateway.http.body import media_type, whole
+from gateway.http.direct import router, services
+from gateway.http.documented import answers, body
+from gateway.routes import answers as receipts
 from gateway.routes.event_batch import BATCH_TYPE, NOT_KEPT, sort_out, source_of, take_in_lot
 from gateway.routes.intake import ERRORS, traceparent
 from gateway.settings.shapes import Door

@@ -10,14 +10,14 @@ import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
-from gateway.room import short
-from gateway.routes.direct import router
-from gateway.routes.documented import JSON, Says, answers, shape
-from gateway.routes.parameters import Parameter, Parameters
-from gateway.routes.values import one_of
-from gateway.services import Operated
+from gateway.http.direct import router
+from gateway.http.documented import JSON, Says, answers, shape
 from gateway.shapes import Health, Reached, Works
-from gateway.telemetry import EXPOSITION_TYPE
+from gateway.uses.parameters import Parameter, Parameters
+from gateway.uses.services import Operated
+from gateway.uses.values import one_of
+from gateway.watching.disk_space import short
+from gateway.watching.telemetry import EXPOSITION_TYPE
 from schemas.errors import BackboneError, EngineUnavailable
 from schemas.log import EVENTS
 

@@ -8,18 +8,18 @@ import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
-from adapters.intake import Delivery
+from adapters.intake.receive import Delivery
 from adapters.registry import FORMATS
-from gateway.routes import receipts
-from gateway.routes.body import received
-from gateway.routes.direct import router, services
-from gateway.routes.documented import JSON, READS, Says, answers, body, shape
-from gateway.routes.parameters import NONE, InPath
-from gateway.routes.recent import recent
+from gateway.http.body import received
+from gateway.http.direct import router, services
+from gateway.http.documented import JSON, READS, Says, answers, body, shape
+from gateway.routes import answers as receipts
 from gateway.settings.shapes import Door
 from gateway.shapes import ReceiptView, view
+from gateway.uses.lately import recent
+from gateway.uses.parameters import NONE, InPath
+from schemas.arrival.receipt import decode
 from schemas.errors import DoorClosed, EngineUnavailable, NotFound, TooLarge, TooSlow, UnknownSource, WrongMediaType
-from schemas.receipt import decode
 
 SOURCE = InPath("source", "[a-z0-9-]{1,64}", "id of a declared source")
 RECEIPT = InPath("receipt", "[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", "id of a receipt")

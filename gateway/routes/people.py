@@ -9,13 +9,13 @@ import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
-from gateway.routes.body import expect, whole
-from gateway.routes.direct import router, services
-from gateway.routes.documented import JSON, READS, Says, answers, body, shape
-from gateway.routes.parameters import NONE, InPath
-from gateway.services import Services
+from gateway.http.body import expect, whole
+from gateway.http.direct import router, services
+from gateway.http.documented import JSON, READS, Says, answers, body, shape
 from gateway.settings.shapes import SourceSettings
 from gateway.shapes import Found, Person, Search
+from gateway.uses.parameters import NONE, InPath
+from gateway.uses.services import Services
 from schemas.errors import InvalidRequest, NotFound, TooLarge, UnknownSource, WrongMediaType
 from schemas.identifiers import NHS_NUMBER, SOURCE_URN, LocalId, NhsNumber, PersonId, nhs_number
 

@@ -9,19 +9,19 @@ from msgspec.structs import asdict
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
-from adapters.intake import KeptItem
+from adapters.intake.receive import KeptItem
 from consumers.quarantine.query import STATUSES, Item
-from gateway.kept_content import chunks, in_base64
-from gateway.routes import receipts
-from gateway.routes.direct import router, services
-from gateway.routes.documented import JSON, READS, Says, answers, shape
+from gateway.http.direct import router, services
+from gateway.http.documented import JSON, READS, Says, answers, shape
+from gateway.http.spool import spooled
+from gateway.routes import answers as receipts
 from gateway.routes.intake import RECEIPT
-from gateway.routes.parameters import InPath, Parameter, Parameters
-from gateway.routes.recent import recent
-from gateway.routes.values import SOURCE, one_of, text, whole
-from gateway.services import Services
 from gateway.shapes import QuarantineItem, QuarantinePage
-from gateway.spool import spooled
+from gateway.uses.content import chunks, in_base64
+from gateway.uses.lately import recent
+from gateway.uses.parameters import InPath, Parameter, Parameters
+from gateway.uses.services import Services
+from gateway.uses.values import SOURCE, one_of, text, whole
 from schemas.errors import NotFound, UnknownSource
 from schemas.log import EventLog
 from schemas.source import Source

@@ -8,16 +8,16 @@ from __future__ import annotations
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
-from gateway import live
-from gateway.page import joined
-from gateway.routes.direct import router, services
-from gateway.routes.documented import JSON, READS, Says, answers, shape
-from gateway.routes.parameters import in_header
+from gateway.http.direct import router, services
+from gateway.http.documented import JSON, READS, Says, answers, shape
 from gateway.routes.people import PERSON
-from gateway.routes.question import LIVE, PAGE, question
-from gateway.routes.values import CURSOR
-from gateway.services import Services
 from gateway.shapes import TimelineEntry, TimelinePage
+from gateway.uses import live
+from gateway.uses.parameters import in_header
+from gateway.uses.question import LIVE, PAGE, question
+from gateway.uses.services import Services
+from gateway.uses.timeline_page import joined
+from gateway.uses.values import CURSOR
 from schemas.errors import InvalidRequest, NotFound
 from schemas.identifiers import PersonId
 

@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from types import MappingProxyType
 
-from schemas.codes import ACT_CODE, NULL_FLAVOR, PARTICIPATION, PLACE_TYPE
+from schemas.fhir.bundle import Resource
+from schemas.fhir.codes import ACT_CODE, NULL_FLAVOR, PARTICIPATION, PLACE_TYPE
 from schemas.identifiers import ODS_ORGANIZATION
-from schemas.resources.bundle import Resource
 from schemas.sentence import EXPECTED_DISCHARGE, MOVEMENT, READINESS
 from schemas.source import Source
 

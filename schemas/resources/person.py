@@ -11,9 +11,9 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 
-from schemas.codes import CodeList
+from schemas.fhir.bundle import Resource
+from schemas.fhir.codes import CodeList
 from schemas.identifiers import NHS_NUMBER, NHS_NUMBER_UNCHECKED, SOURCE_URN, LocalId, NhsNumber, nhs_number
-from schemas.resources.bundle import Resource
 from schemas.source import NumbersAre, Source
 
 VERIFICATION_STATUS = "https://fhir.hl7.org.uk/StructureDefinition/Extension-UKCore-NHSNumberVerificationStatus"

@@ -16,8 +16,8 @@ from adapters.cloudevents import CloudEventsTranslator
 from adapters.translator import Arrival, Item
 from schemas.catalogue import CATALOGUE
 from schemas.event import Event, Precision, encode, payload
+from schemas.fhir.bundle import focus_of
 from schemas.identifiers import LocalId, NhsNumber
-from schemas.resources.bundle import focus_of
 from tests.adapters.fhir_cases import ARRIVAL, KEYS, LOCAL, NHS, NUMBER, PATIENT, SOURCE, STATED, at, bundle, resource
 
 TRANSLATOR = CloudEventsTranslator()

@@ -14,9 +14,9 @@ from adapters.translator import Arrival
 from schemas.catalogue import CATALOGUE
 from schemas.errors import InvalidValue
 from schemas.event import Event, Precision, Sensitivity, payload
+from schemas.fhir.bundle import patient_reference
 from schemas.identifiers import LocalId
 from schemas.pseudonyms import Pseudonyms
-from schemas.resources.bundle import patient_reference
 from schemas.resources.person import local_identifier
 from schemas.source import NumbersAre, Sector, Source
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from adapters.eventlog.connect import connect
-from adapters.eventlog.embedded import EmbeddedLog
+from adapters.eventlog.embedded.log import EmbeddedLog
 from schemas.errors import NotFound, SettingsError
 from schemas.log import PARTITIONS, NewRecord
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from adapters.eventlog.file_lock import FileLock
+from adapters.eventlog.embedded.lock import FileLock
 
 HOLDER = (
     "import fcntl, sys; f = open(sys.argv[1], 'w'); fcntl.flock(f, fcntl.LOCK_EX); print('held', flush=True); sys.stdin.read()"

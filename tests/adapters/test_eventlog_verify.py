@@ -10,12 +10,12 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
-from adapters.eventlog.embedded import EmbeddedLog
-from adapters.eventlog.embedded_append import INDEX_EVERY
+from adapters.eventlog.embedded.append import INDEX_EVERY
+from adapters.eventlog.embedded.log import EmbeddedLog
 from adapters.eventlog.verify import LISTED, Kind, PartitionCount, verify
+from schemas.arrival.receipt import Receipt, encode
 from schemas.errors import LogUnavailable
 from schemas.log import EVENTS, QUARANTINE, RECEIPTS, NewRecord
-from schemas.receipt import Receipt, encode
 
 pytestmark = pytest.mark.asyncio
 

@@ -16,9 +16,9 @@ from adapters.hl7v2.translate import Hl7v2Translator
 from adapters.translator import Arrival, Field, Item, Rejection
 from schemas.errors import MissingIdentifier
 from schemas.event import PAYLOAD_TYPE, SCHEMA_URN, Event, event_id
+from schemas.fhir.bundle import collection, patient_reference
 from schemas.identifiers import LocalId
 from schemas.pseudonyms import Pseudonyms
-from schemas.resources.bundle import collection, patient_reference
 from schemas.source import Sector, Source
 
 WILLOW = Source(id="willow-contacts", name="Willow Befriending", sector=Sector.VOLUNTARY)

@@ -20,7 +20,7 @@ from adapters.translator import Item, Translator
 from schemas.catalogue import CATALOGUE
 from schemas.errors import RejectedInput
 from schemas.event import payload
-from schemas.fhir import faults_in
+from schemas.fhir.check import faults_in
 from tests.adapters.fhir_cases import ARRIVAL, LEAST, LOCAL, PATIENT, SOURCE, Resource, at, bundle, resource
 
 EXAMPLES: dict[str, Resource] = json.loads((Path(__file__).parents[1] / "schemas" / "fhir_examples.json").read_text("utf-8"))

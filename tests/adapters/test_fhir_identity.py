@@ -11,8 +11,8 @@ import pytest
 
 from adapters.fhir.identity import STATUSES
 from schemas.event import payload
+from schemas.fhir.bundle import patient_of
 from schemas.identifiers import LocalId, NhsNumber
-from schemas.resources.bundle import patient_of
 from schemas.resources.person import VERIFICATION_CODES, VERIFICATION_STATUS, local_ids, verified_number
 from tests.adapters.fhir_cases import (
     ARRIVAL,

@@ -12,7 +12,7 @@ import pytest
 from adapters.fhir.message import EVENT_SYSTEM, MEANINGS
 from schemas.catalogue import CATALOGUE
 from schemas.event import payload
-from schemas.resources.bundle import focus_of
+from schemas.fhir.bundle import focus_of
 from schemas.sentence import title
 from tests.adapters.fhir_cases import (
     NUMBER,

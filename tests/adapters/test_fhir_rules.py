@@ -10,7 +10,7 @@ import pytest
 from adapters.fhir.rules import FACTS, KINDS, TIMES
 from schemas.catalogue import CATALOGUE
 from schemas.event import Precision, payload
-from schemas.resources.bundle import focus_of
+from schemas.fhir.bundle import focus_of
 from schemas.sentence import title
 from tests.adapters.fhir_cases import (
     ARRIVAL,

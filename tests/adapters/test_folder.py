@@ -15,13 +15,13 @@ from typing import Any
 
 import pytest
 
-from adapters.intake import Delivery, Intake
+from adapters.intake.receive import Delivery, Intake
 from adapters.registry import Registry
 from adapters.sources.folder import DropFolder
+from schemas.arrival.receipt import Receipt, decode
 from schemas.event import decode as decode_event
 from schemas.log import EVENTS, QUARANTINE, RECEIPTS
 from schemas.pseudonyms import Pseudonyms
-from schemas.receipt import Receipt, decode
 from schemas.source import Sector, Source
 from tests.line_translator import SECRET, LineTranslator
 from tests.memory_log import MemoryLog

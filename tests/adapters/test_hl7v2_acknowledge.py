@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from adapters.hl7v2.acknowledge import ACCEPT, CONDITIONS, ERROR, REJECT, acknowledge
-from adapters.hl7v2.header import Header, header
-from adapters.hl7v2.message import parse
+from adapters.hl7v2.text.header import Header, header
+from adapters.hl7v2.text.message import parse
 from schemas.errors import (
     BackboneError,
     InvalidValue,

@@ -8,7 +8,7 @@ import pytest
 from fhir.resources.R4B.allergyintolerance import AllergyIntolerance
 
 from schemas.event import payload
-from schemas.resources.bundle import patient_reference
+from schemas.fhir.bundle import patient_reference
 from tests.samples.hl7v2.northfield import RECORD, SOURCE, event, events, message
 
 AL1 = {"AL1-1": "1", "AL1-2": "DA", "AL1-3": "91936005^Penicillin^SCT", "AL1-4": "SV", "AL1-5": "Rash~Wheezing"}

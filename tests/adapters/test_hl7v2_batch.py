@@ -6,7 +6,7 @@ import io
 
 import pytest
 
-from adapters.hl7v2.batch import CHUNK_BYTES, MESSAGE_MOST_BYTES
+from adapters.hl7v2.text.batch import CHUNK_BYTES, MESSAGE_MOST_BYTES
 from adapters.hl7v2.translate import Hl7v2Translator
 from tests.samples.hl7v2.northfield import ARRIVAL, items, message
 

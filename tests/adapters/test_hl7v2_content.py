@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from schemas.codes import DISCHARGE_DESTINATION, GMC_NUMBER, GMP_NUMBER, TREATMENT_FUNCTION
+from schemas.fhir.codes import DISCHARGE_DESTINATION, GMC_NUMBER, GMP_NUMBER, TREATMENT_FUNCTION
 from schemas.identifiers import ODS_ORGANIZATION
 from schemas.resources.encounter import ADMISSION_METHOD_URL, DISCHARGE_METHOD_URL
 from schemas.resources.person import ETHNIC_CATEGORY, deleted_elements

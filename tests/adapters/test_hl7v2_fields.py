@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from adapters.hl7v2.message import parse
+from adapters.hl7v2.text.message import parse
 from adapters.hl7v2.translate import Hl7v2Translator
 from tests.samples.hl7v2.northfield import NHS_NUMBER, message, patient
 

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from io import BytesIO
 
 from adapters.hl7v2.acknowledge import acknowledge
-from adapters.hl7v2.memory import LONG_BYTES, REMEMBERED_CHARACTERS, Memory
+from adapters.hl7v2.text.memory import LONG_BYTES, REMEMBERED_CHARACTERS, Memory
 from adapters.hl7v2.translate import Hl7v2Translator
 from adapters.translator import Arrival
 from schemas.pseudonyms import Pseudonyms

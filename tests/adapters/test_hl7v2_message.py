@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from adapters.hl7v2.message import parse, write
-from adapters.hl7v2.syntax import syntax
+from adapters.hl7v2.text.message import parse, write
+from adapters.hl7v2.text.syntax import syntax
 from schemas.errors import Unreadable
 from tests.samples.hl7v2.northfield import message
 

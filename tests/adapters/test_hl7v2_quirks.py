@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from schemas.event import payload
+from schemas.fhir.bundle import focus_of
 from schemas.identifiers import NHS_NUMBER, NHS_NUMBER_UNCHECKED, LocalId, NhsNumber
-from schemas.resources.bundle import focus_of
 from schemas.resources.person import local_ids, verified_number
 from tests.samples.hl7v2.northfield import ARRIVAL, PSEUDONYMS, RECORD, SOURCE, event, focus, item, message, patient, sentence
 

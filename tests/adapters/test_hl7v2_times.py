@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from adapters.hl7v2.reading import TIME_RULES
-from adapters.hl7v2.times import moment
+from adapters.hl7v2.content.reading import TIME_RULES
+from adapters.hl7v2.text.times import moment
 from schemas.event import instant
 from tests.samples.hl7v2.northfield import event, focus, item, message, patient
 

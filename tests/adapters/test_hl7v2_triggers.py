@@ -12,10 +12,10 @@ import msgspec
 import pytest
 from fhir.resources.R4B.bundle import Bundle
 
-from adapters.hl7v2.triggers import TRIGGERS
+from adapters.hl7v2.content.triggers import TRIGGERS
 from schemas.event import Event, encode, payload
-from schemas.fhir import faults_in
-from schemas.resources.bundle import focus_of
+from schemas.fhir.bundle import focus_of
+from schemas.fhir.check import faults_in
 from schemas.source import VisitNumbersAre
 from tests.samples.hl7v2 import northfield
 from tests.samples.hl7v2.northfield import ARRIVAL, PSEUDONYMS, RECORD, SOURCE, event, events, focus, item, message, sentence

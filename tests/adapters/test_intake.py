@@ -1,4 +1,4 @@
-"""What `adapters.intake` promises its doors."""
+"""What `adapters.intake.receive` promises its doors."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ from typing import BinaryIO
 import msgspec
 import pytest
 
-from adapters.arrivals import Arrivals
-from adapters.intake import Delivery, Intake, KeptItem
+from adapters.intake.arrivals import Arrivals
+from adapters.intake.receive import Delivery, Intake, KeptItem
 from adapters.registry import Registry
 from adapters.translator import Arrival, Item
-from schemas import quarantine, receipt
+from schemas.arrival import quarantine, receipt
+from schemas.arrival.quarantine import CHUNK_BYTES, Kept, Tried
+from schemas.arrival.receipt import LISTED, Receipt
 from schemas.errors import LogUnavailable, TooLarge, UnknownSender
 from schemas.event import decode
 from schemas.log import EVENTS, QUARANTINE, RECEIPTS, RECORD_BYTES, NewRecord, Position
 from schemas.pseudonyms import Pseudonyms
-from schemas.quarantine import CHUNK_BYTES, Kept, Tried
-from schemas.receipt import LISTED, Receipt
 from schemas.source import NumbersAre, Sector, Source
 from tests.line_translator import SECRET, LineTranslator
 from tests.memory_log import MemoryLog

@@ -12,12 +12,12 @@ import pytest
 from adapters.sources.mllp import MllpListener
 from adapters.sources.mllp_connection import Limits
 from adapters.sources.mllp_senders import MllpSource, Senders
-from schemas import quarantine, receipt
+from schemas.arrival import quarantine, receipt
+from schemas.arrival.quarantine import Kept
+from schemas.arrival.receipt import Receipt
 from schemas.errors import SettingsError
 from schemas.event import decode
 from schemas.log import EVENTS, QUARANTINE, RECEIPTS, NewRecord, Position
-from schemas.quarantine import Kept
-from schemas.receipt import Receipt
 from tests.memory_log import MemoryLog
 from tests.mllp_door import (
     NORTHFIELD,

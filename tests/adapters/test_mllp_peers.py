@@ -13,10 +13,10 @@ import pytest
 
 from adapters.sources import mllp_tls
 from adapters.sources.mllp_send import MllpSender, Patience
-from schemas import quarantine
+from schemas.arrival import quarantine
+from schemas.arrival.quarantine import Kept
 from schemas.errors import ReceiverUnavailable, SettingsError
 from schemas.log import EVENTS, QUARANTINE
-from schemas.quarantine import Kept
 from tests.certificates import Authority, Pair
 from tests.memory_log import MemoryLog
 from tests.mllp_door import Door, admission, answered, framed, listening

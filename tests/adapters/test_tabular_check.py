@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from adapters.tabular.check import check
-from adapters.tabular.mapping import load_mapping
+from adapters.tabular.mapping.load import load_mapping
 from tests.tabular_rows import SERVICES, SOURCE
 
 DOCS = Path(__file__).parents[2] / "docs" / "mapping-files.md"

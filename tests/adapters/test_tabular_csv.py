@@ -16,10 +16,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from adapters.tabular.failed import FAILURES
-from adapters.tabular.layout import Layout
-from adapters.tabular.limits import CELL_CHARACTERS_MOST, COLUMNS_MOST, ROW_CHARACTERS_MOST
-from adapters.tabular.read import read
+from adapters.tabular.readers.failed import FAILURES
+from adapters.tabular.readers.read import read
+from adapters.tabular.rows.layout import Layout
+from adapters.tabular.rows.limits import CELL_CHARACTERS_MOST, COLUMNS_MOST, ROW_CHARACTERS_MOST
 from schemas.errors import RejectedInput
 from tests.tabular_rows import HEADER, ROW, SERVICES, items_of, one_event, refusal
 

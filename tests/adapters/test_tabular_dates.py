@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from adapters.tabular.dates import ImpossibleError, day, happened_at, moment, precision
+from adapters.tabular.expressions.dates import ImpossibleError, day, happened_at, moment, precision
 from schemas.event import Precision, instant
 
 

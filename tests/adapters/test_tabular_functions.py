@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from adapters.tabular.dates import ImpossibleError
-from adapters.tabular.functions import FUNCTIONS, JSONATA, REFUSED, functions
-from schemas.fhir import faults_in
+from adapters.tabular.expressions.dates import ImpossibleError
+from adapters.tabular.expressions.functions import FUNCTIONS, JSONATA, REFUSED, functions
+from schemas.fhir.check import faults_in
 
 DOCS = Path(__file__).parents[2] / "docs" / "mapping-files.md"
 CODES = {

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from adapters.tabular.limits import FIELDS_MOST, FORM_BYTES_MOST, JSON_BYTES_MOST
+from adapters.tabular.rows.limits import FIELDS_MOST, FORM_BYTES_MOST, JSON_BYTES_MOST
 from schemas.errors import RejectedInput
 from tests.tabular_rows import SERVICES, items_of, one_event, refusal
 

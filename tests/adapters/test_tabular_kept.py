@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from adapters.tabular.kept import KEPT, KEPT_CHARACTERS, Kept
+from adapters.tabular.cache import KEPT, KEPT_CHARACTERS, Kept
 
 ROW = {"Service": "Meals", "Person": "1"}
 

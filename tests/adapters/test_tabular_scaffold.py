@@ -12,8 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from adapters.tabular.check import check
-from adapters.tabular.mapping import load_mapping
-from adapters.tabular.scaffold import scaffold as write_mapping
+from adapters.tabular.mapping.load import load_mapping
+from adapters.tabular.mapping.scaffold import scaffold as write_mapping
 from adapters.tabular.translate import TabularTranslator
 from schemas.errors import BackboneError
 from tests.tabular_rows import ARRIVAL

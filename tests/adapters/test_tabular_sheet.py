@@ -23,9 +23,9 @@ from odf.opendocument import OpenDocumentSpreadsheet
 from odf.table import Table, TableCell, TableRow
 from odf.text import P
 
-from adapters.tabular.layout import Layout
-from adapters.tabular.limits import SHEET_PARTS_MOST
-from adapters.tabular.read import read
+from adapters.tabular.readers.read import read
+from adapters.tabular.rows.layout import Layout
+from adapters.tabular.rows.limits import SHEET_PARTS_MOST
 from schemas.errors import RejectedInput
 from tests.tabular_rows import HEADER, ROW, SERVICES, items_of, one_event, refusal
 

@@ -14,13 +14,13 @@ import pytest
 import yaml
 
 from adapters.tabular.check import check
-from adapters.tabular.mapping import load_mapping
+from adapters.tabular.mapping.load import load_mapping
 from adapters.tabular.translate import TabularTranslator
 from adapters.translator import Arrival, Item
 from schemas.catalogue import CATALOGUE
 from schemas.event import Event, payload
+from schemas.fhir.bundle import focus_of, patient_of
 from schemas.identifiers import nhs_number
-from schemas.resources.bundle import focus_of, patient_of
 from schemas.resources.person import local_ids, verified_number
 from schemas.sentence import title
 from schemas.source import Sector, Source

@@ -8,11 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from adapters.tabular.dates import ImpossibleError
-from adapters.tabular.engine import Expressions
-from adapters.tabular.functions import functions
-from adapters.tabular.shortcut import shortcut
-from adapters.tabular.tokens import tokens
+from adapters.tabular.expressions.dates import ImpossibleError
+from adapters.tabular.expressions.engine import Expressions
+from adapters.tabular.expressions.functions import functions
+from adapters.tabular.expressions.shortcut import shortcut
+from adapters.tabular.expressions.tokens import tokens
 from schemas.errors import InvalidValue
 
 COLUMNS = ["A", "B c", "D", "true", "and"]

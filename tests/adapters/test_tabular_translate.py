@@ -9,13 +9,13 @@ from typing import Any
 import pytest
 
 from adapters.compose import content_hash
-from adapters.tabular.complete import PERSON_IN, SAID
-from adapters.tabular.mapping import load_mapping
+from adapters.tabular.mapping.complete import PERSON_IN, SAID
+from adapters.tabular.mapping.load import load_mapping
 from adapters.tabular.translate import MAY_LIE_AHEAD, TabularTranslator
 from adapters.translator import Arrival, Item
 from schemas.catalogue import CATALOGUE
 from schemas.event import Precision, Sensitivity, event_id
-from schemas.fhir import definitions, faults_in
+from schemas.fhir.check import definitions, faults_in
 from schemas.identifiers import NHS_NUMBER_UNCHECKED, LocalId, NhsNumber
 from schemas.resources.person import verified_number
 from tests.tabular_rows import (

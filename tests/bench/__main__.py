@@ -17,7 +17,7 @@ from importlib.resources import files
 import psutil
 
 from adapters.hl7v2.translate import Hl7v2Translator
-from adapters.tabular.mapping import load_mapping
+from adapters.tabular.mapping.load import load_mapping
 from adapters.tabular.translate import TabularTranslator
 from schemas.identifiers import OdsCode
 from schemas.source import Sector, Source

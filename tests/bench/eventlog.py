@@ -18,7 +18,7 @@ from queue import Empty, SimpleQueue
 from statistics import median
 from typing import Any, Protocol
 
-from adapters.eventlog.embedded import EmbeddedLog
+from adapters.eventlog.embedded.log import EmbeddedLog
 from schemas.log import EVENTS, RECEIPTS, NewRecord
 
 EVENT, RECEIPT = os.urandom(2048), os.urandom(500)

@@ -27,8 +27,8 @@ from typing import Any, NamedTuple, cast
 import psycopg
 import uvicorn
 
-from consumers.store.database import Database
-from consumers.store.engines import Settings
+from consumers.database.database import Database
+from consumers.database.engines import Settings
 from consumers.timeline.ask import shape_of, statement, values_of
 from deploy.local.postgres import PostgresServer
 from schemas.identifiers import PersonId

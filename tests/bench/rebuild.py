@@ -22,10 +22,10 @@ import psutil
 from adapters.eventlog.connect import connect
 from adapters.hl7v2.translate import Hl7v2Translator
 from adapters.translator import Arrival
+from consumers.database.database import Database
+from consumers.following.rebuild import rebuild
 from consumers.people.project import PeopleProjection
 from consumers.projection import Projection
-from consumers.rebuild import rebuild
-from consumers.store.database import Database
 from consumers.store.migrate import migrate
 from consumers.timeline.project import TimelineProjection
 from deploy.local.postgres import PostgresServer

@@ -13,10 +13,10 @@ import orjson
 
 from schemas.catalogue import CATALOGUE
 from schemas.event import PAYLOAD_TYPE, SCHEMA_URN, Event, Precision, Sensitivity, encode, event_id, instant
+from schemas.fhir.bundle import Resource, collection, patient_reference
 from schemas.identifiers import LocalId, NhsNumber, RecordKey
 from schemas.log import EVENTS, Record
 from schemas.pseudonyms import Pseudonyms
-from schemas.resources.bundle import Resource, collection, patient_reference
 from schemas.resources.person import local_identifier, merged_from, nhs_number_identifier
 from schemas.source import Sector, Source
 

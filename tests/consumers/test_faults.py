@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from sqlalchemy.exc import DataError, IntegrityError
 
-from consumers.faults import Remedy, decide
+from consumers.following.faults import Remedy, decide
 from schemas.errors import LogUnavailable, PositionLost, StoreUnavailable
 
 AGAIN, GIVE_UP, SPLIT, PARK = Remedy.AGAIN, Remedy.GIVE_UP, Remedy.SPLIT, Remedy.PARK

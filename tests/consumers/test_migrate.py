@@ -14,8 +14,8 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from sqlalchemy import Connection, inspect, text
 
-from consumers.runner import Runner
-from consumers.store.database import Database
+from consumers.database.database import Database
+from consumers.following.runner import Runner
 from consumers.store.migrate import HEAD, VERSIONS, Schema, alembic, answering, migrate, schema
 from consumers.store.positions import Step, advance, claim
 from consumers.store.tables import METADATA, POSITION, TIMELINE
@@ -197,7 +197,7 @@ async def test_a_store_that_cannot_be_read_says_what_to_run(empty_store: Databas
 async def test_real_processes_that_start_together_make_the_tables_once(empty_store: Database, store_url: str) -> None:
     program = (
         "import asyncio, sys\n"
-        "from consumers.store.database import Database\n"
+        "from consumers.database.database import Database\n"
         "from consumers.store.migrate import migrate\n"
         "async def main():\n"
         "    database = Database.connect(sys.argv[1])\n"
@@ -247,7 +247,7 @@ async def test_every_version_has_its_file_and_the_last_is_the_head() -> None:
 async def test_a_start_with_current_tables_does_not_import_alembic(tmp_path: Path) -> None:
     program = (
         "import asyncio, sys\n"
-        "from consumers.store.database import Database\n"
+        "from consumers.database.database import Database\n"
         "from consumers.store.migrate import migrate\n"
         "async def main():\n"
         f"    database = Database.connect('sqlite:///{tmp_path / 'store.db'}')\n"

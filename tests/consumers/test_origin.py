@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from consumers.store.database import Database
+from consumers.database.database import Database
 from consumers.store.origin import remember, require
 from consumers.store.tables import ORIGIN
 from schemas.errors import OtherLogError

@@ -8,12 +8,12 @@ from typing import Any
 
 import pytest
 
+from consumers.database.database import Database
 from consumers.people.project import PeopleProjection
 from consumers.people.query import PeopleQuery
-from consumers.store.database import Database
 from schemas.event import Event
+from schemas.fhir.bundle import Resource
 from schemas.identifiers import LocalId, NhsNumber, PersonId
-from schemas.resources.bundle import Resource
 from schemas.resources.person import local_identifier, mark_deleted
 from tests.consumers.build import (
     ANN,

@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 from sqlalchemy import inspect
 
+from consumers.database.database import Database
+from consumers.following.rebuild import rebuild
+from consumers.following.runner import BATCH, Runner
 from consumers.people.project import PeopleProjection
 from consumers.projection import Projection
-from consumers.rebuild import rebuild
-from consumers.runner import BATCH, Runner
-from consumers.store.database import Database
 from consumers.store.parked import park, parked
 from consumers.store.positions import claim, positions
 from consumers.store.tables import METADATA, TIMELINE

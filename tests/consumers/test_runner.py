@@ -12,13 +12,13 @@ from typing import Any
 import pytest
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from consumers.lag import behind
+from consumers.database.database import Database
+from consumers.following.lag import behind
+from consumers.following.recognise import Recogniser
+from consumers.following.retry import Retried, retry
+from consumers.following.runner import Runner
 from consumers.people.project import PeopleProjection
 from consumers.projection import Projection
-from consumers.recognise import Recogniser
-from consumers.retry import Retried, retry
-from consumers.runner import Runner
-from consumers.store.database import Database
 from consumers.store.parked import counts, parked
 from consumers.store.positions import Reached, Step, advance, claim, positions
 from consumers.store.tables import PEOPLE, TIMELINE, TimelineTables

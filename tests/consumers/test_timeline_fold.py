@@ -6,9 +6,9 @@ from itertools import permutations
 
 import pytest
 
-from consumers.timeline.compose import Told, tell
-from consumers.timeline.fold import comes_after, fold
-from consumers.timeline.version import State, Version
+from consumers.timeline.versions.compose import Told, tell
+from consumers.timeline.versions.fold import comes_after, fold
+from consumers.timeline.versions.version import State, Version
 from schemas.event import Event
 from tests.consumers.build import SOURCES, logged, said, stay
 

@@ -11,8 +11,8 @@ from typing import Any
 import orjson
 import pytest
 
+from consumers.database.database import Database
 from consumers.people.project import PeopleProjection
-from consumers.store.database import Database
 from consumers.timeline.project import TimelineProjection
 from consumers.timeline.query import TimelineQuery
 from schemas.event import Event, Precision, Sensitivity

@@ -1,4 +1,4 @@
-"""The contract of every store (`consumers.store.database.Database`)."""
+"""The contract of every store (`consumers.database.database.Database`)."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ import pytest
 from sqlalchemy import BigInteger, Column, MetaData, Table, Text, bindparam, func, select, update
 from sqlalchemy.exc import IntegrityError
 
-from consumers.store.bulk import LOT_BYTES
-from consumers.store.database import Database
-from consumers.store.engines import Settings
-from consumers.store.insertion import Insertion, keep, replace
-from consumers.store.revision import Revision
-from consumers.store.statement import Among, Statement, given, given_rows, listed
+from consumers.database.bulk import LOT_BYTES
+from consumers.database.database import Database
+from consumers.database.engines import Settings
+from consumers.database.insertion import Insertion, keep, replace
+from consumers.database.revision import Revision
+from consumers.database.statement import Among, Statement, given, given_rows, listed
 from schemas.errors import SettingsError, StoreUnavailable
 
 pytestmark = pytest.mark.asyncio

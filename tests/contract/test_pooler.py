@@ -11,8 +11,8 @@ import psycopg
 import pytest
 from sqlalchemy import Column, Integer, MetaData, Table, Text, select, update
 
-from consumers.store.database import Database
-from consumers.store.engines import Settings
+from consumers.database.database import Database
+from consumers.database.engines import Settings
 from consumers.store.migrate import Schema, migrate
 from schemas.errors import StoreUnavailable
 from tests.command_line import Backbone

@@ -18,16 +18,16 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import Table
 
+from consumers.database.database import Database
 from consumers.people.project import PeopleProjection
 from consumers.projection import Projection
 from consumers.quarantine.project import QuarantineProjection
 from consumers.receipts.project import ReceiptsProjection
-from consumers.store.database import Database
 from consumers.store.tables import METADATA
 from consumers.timeline.project import TimelineProjection
-from schemas import quarantine, receipt
+from schemas.arrival import quarantine, receipt
+from schemas.arrival.receipt import Refusal
 from schemas.log import QUARANTINE, RECEIPTS, Record
-from schemas.receipt import Refusal
 from tests.consumers.build import PSEUDONYMS, SOURCES, at, interleaved, logged
 from tests.consumers.histories import everything
 from tests.stores import clear, rows

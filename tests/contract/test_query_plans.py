@@ -15,8 +15,8 @@ import pytest
 import pytest_asyncio
 from sqlalchemy import event
 
-from consumers.store.database import Database
-from consumers.store.engines import Settings
+from consumers.database.database import Database
+from consumers.database.engines import Settings
 from consumers.store.migrate import migrate
 from consumers.store.tables import PARKED, POSITION, RECEIPTS
 from consumers.timeline.cursor import write_changes

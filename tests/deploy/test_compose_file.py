@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from gateway.serve import Role
+from gateway.serving.serve import Role
 from tests.deploy.files import DEPLOY, documents, settings_of
 
 FILE = DEPLOY / "compose.yaml"

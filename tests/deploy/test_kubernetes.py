@@ -10,7 +10,7 @@ import pytest
 
 from adapters.eventlog.kafka.shape import TopicShape, settings
 from gateway.routes import health
-from gateway.serve import Role
+from gateway.serving.serve import Role
 from schemas.log import TOPICS
 from tests.deploy.files import KUBERNETES, documents, resources, settings_of
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from gateway.measures import MEASURES, Kind
+from gateway.watching.measures import MEASURES, Kind
 from tests.deploy.files import DEPLOY, ROOT, documents
 
 RULES: list[dict[str, Any]] = documents(DEPLOY / "prometheus" / "alerts.yaml")[0]["groups"][0]["rules"]

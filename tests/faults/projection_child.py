@@ -18,11 +18,11 @@ from typing import Any
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from adapters.eventlog.connect import connect
+from consumers.database.database import Database
+from consumers.database.engines import Settings
+from consumers.following.runner import Runner
 from consumers.people.project import PeopleProjection
 from consumers.projection import Projection
-from consumers.runner import Runner
-from consumers.store.database import Database
-from consumers.store.engines import Settings
 from consumers.timeline.project import TimelineProjection
 from schemas.errors import EngineUnavailable
 from schemas.log import Claim, EventLog, Follower, Position, Record

@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from adapters.eventlog.embedded import EmbeddedLog
+from adapters.eventlog.embedded.log import EmbeddedLog
+from schemas.arrival.receipt import decode as decode_receipt
 from schemas.event import decode
 from schemas.log import EVENTS, QUARANTINE, RECEIPTS
-from schemas.receipt import decode as decode_receipt
 
 ROOT = Path(__file__).parents[2]
 STEPS_LEAST, STEPS_MOST = 30, 40
@@ -23,8 +23,8 @@ CHILD = """
 import asyncio, os, signal, sys
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from adapters.eventlog.embedded import EmbeddedLog
-from adapters.intake import Intake
+from adapters.eventlog.embedded.log import EmbeddedLog
+from adapters.intake.receive import Intake
 from adapters.registry import Registry
 from adapters.sources.folder import DropFolder
 from schemas.pseudonyms import Pseudonyms

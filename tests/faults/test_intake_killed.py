@@ -13,14 +13,14 @@ from pathlib import Path
 
 import pytest
 
-from adapters.eventlog.embedded import EmbeddedLog
+from adapters.eventlog.embedded.log import EmbeddedLog
 from adapters.hl7v2.translate import Hl7v2Translator
 from adapters.sources.mllp_send import MllpSender
 from adapters.translator import Arrival
+from schemas.arrival.receipt import decode as decode_receipt
 from schemas.event import decode
 from schemas.log import EVENTS, RECEIPTS
 from schemas.pseudonyms import Pseudonyms
-from schemas.receipt import decode as decode_receipt
 from tests.line_translator import SECRET
 from tests.mllp_door import NORTHFIELD, admission, answered
 
@@ -33,9 +33,9 @@ DOOR = """
 import asyncio, sys
 from datetime import UTC, datetime
 from pathlib import Path
-from adapters.eventlog.embedded import EmbeddedLog
+from adapters.eventlog.embedded.log import EmbeddedLog
 from adapters.hl7v2.translate import Hl7v2Translator
-from adapters.intake import Intake
+from adapters.intake.receive import Intake
 from adapters.registry import Registry
 from adapters.sources.mllp import MllpListener
 from adapters.sources.mllp_senders import Senders

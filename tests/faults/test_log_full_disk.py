@@ -13,7 +13,7 @@ ROOT = Path(__file__).parents[2]
 FILL = """
 import asyncio, sys
 from pathlib import Path
-from adapters.eventlog.embedded import EmbeddedLog
+from adapters.eventlog.embedded.log import EmbeddedLog
 from adapters.eventlog.verify import verify
 from schemas.errors import LogUnavailable
 from schemas.log import NewRecord

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from adapters.eventlog.embedded import EmbeddedLog
+from adapters.eventlog.embedded.log import EmbeddedLog
 from adapters.eventlog.verify import verify
 
 pytestmark = pytest.mark.asyncio
@@ -23,7 +23,7 @@ DEADLINE_SECONDS = 60
 APPENDER = """
 import asyncio, os, sys
 from pathlib import Path
-from adapters.eventlog.embedded import EmbeddedLog
+from adapters.eventlog.embedded.log import EmbeddedLog
 from schemas.log import NewRecord
 
 async def main(path, name):

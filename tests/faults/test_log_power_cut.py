@@ -1,6 +1,6 @@
 """Power cuts below the embedded log: whatever was acknowledged is there afterwards, byte for byte (promise P1).
 
-The statements are production's own (`adapters.eventlog.embedded_append`), run by another build of SQLite on a disk that loses,
+The statements are production's own (`adapters.eventlog.embedded.append`), run by another build of SQLite on a disk that loses,
 keeps or tears what was not synced. After each cut the files are opened by the real log on a real disk and compared with
 what had been acknowledged; then the power goes on again.
 """
@@ -19,9 +19,9 @@ from typing import NamedTuple
 import apsw
 import pytest
 
-from adapters.eventlog.embedded import EmbeddedLog
-from adapters.eventlog.embedded_append import Appender, entries_of
-from adapters.eventlog.embedded_file import prepare
+from adapters.eventlog.embedded.append import Appender, entries_of
+from adapters.eventlog.embedded.file import prepare
+from adapters.eventlog.embedded.log import EmbeddedLog
 from adapters.eventlog.verify import verify
 from schemas.errors import BackboneError
 from schemas.log import NewRecord, Position

@@ -16,12 +16,12 @@ import psycopg
 import pytest
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from consumers.applier import Applier
+from consumers.database.database import Database
+from consumers.database.engines import Settings
+from consumers.following.applier import Applier
+from consumers.following.runner import Runner
 from consumers.people.project import PeopleProjection
 from consumers.projection import Projection
-from consumers.runner import Runner
-from consumers.store.database import Database
-from consumers.store.engines import Settings
 from consumers.store.migrate import migrate
 from consumers.store.parked import counts
 from consumers.store.positions import positions

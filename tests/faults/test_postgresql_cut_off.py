@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 from sqlalchemy import literal_column, select, text
 
-from consumers.store.database import Database
-from consumers.store.engines import Settings
-from consumers.store.statement import Statement
+from consumers.database.database import Database
+from consumers.database.engines import Settings
+from consumers.database.statement import Statement
 from schemas.errors import StoreUnavailable
 from tests.faults.silent_line import SilentLine, silent_line
 from tests.journeys.harness import Backbone, hospital_messages

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 from sqlalchemy import text
 
-from consumers.store.database import Database
-from consumers.store.engines import Settings
+from consumers.database.database import Database
+from consumers.database.engines import Settings
 from deploy.local.postgres import PostgresServer
 from schemas.errors import StoreUnavailable
 from tests.journeys.harness import Backbone, hospital_messages

@@ -15,10 +15,10 @@ from typing import Any
 import pytest
 
 from adapters.eventlog.connect import connect
+from consumers.database.database import Database
+from consumers.database.engines import BUSY_TIMEOUT
+from consumers.following.rebuild import rebuild
 from consumers.people.project import PeopleProjection
-from consumers.rebuild import rebuild
-from consumers.store.database import Database
-from consumers.store.engines import BUSY_TIMEOUT
 from consumers.store.positions import positions
 from consumers.store.tables import METADATA, PEOPLE, TIMELINE
 from consumers.timeline.project import TimelineProjection

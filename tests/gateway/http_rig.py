@@ -20,12 +20,14 @@ from fastapi import FastAPI
 from adapters.cloudevents import CloudEventsTranslator
 from adapters.fhir.translate import FhirTranslator
 from adapters.hl7v2.translate import Hl7v2Translator
-from adapters.intake import Intake
+from adapters.intake.receive import Intake
 from adapters.registry import Registry
-from adapters.tabular.mapping import load_mapping
+from adapters.tabular.mapping.load import load_mapping
 from adapters.tabular.translate import TabularTranslator
 from adapters.translator import Translator
-from consumers.lag import behind
+from consumers.database.database import Database
+from consumers.following.lag import behind
+from consumers.following.runner import Runner
 from consumers.people.project import PeopleProjection
 from consumers.people.query import PeopleQuery
 from consumers.projection import Projection
@@ -33,16 +35,14 @@ from consumers.quarantine.project import QuarantineProjection
 from consumers.quarantine.query import QuarantineQuery
 from consumers.receipts.project import ReceiptsProjection
 from consumers.receipts.query import ReceiptsQuery
-from consumers.runner import Runner
-from consumers.store.database import Database
 from consumers.store.migrate import answering, migrate
 from consumers.timeline.project import TimelineProjection
 from consumers.timeline.query import TimelineQuery
 from gateway.app import create_app
-from gateway.freshness import Freshness
-from gateway.services import Services
 from gateway.settings.shapes import Door, SourceSettings
-from gateway.telemetry import Metrics
+from gateway.uses.services import Services
+from gateway.watching.freshness import Freshness
+from gateway.watching.telemetry import Metrics
 from schemas.pseudonyms import Pseudonyms
 from schemas.source import Sector, Source
 from tests.line_translator import SECRET, LineTranslator

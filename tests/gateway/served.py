@@ -11,7 +11,7 @@ from typing import Any
 
 import uvicorn
 
-from gateway.http_connection import HttpProtocol
+from gateway.serving.http_connection import HttpProtocol
 from tests.patience import PATIENCE_S
 
 

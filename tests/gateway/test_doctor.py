@@ -15,7 +15,7 @@ import psycopg
 import pytest
 from sqlalchemy import create_engine
 
-from adapters.eventlog.embedded_file import checksum
+from adapters.eventlog.embedded.file import checksum
 from consumers.store.migrate import HEAD
 from consumers.store.tables import METADATA
 from tests.command_line import Backbone

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from consumers.lag import Behind
-from gateway.freshness import Freshness
+from consumers.following.lag import Behind
+from gateway.watching.freshness import Freshness
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 

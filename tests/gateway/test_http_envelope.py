@@ -12,7 +12,7 @@ import pytest
 from starlette.requests import ClientDisconnect
 from starlette.types import Message, Receive, Scope, Send
 
-from gateway.envelope import Envelope
+from gateway.http.envelope import Envelope
 
 CANARY = "Mrs Canary 9990000018"
 

@@ -10,11 +10,11 @@ from fhir.resources.R4B.capabilitystatement import CapabilityStatement
 from fhir.resources.R4B.patient import Patient
 
 from consumers.people.query import KnownPatient
-from gateway.fhir_capability import capability_statement
-from gateway.fhir_facade import Answer, entries_of, entry, person_as_patient, searchset
-from schemas.fhir import faults_in
+from gateway.routes.fhir.capability import capability_statement
+from gateway.routes.fhir.facade import Answer, entries_of, entry, person_as_patient, searchset
+from schemas.fhir.bundle import RECORD_URN
+from schemas.fhir.check import faults_in
 from schemas.identifiers import NHS_NUMBER, SOURCE_URN, RecordKey
-from schemas.resources.bundle import RECORD_URN
 from schemas.resources.person import DELETED
 
 PERSON = "a" * 32

@@ -14,7 +14,7 @@ from fhir.resources.R4B.capabilitystatement import CapabilityStatement
 from fhir.resources.R4B.operationoutcome import OperationOutcome
 from fhir.resources.R4B.patient import Patient
 
-from schemas.fhir import faults_in
+from schemas.fhir.check import faults_in
 from tests.gateway.http_rig import DOROTHY, MARGARET, NHS_NUMBER, Rig, rigged
 from tests.gateway.test_http_people import VISITS
 

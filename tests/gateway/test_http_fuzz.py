@@ -15,7 +15,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from schemathesis.specs.openapi.checks import positive_data_acceptance
 
-from consumers.runner import Runner
+from consumers.following.runner import Runner
 from tests.gateway.http_rig import Rig, rigged
 from tests.gateway.served import serving
 from tests.gateway.test_http_words import PATHS

@@ -16,9 +16,9 @@ import pytest
 import pytest_asyncio
 
 from gateway.shapes import ReceiptView
+from schemas.arrival.receipt import LISTED
 from schemas.event import decode
 from schemas.log import EVENTS, QUARANTINE, RECEIPTS
-from schemas.receipt import LISTED
 from tests.gateway.http_rig import DOROTHY, NHS_NUMBER, Rig, rigged
 from tests.gateway.served import connect, everything_from, served
 

@@ -15,7 +15,7 @@ import pytest
 import pytest_asyncio
 
 from consumers.timeline.query import Changes, TimelineQuery
-from gateway.live import Pace, events
+from gateway.uses.live import Pace, events
 from schemas.errors import StoreUnavailable
 from schemas.identifiers import PersonId
 from schemas.timeline import Question

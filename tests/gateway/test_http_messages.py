@@ -12,7 +12,7 @@ import pytest_asyncio
 from fhir.resources.R4B.operationoutcome import OperationOutcome
 
 from schemas.event import decode
-from schemas.fhir import faults_in
+from schemas.fhir.check import faults_in
 from schemas.log import EVENTS, QUARANTINE
 from tests.gateway.http_rig import DOROTHY, ENDPOINT, NHS_NUMBER, Rig, rigged
 

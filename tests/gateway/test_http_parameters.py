@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.routes.question import LIVE, PAGE, question
-from gateway.routes.values import end_of, first_of, moment
+from gateway.uses.question import LIVE, PAGE, question
+from gateway.uses.values import end_of, first_of, moment
 from schemas.errors import InvalidRequest
 from schemas.identifiers import PersonId
 from schemas.timeline import Order, Question

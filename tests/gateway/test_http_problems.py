@@ -12,7 +12,7 @@ from fhir.resources.R4B.operationoutcome import OperationOutcome
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 
-from gateway.problems import TABLE, answer_of, on_http_error, refuse
+from gateway.http.problems import TABLE, answer_of, on_http_error, refuse
 from schemas.errors import (
     BackboneError,
     DoorClosed,
@@ -33,7 +33,7 @@ from schemas.errors import (
     WrongCoding,
     WrongMediaType,
 )
-from schemas.fhir import faults_in
+from schemas.fhir.check import faults_in
 from tests.gateway.http_rig import rigged
 from tests.gateway.test_http_words import PATHS
 

@@ -14,8 +14,8 @@ import pytest_asyncio
 
 from adapters.registry import Registry
 from gateway.shapes import QuarantineItem, QuarantinePage
+from schemas.arrival.quarantine import CHUNK_BYTES
 from schemas.log import EVENTS
-from schemas.quarantine import CHUNK_BYTES
 from tests.gateway.http_rig import VISIT, Rig, rigged
 from tests.line_translator import LineTranslator
 from tests.memory_log import MemoryLog

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from gateway.listen import NotLoopbackError, PublicAddressError, resolve
+from gateway.serving.listen import NotLoopbackError, PublicAddressError, resolve
 from gateway.settings.shapes import Address
 from tests.command_line import DEADLINE_S, Backbone, Outcome
 

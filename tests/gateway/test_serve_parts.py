@@ -14,9 +14,9 @@ from datetime import timedelta
 
 import pytest
 
-from gateway.parts.part import Shown
-from gateway.parts.projections import ProjectionsPart
-from gateway.serve import PartEndedError, serve, starting
+from gateway.serving.part import Shown
+from gateway.serving.projections import ProjectionsPart
+from gateway.serving.serve import PartEndedError, serve, starting
 from schemas.errors import LogUnavailable, StoreUnavailable
 
 WITHIN = timedelta(seconds=5)
@@ -103,8 +103,8 @@ async def test_a_part_that_cannot_start_keeps_the_server_from_starting() -> None
 HANGS = """
 import asyncio, os, signal, sys
 from datetime import timedelta
-from gateway.parts.part import Shown
-from gateway.serve import serve
+from gateway.serving.part import Shown
+from gateway.serving.serve import serve
 
 class Hangs:
     name = "hangs"
@@ -244,7 +244,7 @@ async def test_a_signal_while_it_starts_is_heard_whatever_runs_at_that_moment() 
 STARTS_FOR_EVER = """
 import asyncio, contextlib
 from datetime import timedelta
-from gateway.serve import starting
+from gateway.serving.serve import starting
 
 async def main():
     with starting(timedelta(seconds=0.1)):

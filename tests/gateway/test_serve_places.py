@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from gateway.listen import AddressInUseError, NotLoopbackError, address_of, listen
-from gateway.locks import AlreadyServingError, hold_roles
+from gateway.serving.listen import AddressInUseError, NotLoopbackError, address_of, listen
+from gateway.serving.locks import AlreadyServingError, hold_roles
 from gateway.settings.shapes import Address
 from schemas.errors import SettingsError
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from gateway.commands.show import receipt_lines, table
+from gateway.terminal.show import receipt_lines, table
 
 ID = "df703d33-caaf-5a26-8747-b5e5c3594946"
 

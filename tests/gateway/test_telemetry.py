@@ -10,10 +10,10 @@ from typing import Any, NamedTuple
 import pytest
 
 from adapters.observe import CORRELATION, Correlation, Observer
-from consumers.lag import Behind, Waiting
-from gateway.log_lines import JsonLines, TextLines, log_lines
-from gateway.measures import MEASURES, Kind
-from gateway.telemetry import Metrics
+from consumers.following.lag import Behind, Waiting
+from gateway.watching.log_lines import JsonLines, TextLines, log_lines
+from gateway.watching.measures import MEASURES, Kind
+from gateway.watching.telemetry import Metrics
 from schemas.log import EVENTS, RECEIPTS, Record
 
 

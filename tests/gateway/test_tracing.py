@@ -7,10 +7,10 @@ from collections.abc import Iterator
 
 import pytest
 
-from adapters.intake import Delivery
+from adapters.intake.receive import Delivery
 from adapters.observe import CORRELATION, Correlation
 from gateway.settings.shapes import Traces
-from gateway.tracing import Tracing, parent
+from gateway.watching.tracing import Tracing, parent
 from schemas.errors import LogUnavailable
 from schemas.source import Sector, Source
 from tests.journeys.collector import Collector

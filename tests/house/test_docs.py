@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from schemas.flags import FLAGS
+from schemas.arrival.flags import FLAGS
 
 ROOT = Path(__file__).parents[2]
 DOCUMENTS = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from consumers.store.database import Database
+from consumers.database.database import Database
 from consumers.store.tables import PEOPLE, QUARANTINE, RECEIPTS, TIMELINE
 from deploy.local.backbone import BackboneProcess
 from tests.bench.messages import messages

@@ -126,9 +126,9 @@ def test_without_the_setting_nothing_of_it_is_loaded(tmp_path: Path) -> None:
     look = (
         "import asyncio, sys\n"
         "from gateway.app import create_app\n"
-        "from gateway.assembly import parts\n"
-        "from gateway.factory import Factory\n"
-        "from gateway.serve import Role\n"
+        "from gateway.composition.assembly import parts\n"
+        "from gateway.composition.factory import Factory\n"
+        "from gateway.serving.serve import Role\n"
         "from gateway.settings.read import read_settings\n"
         "async def main():\n"
         "    async with Factory(read_settings(environment={}, text='')) as make:\n"

@@ -10,7 +10,7 @@ import pytest
 
 from schemas.catalogue import CATALOGUE, Character, EventType, Kind, Movement
 from schemas.event import Sensitivity
-from schemas.fhir_r4 import RESOURCES
+from schemas.fhir.r4 import RESOURCES
 from schemas.sentence import render, title
 
 ROWS = list(CATALOGUE.values())

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from schemas.fhir import is_valid
+from schemas.fhir.check import is_valid
 from schemas.identifiers import OdsCode
 from schemas.resources.encounter import service_provider
 from schemas.source import Sector, Source

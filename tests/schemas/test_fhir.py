@@ -22,8 +22,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from schemas.fhir import FAULTS_MOST, Fault, definitions, faults_in
-from schemas.fhir_r4 import PRIMITIVES, RESOURCES
+from schemas.fhir.check import FAULTS_MOST, Fault, definitions, faults_in
+from schemas.fhir.r4 import PRIMITIVES, RESOURCES
 from schemas.identifiers import NhsNumber
 
 EXAMPLES: dict[str, dict[str, Any]] = json.loads(Path(__file__).with_name("fhir_examples.json").read_text(encoding="utf-8"))
@@ -241,7 +241,9 @@ def test_many_faults_are_answered_by_a_few(faults: int, named: int) -> None:
 
 
 def test_checking_loads_no_model_objects() -> None:
-    program = "import sys, schemas.fhir as f; f.faults_in({}); sys.exit('fhir' in sys.modules or 'pydantic' in sys.modules)"
+    program = (
+        "import sys, schemas.fhir.check as f; f.faults_in({}); sys.exit('fhir' in sys.modules or 'pydantic' in sys.modules)"
+    )
     assert subprocess.run([sys.executable, "-c", program], cwd=Path(__file__).parents[2], check=False).returncode == 0
 
 

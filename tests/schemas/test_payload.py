@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from schemas.fhir import faults_in
+from schemas.fhir.bundle import collection, focus_of, patient_of, patient_reference
+from schemas.fhir.check import faults_in
 from schemas.identifiers import NHS_NUMBER, LocalId, NhsNumber
 from schemas.pseudonyms import Pseudonyms
-from schemas.resources.bundle import collection, focus_of, patient_of, patient_reference
 from schemas.resources.person import (
     VERIFICATION_CODES,
     VERIFICATION_STATUS,

@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
-from schemas.fhir import faults_in, is_valid
+from schemas.fhir.bundle import collection, write
+from schemas.fhir.check import faults_in, is_valid
+from schemas.fhir.proven import Proven, proven, tied
 from schemas.identifiers import FactId, RecordKey
-from schemas.proven import Proven, proven, tied
-from schemas.resources.bundle import collection, write
 
 EXAMPLES: dict[str, dict[str, Any]] = json.loads(Path(__file__).with_name("fhir_examples.json").read_text(encoding="utf-8"))
 PATIENT: dict[str, Any] = {"resourceType": "Patient", "name": [{"family": "Ashdown"}], "deceasedBoolean": False}

@@ -6,10 +6,10 @@ import msgspec
 import orjson
 import pytest
 
-from schemas import quarantine, receipt
+from schemas.arrival import quarantine, receipt
+from schemas.arrival.quarantine import CHUNK_BYTES, Kept, Tried
+from schemas.arrival.receipt import Receipt, Refusal
 from schemas.log import EVENTS, PARTITIONS, QUARANTINE, RECEIPTS, TOPICS
-from schemas.quarantine import CHUNK_BYTES, Kept, Tried
-from schemas.receipt import Receipt, Refusal
 
 RECEIPT = Receipt(
     id="5b0fbc7e-9a0c-5c52-8a0b-6c1f4a1b2c3d",

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from schemas.catalogue import CATALOGUE
-from schemas.fhir import faults_in
+from schemas.fhir.check import faults_in
 from schemas.resources.encounter import expected_discharge_extension, movement_extension, readiness_extension
 from schemas.sentence import concept, plain_date, render, title
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
-from adapters.eventlog.embedded import EmbeddedLog
+from adapters.eventlog.embedded.log import EmbeddedLog
 
 
 @pytest.fixture

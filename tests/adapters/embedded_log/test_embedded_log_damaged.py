@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from adapters.eventlog.embedded import EmbeddedLog
-from adapters.eventlog.embedded_append import INDEX_EVERY
+from adapters.eventlog.embedded.append import INDEX_EVERY
+from adapters.eventlog.embedded.log import EmbeddedLog
 from schemas.errors import CorruptLog
 from schemas.log import NewRecord
 from tests.embedded_log import (

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from adapters.eventlog.embedded import EmbeddedLog
+from adapters.eventlog.embedded.log import EmbeddedLog
 from schemas.errors import BackboneError, LogUnavailable
 from schemas.log import NewRecord
 from tests.embedded_log import (

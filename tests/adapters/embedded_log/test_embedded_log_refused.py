@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from adapters.eventlog.embedded import EmbeddedLog
+from adapters.eventlog.embedded.log import EmbeddedLog
 from schemas.errors import SettingsError
 from tests.embedded_log import (
     change,

@@ -11,9 +11,9 @@ from adapters.hl7v2.translate import Hl7v2Translator
 from adapters.translator import Arrival, Item
 from schemas.catalogue import CATALOGUE
 from schemas.event import Event, payload
+from schemas.fhir.bundle import focus_of, patient_of
 from schemas.identifiers import LocalId
 from schemas.pseudonyms import Pseudonyms
-from schemas.resources.bundle import focus_of, patient_of
 from schemas.sentence import title
 from schemas.source import Sector, Source
 

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from alembic import op
 from sqlalchemy import MetaData, Table
 
-from consumers.store.compression import choose, compress
+from consumers.database.compression import choose, compress
 
 revision = "0004"
 down_revision = "0003"

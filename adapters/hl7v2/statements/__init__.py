@@ -1,0 +1,1 @@
+"""The statements a message makes: of its trigger's own fact, and of what it says besides."""

@@ -1,0 +1,1 @@
+"""How an HL7 v2 message is written: segments, fields, characters, times."""

@@ -1,0 +1,1 @@
+"""The JSONata expressions of mapping files, and the functions they may call."""

@@ -1,0 +1,50 @@
+"""Recognises the log by the records that were applied.
+
+A log restored to an earlier moment, or another log in its place, may be as long as what was read of it once new records have
+arrived. Where a projection left off it then holds another record than the one applied there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from consumers.place import named
+from consumers.store.positions import Reached, fingerprint
+from schemas.errors import LogMismatch
+from schemas.log import EventLog, Record
+
+
+def require_applied(record: Record, reached: Reached, projection: str) -> None:
+    """Check that ``record``, which stands before the position, is the one that was applied. Raises `LogMismatch`."""
+    if fingerprint(record) != reached.last:
+        where = named(projection, record.topic, record.partition, record.offset)
+        raise LogMismatch("the log holds another record than the one that was applied", where=where)
+
+
+class Recogniser:
+    """Reads the record before each position: of each that it sees first, and once of each at which a projection stands still.
+
+    A position that moves is checked by whoever moves it (`consumers.following.applier`): it would have to be looked at every
+    time.
+    """
+
+    def __init__(self, log: EventLog) -> None:
+        self._log = log
+        self._before: dict[tuple[str, str, int], Reached] = {}
+        self._recognised: dict[tuple[str, int], Reached] = {}
+
+    async def require(self, projection: str, reached: Mapping[tuple[str, int], Reached]) -> None:
+        """Check where ``projection`` stands, by topic and partition. Raises `LogMismatch`, `LogUnavailable`."""
+        for place, at in reached.items():
+            stands = self._before.get((projection, *place), at) == at
+            self._before[projection, *place] = at
+            if stands and self._recognised.get(place) != at:
+                await self._look(projection, place, at)
+
+    async def _look(self, projection: str, place: tuple[str, int], at: Reached) -> None:
+        """A record that retention removed meanwhile proves nothing, and is passed over."""
+        if at.next and at.last:
+            for record in await self._log.read(*place, at.next - 1, limit=1):
+                if record.offset < at.next:
+                    require_applied(record, at, projection)
+        self._recognised[place] = at

@@ -1,0 +1,183 @@
+"""What is known of a person or a stay, and whether a snapshot says anything new about it.
+
+Some systems send the whole state at every change (a *snapshot*). A snapshot is compared, element by element, with everything
+its source had said before about the same *subject* (the person of a record, or one stay of theirs), whichever facts it was
+said of; an element that it leaves out is unchanged. "Before" means written down before (`consumers.chronicle.written`), not
+arrived before, so that the order of arrival changes nothing.
+
+At the same moment, an event that states a movement comes before a snapshot that shows the state after it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from functools import lru_cache
+from typing import NamedTuple
+
+import msgspec
+import orjson
+
+from consumers.chronicle import written
+from consumers.elements import elements
+from consumers.payload import kind_of
+from consumers.timeline.versions.compose import Told, digest
+from consumers.timeline.versions.version import Version
+from schemas.catalogue import Movement
+from schemas.event import Sensitivity
+from schemas.sentence import MOVEMENT
+
+Moment = tuple[str, bool, str, int]
+"""Sort key of a statement: when it was written down, whether it is a snapshot, its order within its fact, its place."""
+
+
+class Known(msgspec.Struct):
+    """What is known of a subject. Stored only for subjects of which snapshots are sent."""
+
+    latest: Moment
+    """Moment of the last statement."""
+    said: str
+    """Digest of the last statement: most messages about a person repeat it."""
+    elements: dict[str, str]
+    """Element → digest of its value."""
+
+
+class Saying(NamedTuple):
+    """What one event says about one subject."""
+
+    moment: Moment
+    version: Version
+    snapshot: bool
+    content: Sequence[bytes]
+    """The resources that say it."""
+    focal: bool
+    """Whether the event is about the subject, and does not only carry its resource along."""
+
+    @property
+    def digest(self) -> str:
+        """Digest of what is said."""
+        guard = self.version.classification if self.focal else ""
+        return digest(b"\n".join([guard.encode(), *self.content])).hex()
+
+
+_PATIENT, _STAY = "Patient", "Encounter"
+_PASSING_WORDS = frozenset({"planned discharge"})
+"""Movements that a message about something else cancels in passing (HL7 v2: "not medically fit")."""
+_UNKNOWN = {"status": "unknown", "class": "UNK"}
+"""Elements that FHIR requires of an Encounter, and the value they get when the source does not state them."""
+_GUARD = "classification"
+_RAW = msgspec.json.Decoder(dict[str, msgspec.Raw])
+_NONE = msgspec.Raw(b"[]")
+_SHORT_BYTES = 1024
+"""Longest element whose digests are cached: a photograph is not."""
+
+
+def subjects(told: Told) -> tuple[str, ...]:
+    """The subjects the event speaks of: the person of its record and, if it is about one, the stay."""
+    if _in_passing(told):
+        return ()
+    record, stay = told.version.record, told.version.correlation
+    return (record, stay_of(record, stay)) if stay and told.about == _STAY else (record,)
+
+
+def stay_of(record: str, correlation: str) -> str:
+    """The subject of a stay: the record's key and the correlation id."""
+    return f"{record}/{correlation}"
+
+
+def stay_in(subject: str) -> str | None:
+    """The correlation id of the stay; ``None`` when the subject is a person."""
+    return subject.partition("/")[2] or None
+
+
+def record_of(subject: str) -> str:
+    """Key of the record a subject belongs to."""
+    return subject.partition("/")[0]
+
+
+def judged(told: Told) -> str | None:
+    """The subject that the event is a snapshot of; ``None`` if it is not a snapshot."""
+    return subjects(told)[-1] if told.snapshot else None
+
+
+def saying(told: Told, subject: str) -> Saying:
+    """What the event says about ``subject``, one of its `subjects`."""
+    version = told.version
+    snapshot = judged(told) == subject
+    moment = (written(version.order), snapshot, version.order, version.place)
+    about = _PATIENT if subject == version.record else _STAY
+    focal = told.about == about
+    if focal:
+        content = [told.resources[0], *(one for one in told.resources[1:] if kind_of(one) != _PATIENT)]
+    else:
+        content = [one for one in told.resources[1:] if kind_of(one) == about][:1]
+    return Saying(moment, version, snapshot, content, focal)
+
+
+def apply_sayings(sayings: Iterable[Saying], known: Known | None) -> tuple[Known, set[int]]:
+    """Apply ``sayings`` in order to what was ``known`` before; returns what is known then and the places of silent snapshots.
+
+    The first statement ever made about a subject is never silent.
+    """
+    silent: set[int] = set()
+    found = known or Known(("", False, "", 0), "", {})
+    for said in sorted(sayings, key=lambda one: one.moment):
+        content = said.digest
+        new = {} if content == found.said else _digests(said)
+        if said.snapshot and found.elements and all(found.elements.get(name) == value for name, value in new.items()):
+            silent.add(said.version.place)
+        found = Known(said.moment, content, _after(found.elements, new))
+    return found, silent
+
+
+def _after(before: dict[str, str], said: Mapping[str, str | None]) -> dict[str, str]:
+    after: dict[str, str | None] = {**before, **said}
+    return {name: value for name, value in after.items() if value is not None}
+
+
+def _in_passing(told: Told) -> bool:
+    """Whether another event of the same message says the same about the person and the stay."""
+    if told.row.in_passing or told.row.focus == "Resource":
+        return True
+    return told.movement in _PASSING_WORDS and told.row.movement is Movement.WITHDRAWS
+
+
+def _digests(said: Saying) -> dict[str, str | None]:
+    """Element → digest of what is said; ``None`` when the element is said to be absent."""
+    found: dict[str, str | None] = {}
+    if said.focal:
+        guard = said.version.classification
+        found[_GUARD] = guard if guard != Sensitivity.NORMAL else None
+        for other in said.content[1:]:
+            found[f"+{kind_of(other)} {digest(other).hex()}"] = "present"
+    for resource in said.content[:1]:
+        found |= _elements(resource)
+    return found
+
+
+def _elements(resource: bytes) -> dict[str, str | None]:
+    stated = _RAW.decode(resource)
+    found = dict(_stated("extension", bytes(stated.pop("extension", _NONE))))  # first, so that a stated value beats a deletion
+    for name, value in stated.items():
+        found.update((_remembered if len(value) <= _SHORT_BYTES else _stated)(name, bytes(value)))
+    if found.pop(f"extension {MOVEMENT}", None):
+        found.pop("status", None)  # the movement's status, which may not last
+    return found
+
+
+def _stated(name: str, value: bytes) -> tuple[tuple[str, str | None], ...]:
+    """The elements (`consumers.elements`) within one member of a resource, each with its digest."""
+    said = elements({name: orjson.loads(value)})
+    unknown = _UNKNOWN.get(name)
+    return tuple(
+        (name, None if value is None else digest(orjson.dumps(value, option=orjson.OPT_SORT_KEYS)).hex())
+        for name, value in said.items()
+        if unknown is None or unknown not in (value, _code(value))
+    )
+
+
+_remembered = lru_cache(8192)(_stated)
+"""Cached, as most elements are the same as in the previous message."""
+
+
+def _code(value: object) -> object:
+    return value.get("code") if isinstance(value, dict) else None

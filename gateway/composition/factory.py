@@ -1,0 +1,299 @@
+"""The composition root: engines, queries and projections, each named here and nowhere else.
+
+Beside it, `gateway.composition.translators` names the translators, `gateway.composition.doors` the doors, and
+`gateway.composition.assembly` puts a server together from all of them. No other module names concrete classes. Anything heavy
+is imported by the method that needs it, so that a command pays only for what it uses.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from contextlib import AsyncExitStack
+from datetime import UTC, datetime
+from functools import cached_property, partial
+from typing import TYPE_CHECKING, Any, Self
+
+from gateway.composition.declared import Declared, Known
+from gateway.composition.translators import formats, translators
+from gateway.http.host_names import host_names
+from gateway.serving.locks import PRIVATE
+from gateway.settings.secret import key_secret
+from gateway.settings.shapes import Settings, SourceSettings, Url
+from schemas.errors import NotFound, SettingsError, UnknownSource
+from schemas.pseudonyms import Pseudonyms
+
+if TYPE_CHECKING:
+    from adapters.intake.receive import Intake
+    from adapters.registry import Registry
+    from consumers.database.database import Database
+    from consumers.people.query import PeopleQuery
+    from consumers.projection import Projection
+    from consumers.quarantine.query import QuarantineQuery
+    from consumers.receipts.query import ReceiptsQuery
+    from consumers.timeline.query import TimelineQuery
+    from gateway.uses.services import Services
+    from gateway.watching.freshness import Freshness
+    from gateway.watching.telemetry import Metrics
+    from gateway.watching.tracing import Tracing
+    from schemas.log import EventLog
+
+
+def now() -> datetime:
+    """The clock: aware, in UTC."""
+    return datetime.now(UTC)
+
+
+class Factory:
+    """Makes everything one event loop works with, each thing once.
+
+    Use it as an asynchronous context: it closes what it opened, last first.
+
+    With ``writes`` it may create what it needs: the data folder, the key secret and the files of the embedded engines.
+    ``log``, ``metrics`` and ``declared`` are borrowed from another factory: it uses them and does not close them.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        writes: bool = True,
+        log: EventLog | None = None,
+        metrics: Metrics | None = None,
+        declared: Declared | None = None,
+    ) -> None:
+        self.settings = settings
+        self.declared = declared or Declared(settings.sources)
+        """The sources in force: at first those of the settings."""
+        self._writes = writes
+        self._opened = AsyncExitStack()
+        self._log = log
+        self._metrics = metrics
+        self._intake: Intake | None = None
+        self._freshness: Freshness | None = None
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *raised: object) -> None:
+        await self._opened.aclose()
+
+    def source(self, source: str) -> SourceSettings:
+        """The declared source of that id. Raises `UnknownSource`."""
+        found = self.declared.get(source)
+        if found is None:
+            known = ", ".join(self.declared) or "none"
+            raise UnknownSource(where="SOURCE", cure=f"The declared sources are: {known}. `backbone source add` declares one.")
+        return found
+
+    @cached_property
+    def metrics(self) -> Metrics:
+        """What this process counts."""
+        if self._metrics is not None:
+            return self._metrics
+        metrics = self._counting()
+        for source in self.declared.values():
+            metrics.declare(source.source.id, source.doors)
+        return metrics
+
+    def _counting(self) -> Metrics:
+        from gateway.watching.telemetry import Metrics
+
+        if self.tracing is None:
+            return Metrics()
+        from gateway.watching.tracing import TracedMetrics
+
+        return TracedMetrics(self.tracing)
+
+    @cached_property
+    def tracing(self) -> Tracing | None:
+        """Where spans go; ``None``, with nothing imported, unless set. Raises `SettingsError` when tracing is not installed."""
+        if self.settings.traces.endpoint is None:
+            return None
+        try:
+            from gateway.watching.tracing import Tracing
+        except ModuleNotFoundError as missing:
+            cure = "pip install 'care-backbone[traces]', or remove traces.endpoint."
+            message = f"traces need {missing.name}, which is not installed"
+            raise SettingsError(message, where="traces.endpoint", cure=cure) from None
+        tracing = Tracing(self.settings.traces)
+        self._opened.push_async_callback(asyncio.to_thread, tracing.close)
+        return tracing
+
+    @cached_property
+    def pseudonyms(self) -> Pseudonyms:
+        """Keys made with the backbone's secret. Raises `NotFound` when there is none and none may be made; see `key_secret`."""
+        secret = key_secret(self.settings, create=self._writes)
+        if secret is None:
+            raise NotFound("there is no key secret yet", where=str(self.settings.data), cure="`backbone serve` makes it.")
+        return Pseudonyms(secret)
+
+    @cached_property
+    def registry(self) -> Registry:
+        """Which translator reads what. Raises an ``ExceptionGroup`` of `MappingError` when mapping files cannot be used."""
+        from adapters.registry import Registry
+
+        own, wrong = translators(self.declared)
+        if wrong:
+            raise ExceptionGroup("mappings", wrong)
+        return Registry(own, formats())
+
+    async def log(self) -> EventLog:
+        """The event log, opened once. Raises `SettingsError` (another secret, another log), `LogUnavailable`."""
+        from adapters.eventlog.connect import connect
+        from gateway.composition.log_identity import open_known
+        from gateway.composition.secret_identity import note
+
+        if self._log is None:
+            self._prepare(self.settings.log)
+            if self._writes:
+                _ = self.pseudonyms  # the secret before the log: a log whose secret is gone is refused
+            url, partitions = self.settings.log, self.settings.partitions
+            log = await open_known(
+                self.settings.data,
+                lambda create: connect(url, partitions=partitions, create=create),
+                create=self._writes,
+            )
+            self._opened.push_async_callback(log.close)
+            if self._writes:
+                await note(log, self.pseudonyms)
+            self._log = log
+        return self._log
+
+    @cached_property
+    def database(self) -> Database:
+        """The store, not yet connected to."""
+        from consumers.database.database import Database
+        from consumers.database.engines import Settings as Connecting
+
+        self._prepare(self.settings.store)
+        pace = self.settings.postgresql
+        connecting = Connecting(
+            pool=pace.pool,
+            pool_timeout=pace.pool_wait,
+            connect_timeout=pace.connect,
+            statement_timeout=pace.statement,
+            idle_timeout=pace.idle,
+            pooler=pace.pooler != "none",
+        )
+        database = Database.connect(self.settings.store, connecting)
+        self._opened.push_async_callback(database.close)
+        return database
+
+    def _prepare(self, engine: Url) -> None:
+        """Make the folder of an embedded engine. Raises `NotFound` when the engine's file is missing and may not be made."""
+        if engine.file is None:
+            return
+        if self._writes:
+            engine.file.parent.mkdir(mode=PRIVATE, parents=True, exist_ok=True)
+        elif not engine.file.exists():
+            raise NotFound("this is not there yet", where=str(engine.file), cure="The first `backbone serve` makes it.")
+
+    @cached_property
+    def trial_pseudonyms(self) -> Pseudonyms:
+        """For a dry run: the backbone's own, or, while there is no secret yet, keys from one that is thrown away."""
+        return Pseudonyms(key_secret(self.settings, create=False) or secrets.token_bytes(32))
+
+    @property
+    def has_secret(self) -> bool:
+        """Whether the keys of a dry run are the ones the log will have."""
+        return key_secret(self.settings, create=False) is not None
+
+    async def intake(self) -> Intake:
+        """The one way in, opened once, knowing what arrived recently. Raises `LogUnavailable`."""
+        from adapters.intake.receive import Intake
+        from gateway.composition.log_identity import remember
+
+        if self._intake is None:
+            if not self.settings.log.embedded:  # an embedded one lies in the data folder itself, and the store knows it
+                remember(self.settings.data, (await self.log()).identity)
+            needed = (await self.log(), self.registry, self.pseudonyms, now, self.metrics)
+            intake = Intake(*needed) if self.tracing is None else self._traced(self.tracing, *needed)
+            await intake.open()
+            self._intake = intake
+        return self._intake
+
+    @staticmethod
+    def _traced(tracing: Tracing, *needed: Any) -> Intake:
+        from gateway.watching.tracing import TracedIntake
+
+        return TracedIntake(tracing, *needed)
+
+    async def services(self) -> Services:
+        """What the routes may use."""
+        from gateway.uses.services import Services
+
+        limits = self.settings.limits
+        return Services(
+            log=await self.log(),
+            sources=self.declared,
+            people=self.people,
+            timeline=self.timeline,
+            receipts=self.receipts,
+            quarantine=self.quarantine,
+            store=self.store_answers,
+            freshness=await self.freshness(),
+            metrics=self.metrics,
+            intake=await self.intake(),
+            folders=self.settings.engine_folders,
+            hosts=host_names(self.settings, self.settings.http),
+            body_bytes=limits.body,
+            patience=limits.next_byte,
+        )
+
+    async def store_answers(self) -> None:
+        """Raises `StoreUnavailable` with the cure when the store cannot be read."""
+        from consumers.store.migrate import answering
+
+        await answering(self.database)
+
+    @cached_property
+    def people(self) -> PeopleQuery:
+        """Who is who."""
+        from consumers.people.query import PeopleQuery
+
+        return PeopleQuery(self.database, self.pseudonyms, Known(self.declared))
+
+    @cached_property
+    def timeline(self) -> TimelineQuery:
+        """What happened to a person."""
+        from consumers.timeline.query import TimelineQuery
+
+        return TimelineQuery(self.database)
+
+    @cached_property
+    def receipts(self) -> ReceiptsQuery:
+        """What became of what arrived."""
+        from consumers.receipts.query import ReceiptsQuery
+
+        return ReceiptsQuery(self.database)
+
+    @cached_property
+    def quarantine(self) -> QuarantineQuery:
+        """What was not understood."""
+        from consumers.quarantine.query import QuarantineQuery
+
+        return QuarantineQuery(self.database)
+
+    async def freshness(self) -> Freshness:
+        """How far the read models are behind: one measurement, shared by all who report it."""
+        from consumers.following.lag import behind
+        from consumers.following.recognise import Recogniser
+        from gateway.watching.freshness import Freshness
+
+        if self._freshness is None:
+            log, database = await self.log(), self.database
+            measure = partial(behind, log, database, Recogniser(log))
+            self._freshness = Freshness(self.declared, measure, self.receipts.activity, now, self.metrics)
+            self.metrics.watch(database.pools)
+        return self._freshness
+
+    def projections(self) -> list[Projection]:
+        """Every read model."""
+        from consumers.people.project import PeopleProjection
+        from consumers.quarantine.project import QuarantineProjection
+        from consumers.receipts.project import ReceiptsProjection
+        from consumers.timeline.project import TimelineProjection
+
+        timeline = TimelineProjection(Known(self.declared))
+        return [PeopleProjection(self.pseudonyms), timeline, ReceiptsProjection(), QuarantineProjection()]

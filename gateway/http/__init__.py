@@ -1,0 +1,1 @@
+"""HTTP itself: the application, what surrounds each request, bodies, parameters, errors."""

@@ -1,0 +1,96 @@
+"""What OpenAPI says of a path's answers: each status, its media type, its shape, and the errors it may come to."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any, NamedTuple
+
+import msgspec
+
+from gateway import shapes
+from gateway.http.problems import FHIR_TYPE, PROBLEM_TYPE, answer_of
+from schemas.arrival.receipt import Refusal
+from schemas.errors import BackboneError, EngineUnavailable, InvalidRequest, Misdirected, NotFound
+
+JSON = "application/json"
+_SCHEMAS = "#/components/schemas/"
+_SHAPES = (
+    shapes.Problem,
+    shapes.TimelinePage,
+    shapes.TimelineEntry,
+    shapes.Missing,
+    shapes.Behind,
+    shapes.Search,
+    shapes.Found,
+    shapes.Person,
+    shapes.ReceiptView,
+    shapes.BatchView,
+    shapes.QuarantinePage,
+    shapes.QuarantineItem,
+    shapes.Health,
+    Refusal,
+)
+_RESOURCE = {"type": "object", "required": ["resourceType"], "properties": {"resourceType": {"type": "string"}}}
+"""A FHIR resource: FHIR's own definitions say what stands in it."""
+
+
+class Says(NamedTuple):
+    """One answer of a path."""
+
+    description: str
+    schema: Mapping[str, Any]
+    media_type: str = JSON
+
+    def documented(self) -> dict[str, Any]:
+        return {"description": self.description, "content": {self.media_type: {"schema": dict(self.schema)}}}
+
+
+def shape(name: type) -> dict[str, Any]:
+    """A reference to a shape of `components`."""
+    return {"$ref": _SCHEMAS + name.__name__}
+
+
+def resource(kind: str) -> dict[str, Any]:
+    """A FHIR resource of a type."""
+    return {"allOf": [{"$ref": _SCHEMAS + "Resource"}, {"properties": {"resourceType": {"const": kind}}}]}
+
+
+ALWAYS = (InvalidRequest, Misdirected)
+"""Any path may refuse these; an unknown path and method are the router's."""
+READS = (NotFound, EngineUnavailable)
+
+
+def answers(good: Mapping[int, Says], *errors: type[BackboneError], fhir: bool = False) -> dict[int | str, dict[str, Any]]:
+    """For ``responses``: what a path answers when all is well, and for each of its errors."""
+    said: dict[int | str, dict[str, Any]] = {status: row.documented() for status, row in good.items()}
+    for status, description in _grouped(*ALWAYS, *errors):
+        said.setdefault(status, _error(description, fhir))
+    said[500] = _error("Something went wrong that nobody foresaw.", fhir)
+    return said
+
+
+def _grouped(*errors: type[BackboneError]) -> Iterator[tuple[int, str]]:
+    """Per status what its errors say, in the order given."""
+    by_status: dict[int, list[str]] = {}
+    for error in dict.fromkeys(errors):
+        title = (error.__doc__ or "").splitlines()[0]
+        by_status.setdefault(answer_of(error).status, []).append(f"{title} (`{error.code}`)")
+    return ((status, " · ".join(titles)) for status, titles in by_status.items())
+
+
+def _error(description: str, fhir: bool) -> dict[str, Any]:
+    if fhir:
+        return Says(description, resource("OperationOutcome"), FHIR_TYPE).documented()
+    return Says(description, shape(shapes.Problem), PROBLEM_TYPE).documented()
+
+
+def components() -> dict[str, Any]:
+    """The shapes that are referred to, by name."""
+    _, schemas = msgspec.json.schema_components(_SHAPES, ref_template=_SCHEMAS + "{name}")
+    return {**schemas, "Resource": _RESOURCE}
+
+
+def body(description: str, content: Mapping[str, Mapping[str, Any]], required: bool = True) -> dict[str, Any]:
+    """For ``openapi_extra``: the request body, by media type."""
+    media_types = {media_type: {"schema": dict(schema)} for media_type, schema in content.items()}
+    return {"requestBody": {"description": description, "required": required, "content": media_types}}

@@ -1,1 +1,0 @@
-"""What ``backbone serve`` runs: a part for each door, and one for the projections."""

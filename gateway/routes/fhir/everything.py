@@ -1,0 +1,163 @@
+"""``/fhir/Patient/{id}/$everything``: a person's timeline as FHIR, page by page.
+
+Source: FHIR R4 Patient operations, ``$everything``; RESTful API §3.1.1.4.5 (paging).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from decimal import Decimal
+from typing import Any, NamedTuple
+from urllib.parse import urlencode
+
+import msgspec
+from starlette.requests import Request
+from starlette.responses import Response
+
+from gateway.http.body import expect
+from gateway.http.body import whole as whole_body
+from gateway.http.direct import router, services
+from gateway.http.documented import JSON, READS, answers, body, resource
+from gateway.http.problems import FHIR_TYPE
+from gateway.routes.fhir.facade import Answer, entries_of, entry, searchset
+from gateway.routes.fhir.negotiation import FORMAT, agree, heeded
+from gateway.routes.fhir.operation import PARAMETERS_BYTES, pairs_in
+from gateway.routes.fhir.patient import ID, PLAIN, base, fhir, patient_of, patient_url, says
+from gateway.uses.parameters import Parameter, Parameters, pairs_of
+from gateway.uses.services import Services
+from gateway.uses.values import CURSOR, END_OF, FIRST_OF, MOMENT, one_of, whole
+from schemas.errors import NotAcceptable, TooLarge, WrongMediaType
+from schemas.event import instant
+from schemas.fhir.bundle import Resource
+from schemas.fhir.r4 import RESOURCES
+from schemas.identifiers import PersonId
+from schemas.timeline import LIMIT, LIMIT_MOST, Question
+
+TYPES = sorted(RESOURCES)
+"""Resource types that a payload can hold."""
+READ_OVER = 10
+"""Pages of the timeline read for one answer at most, when `_since` or `_type` leaves all of them out; the answer then has a
+next link and no entry, which FHIR allows."""
+
+QUERY = Parameters(
+    Parameter("start", FIRST_OF, "Care on or after this date."),
+    Parameter("end", END_OF, "Care on or before this date."),
+    Parameter("_since", MOMENT, "What the backbone learned at or after this time."),
+    Parameter("_type", one_of(TYPES), "Resource types wanted.", many=True),
+    Parameter(
+        "_count",
+        whole(1, LIMIT_MOST, LIMIT, cut=True),
+        f"Events on a page, {LIMIT_MOST} at most; each has one resource or a few.",
+    ),
+    Parameter("after", CURSOR, "Part of a next link: not to be made by hand."),
+    FORMAT,
+)
+
+_PAGE = says("Bundle", "A searchset; its next link leads on.")
+_BODY = dict.fromkeys((FHIR_TYPE, JSON), resource("Parameters"))
+_PARAMETERS = body("What the query of the same by GET may say; or nothing.", _BODY, False)
+
+routes = router("fhir")
+
+
+class _Entry(msgspec.Struct):
+    """What is read of a timeline entry here."""
+
+    id: str
+    recorded_at: str
+    source: dict[str, str]
+    resource: Resource
+
+
+_ENTRIES = msgspec.json.Decoder(list[_Entry], float_hook=Decimal)
+
+
+class _Wanted(NamedTuple):
+    """What is asked beyond the timeline's own question."""
+
+    patient: Resource
+    patient_url: str
+    types: frozenset[str]
+    since: str
+
+    def of(self, entries: bytes) -> list[Resource]:
+        """The searchset entries of a timeline page."""
+        fresh = [
+            Answer(row.id, row.recorded_at, row.source["id"], row.resource)
+            for row in _ENTRIES.decode(entries)
+            if row.recorded_at >= self.since
+        ]
+        return list(entries_of(fresh, self.patient_url, self.types))
+
+
+@routes.get(
+    "/fhir/Patient/{id}/$everything",
+    summary="Everything known of one person, newest first, page by page",
+    responses=answers(_PAGE, *READS, NotAcceptable, fhir=True),
+    openapi_extra=QUERY.documented(ID.documented()),
+)
+async def everything(request: Request) -> Response:
+    return await _answer(request, pairs_of(request.scope["query_string"].decode("latin-1")))
+
+
+@routes.post(
+    "/fhir/Patient/{id}/$everything",
+    summary="The same, asked by a Parameters resource; its next link is got",
+    responses=answers(_PAGE, *READS, NotAcceptable, TooLarge, WrongMediaType, fhir=True),
+    openapi_extra=PLAIN.documented(ID.documented()) | _PARAMETERS,
+)
+async def everything_posted(request: Request) -> Response:
+    agree(request, PLAIN.read(request))
+    content = await whole_body(request, PARAMETERS_BYTES)
+    if content:
+        expect(request, FHIR_TYPE, JSON)
+    return await _answer(request, pairs_in(content))
+
+
+async def _answer(request: Request, sent: Sequence[tuple[str, str]]) -> Response:
+    """The page that the parameters ask for."""
+    heard = heeded(request, sent, QUERY)
+    agree(request, asked := QUERY.said(heard))
+    patient = await patient_of(services(request), PersonId(ID.read(request)))
+    entries, following = await _page(services(request), asked, _wanted(request, asked, patient))
+    return fhir(searchset(entries, _url(request, heard), _url(request, heard, following) if following else None))
+
+
+def _wanted(request: Request, asked: Mapping[str, Any], patient: Resource) -> _Wanted:
+    since = instant(asked["_since"]) if "_since" in asked else ""
+    return _Wanted(patient, patient_url(request, patient), asked.get("_type", frozenset()), since)
+
+
+async def _page(known: Services, asked: Mapping[str, Any], wanted: _Wanted) -> tuple[list[Resource], str | None]:
+    """The entries of one page, and the cursor of the next. The Patient comes first on the first page."""
+    first = "after" not in asked and (not wanted.types or "Patient" in wanted.types)
+    entries = [entry(wanted.patient_url, wanted.patient)] if first else []
+    if wanted.types == {"Patient"}:
+        return entries, None
+    question = _question(PersonId(wanted.patient["id"]), asked)
+    for _ in range(READ_OVER):
+        page = await known.timeline.page(question)
+        entries += wanted.of(page.entries_json)
+        question = msgspec.structs.replace(question, after=page.next)
+        if entries or page.next is None:
+            break
+    return entries, question.after
+
+
+def _question(person: PersonId, asked: Mapping[str, Any]) -> Question:
+    return Question(
+        person=person,
+        since=asked.get("start"),
+        until=asked.get("end"),
+        limit=asked.get("_count", LIMIT),
+        after=asked.get("after"),
+        resources=True,
+    )
+
+
+def _url(request: Request, heard: Sequence[tuple[str, str]], after: str | None = None) -> str:
+    """The URL asked for, or that of the page after a cursor: with the same parameters, so that it is the same question."""
+    pairs = [(name, value) for name, value in heard if name != "after" or after is None]
+    pairs += [("after", after)] if after else []
+    asked = f"?{urlencode(pairs)}" if pairs else ""
+    return f"{base(request)}/Patient/{request.path_params['id']}/$everything{asked}"

@@ -1,0 +1,56 @@
+"""What a FHIR client may ask of an answer: its format, which is R4 in JSON, and what becomes of parameters nobody knows.
+
+Source: FHIR R4 RESTful API §3.1.0.1.11 (``_format``), §3.1.0.1.12 (``fhirVersion``), Search §3.1.1.3.2 (``Prefer:
+handling``); RFC 9110 §12.5.1 (Accept);
+RFC 7240 §4.4 (handling).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Container, Mapping, Sequence
+from typing import Any
+
+from starlette.requests import Request
+
+from adapters.registry import FHIR_VERSION, of_r4
+from gateway.uses.parameters import Parameter
+from gateway.uses.values import Kind
+from schemas.errors import NotAcceptable
+
+_JSON = frozenset({"json", "application/json", "application/fhir+json", "text/json"})
+_RANGES = _JSON | {"*/*", "application/*", "text/*"}
+
+_REFUSED = re.compile(r";\s*q\s*=\s*0(?:\.0*)?\s*(?:;|$)", re.IGNORECASE)
+"""A weight of 0: "not acceptable" (RFC 9110 §12.4.2)."""
+
+_ANY = Kind(str, {"type": "string", "examples": sorted(_JSON)})
+FORMAT = Parameter("_format", _ANY, "The format of the answer, instead of Accept: JSON.")
+
+
+def agree(request: Request, asked: Mapping[str, Any]) -> None:
+    """Nothing when FHIR R4 in JSON will do. Raises `NotAcceptable`."""
+    accepted = asked.get("_format") or request.headers.get("accept", "*/*")
+    where = "parameter _format" if asked.get("_format") else "header Accept"
+    in_json = [one for one in accepted.split(",") if _range(one) in _RANGES and not _REFUSED.search(one)]
+    if not in_json:
+        raise NotAcceptable(where=where)
+    if not any(of_r4(one) for one in in_json):
+        cure = f"Ask for fhirVersion={FHIR_VERSION}, or name no version."
+        raise NotAcceptable("the answer cannot be had in this version of FHIR", where=where, cure=cure)
+
+
+def _range(accepted: str) -> str:
+    """A media range without its parameters. An unencoded plus sign has become a space in a query."""
+    return accepted.partition(";")[0].strip().replace(" ", "+").lower()
+
+
+def heeded(request: Request, pairs: Sequence[tuple[str, str]], known: Container[str]) -> Sequence[tuple[str, str]]:
+    """The parameters that count: all, unless the client would rather have unknown ones ignored.
+
+    FHIR lets a server choose while nothing is preferred. Ours refuses then, as a misspelt filter must not widen an answer.
+    """
+    preferences = re.split("[,;]", request.headers.get("prefer", "").lower())
+    if not any(one.replace('"', "").split() == ["handling=lenient"] for one in preferences):
+        return pairs
+    return [(name, value) for name, value in pairs if name in known]

@@ -1,0 +1,176 @@
+"""``/fhir``: what the server can do, and one person as a Patient. The shapes are made by `gateway.routes.fhir.facade`.
+
+Source: FHIR R4 RESTful API §3.1.0.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from gateway.http.body import expect, text_of, whole
+from gateway.http.direct import router, services
+from gateway.http.documented import READS, Says, answers, body, resource
+from gateway.http.problems import FHIR_TYPE, answer_of, issue, outcome
+from gateway.routes.fhir.capability import capability_statement
+from gateway.routes.fhir.facade import entry, person_as_patient, searchset
+from gateway.routes.fhir.negotiation import FORMAT, agree, heeded
+from gateway.routes.people import PERSON, SEARCH_BYTES, find
+from gateway.uses import values
+from gateway.uses.parameters import InPath, Parameter, Parameters, pairs_of
+from gateway.uses.services import Services
+from gateway.uses.values import text
+from schemas.errors import BackboneError, InvalidRequest, NotAcceptable, NotFound, TooLarge, UnknownSource, WrongMediaType
+from schemas.fhir.bundle import Resource, write
+from schemas.identifiers import PersonId
+from schemas.timeline import LIMIT, LIMIT_MOST
+
+FORM = "application/x-www-form-urlencoded"
+ID = InPath("id", PERSON.pattern, PERSON.says)
+PLAIN = Parameters(FORMAT)
+"""Of a path that takes nothing but the format."""
+
+_IDENTIFIER = text(r"[^|]{1,200}\|[^|]{1,200}", "an identifier with its system, as system|value")
+_FIELDS = (
+    Parameter("identifier", _IDENTIFIER, "`system|value`"),
+    Parameter("_id", text(PERSON.pattern, f"the {PERSON.says}"), f"The {PERSON.says}."),
+    Parameter("_count", values.whole(0, LIMIT_MOST, LIMIT, cut=True), "Patients wanted; 0: only how many there are."),
+)
+SEARCH = Parameters(*_FIELDS, FORMAT)
+_POST_IT = "Post it to /fhir/Patient/_search, in the body: an identifier never travels in a URL, where logs would keep it."
+BY_ID = Parameters(*_FIELDS[1:], FORMAT, unknown=_POST_IT)
+"""What may be searched for in a URL: the id that stands in URLs anyway, and identifies nobody elsewhere."""
+_FORM = {
+    "type": "object",
+    "properties": {field.name: dict(field.kind.schema) for field in _FIELDS},
+    "anyOf": [{"required": ["identifier"]}, {"required": ["_id"]}],
+}
+_HOST = re.compile(r"[A-Za-z0-9._-]{1,253}(:\d{1,5})?|\[[0-9A-Fa-f:.]{2,45}\](:\d{1,5})?")
+
+
+def says(kind: str, description: str) -> dict[int, Says]:
+    """The good answer: a resource of that type."""
+    return {200: Says(description, resource(kind), FHIR_TYPE)}
+
+
+_FOUND = says("Bundle", "A searchset of one Patient, or of none.")
+
+routes = router("fhir")
+
+
+@routes.get(
+    "/fhir/metadata",
+    summary="What this FHIR server can do",
+    responses=answers(says("CapabilityStatement", "The statement."), NotAcceptable, fhir=True),
+    openapi_extra=PLAIN.documented(),
+)
+async def metadata(request: Request) -> Response:
+    agree(request, PLAIN.read(request))
+    return fhir(capability_statement(base(request)))
+
+
+@routes.get(
+    "/fhir/Patient",
+    summary="The Patient of an id; by identifiers, search by POST",
+    responses=answers(_FOUND, *READS, NotAcceptable, fhir=True),
+    openapi_extra=BY_ID.documented(),
+)
+async def search_in_url(request: Request) -> Response:
+    agree(request, asked := BY_ID.read(request))
+    if "_id" not in asked:
+        raise InvalidRequest("by GET a Patient can be searched for only with _id", where="query", cure=_POST_IT)
+    return await _searchset(request, asked, f"{base(request)}/Patient?{request.scope['query_string'].decode('latin-1')}")
+
+
+@routes.post(
+    "/fhir/Patient/_search",
+    summary="The Patient an identifier belongs to",
+    responses=answers(_FOUND, *READS, NotAcceptable, TooLarge, WrongMediaType, fhir=True),
+    openapi_extra=PLAIN.documented() | body("`identifier=system|value`, `_id`, or both.", {FORM: _FORM}),
+)
+async def search(request: Request) -> Response:
+    agree(request, PLAIN.read(request))
+    expect(request, FORM)
+    sent = pairs_of(text_of(await whole(request, SEARCH_BYTES)))
+    return await _searchset(request, SEARCH.said(heeded(request, sent, SEARCH)), f"{base(request)}/Patient/_search")
+
+
+@routes.get(
+    "/fhir/Patient/{id}",
+    summary="One person as a Patient",
+    responses=answers(says("Patient", "The union of what their records say."), *READS, NotAcceptable, fhir=True),
+    openapi_extra=PLAIN.documented(ID.documented()),
+)
+async def read(request: Request) -> Response:
+    agree(request, PLAIN.read(request))
+    return fhir(await patient_of(services(request), PersonId(ID.read(request))))
+
+
+def fhir(resource: Resource) -> Response:
+    """The resource as an answer."""
+    return Response(write(resource), media_type=FHIR_TYPE)
+
+
+async def patient_of(known: Services, person: PersonId) -> Resource:
+    """The person as a Patient, under the id they have now. Raises `NotFound`."""
+    current = await known.people.current(person)
+    if current is None:
+        raise NotFound("there is no such Patient", where="path, id")
+    return person_as_patient(current, await known.people.patients(current))
+
+
+async def _searchset(request: Request, asked: Mapping[str, Any], url: str) -> Response:
+    """Whom the search finds, as a searchset whose own link is ``url``."""
+    found, hints = await _people(services(request), asked)
+    patients = [await patient_of(services(request), person) for person in found[: asked.get("_count")]]
+    entries = [entry(patient_url(request, patient), patient) for patient in patients]
+    return fhir(searchset([*entries, *hints], url, None, len(found)))
+
+
+async def _people(known: Services, asked: Mapping[str, Any]) -> tuple[list[PersonId], list[Resource]]:
+    """Whom the search finds, one person or nobody, and why nobody can have what is searched for."""
+    found: set[PersonId | None] = set()
+    hints: list[Resource] = []
+    if "_id" in asked:
+        found.add(await known.people.current(PersonId(asked["_id"])))
+    if "identifier" in asked:
+        person, hints = await _identified(known, asked["identifier"])
+        found.add(person)
+    if not found:
+        cure = "Write identifier=system|value, or _id."
+        raise InvalidRequest("nothing to search for", where="body, identifier", cure=cure)
+    return [person for person in found if person is not None and len(found) == 1], hints
+
+
+async def _identified(known: Services, identifier: str) -> tuple[PersonId | None, list[Resource]]:
+    """Nobody is found by an identifier that nobody can have, and a hint says why: that is no error of the search.
+
+    Source: FHIR R4 Search §3.1.1.1 (errors, and OperationOutcomes about a search); its example ``bundle-search-warning``.
+    """
+    system, _, value = identifier.partition("|")
+    try:
+        return await find(known, system, value), []
+    except (NotFound, UnknownSource, InvalidRequest) as error:
+        return None, [_hint(error)]
+
+
+def _hint(error: BackboneError) -> Resource:
+    """The entry that says why a search can find nothing. It is no match, and the Bundle's total does not count it."""
+    said = outcome([issue(error, answer_of(type(error)).issue, "warning")])
+    return {"resource": said, "search": {"mode": "outcome"}}
+
+
+def base(request: Request) -> str:
+    """Where this facade is, as the client addressed it."""
+    sent = request.headers.get("host", "")
+    host = sent if _HOST.fullmatch(sent) else "localhost"
+    return f"{request.scope['scheme']}://{host}/fhir"
+
+
+def patient_url(request: Request, patient: Resource) -> str:
+    """The URL of a Patient of ours."""
+    return f"{base(request)}/Patient/{patient['id']}"

@@ -1,0 +1,1 @@
+"""What a caller may ask of the backbone, whether over HTTP or at the command line."""

@@ -1,0 +1,1 @@
+"""How it is watched: metrics, traces, log lines, lag, clocks, disks, and the doctor."""

@@ -1,0 +1,1 @@
+"""What became of what arrived: receipts, what was rejected, and the flags of what was odd."""

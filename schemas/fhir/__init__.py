@@ -1,0 +1,1 @@
+"""FHIR R4: its definitions, its codes, and the check that a resource keeps to them."""
