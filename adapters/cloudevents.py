@@ -30,9 +30,9 @@ import msgspec
 from adapters.compose import Origin, Statement, compose, content_hash
 from adapters.fhir.document import MARK, parse, read
 from adapters.fhir.entries import wrong
-from adapters.fhir.identity import Identity, identity
+from adapters.fhir.identity import PatientIdentity, identity
 from adapters.fhir.leaves import leaves
-from adapters.fhir.moments import Moment, moment
+from adapters.fhir.moments import FhirMoment, moment
 from adapters.fhir.state import refuse_modifiers, sensitivity
 from adapters.future import flagged
 from adapters.translator import Arrival, Field, Item, Rejection
@@ -179,7 +179,7 @@ class _Payload(NamedTuple):
     entries: list[Resource]
 
 
-def _understood(sent: _Sent, payload: _Payload, arrival: Arrival) -> tuple[Identity, Statement, tuple[str, ...]]:
+def _understood(sent: _Sent, payload: _Payload, arrival: Arrival) -> tuple[PatientIdentity, Statement, tuple[str, ...]]:
     """Whose event it is, what it states, and what to flag."""
     focus, patient, entries = payload.focus, payload.patient, payload.entries
     whom = identity(patient, arrival)
@@ -256,9 +256,9 @@ def _data(sent: _Sent) -> bytes:
     return bytes(sent.data)
 
 
-def _when(sent: _Sent, arrival: Arrival) -> tuple[Moment, tuple[str, ...]]:
+def _when(sent: _Sent, arrival: Arrival) -> tuple[FhirMoment, tuple[str, ...]]:
     if not sent.time:
-        return Moment(arrival.received_at, Precision.SECOND), ("time-of-arrival at time",)
+        return FhirMoment(arrival.received_at, Precision.SECOND), ("time-of-arrival at time",)
     try:
         if _TIME.fullmatch(sent.time):
             return moment(sent.time), ()

@@ -42,7 +42,7 @@ def described(error: BaseException) -> str:
     return f"{type(error).__name__} at {place_raised(error)}"
 
 
-class Observer(Protocol):
+class IntakeObserver(Protocol):
     """Notified of what happens at the doors. Called on the event loop for every message: must only count, and never raise."""
 
     def arrived(self, source: str, door: str, accepted: int, rejected: int) -> None:
@@ -66,7 +66,7 @@ class Observer(Protocol):
         ...
 
 
-class Unobserved:
+class UnobservedIntake:
     """An observer that ignores everything."""
 
     def arrived(self, source: str, door: str, accepted: int, rejected: int) -> None:

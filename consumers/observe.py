@@ -11,7 +11,7 @@ from typing import Protocol
 from schemas.log import Record
 
 
-class Observer(Protocol):
+class ProjectionObserver(Protocol):
     """Receives what has been committed. It is called on the projections' event loop after every batch, so it must return at
     once and never raise."""
 
@@ -20,7 +20,7 @@ class Observer(Protocol):
         ...
 
 
-class Unobserved:
+class UnobservedProjections:
     """The observer that ignores every report."""
 
     def applied(self, records: Sequence[Record], seconds: float) -> None:

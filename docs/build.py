@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from adapters.fhir.message import MEANINGS
-from adapters.fhir.rules import KINDS, Rule
+from adapters.fhir.rules import KINDS, StatusRule
 from gateway.app import create_app
 from gateway.composition.factory import Factory
 from gateway.settings.read import read_settings
@@ -84,7 +84,7 @@ def _any(words: frozenset[str]) -> str:
     return ", ".join(sorted(filter(None, words))) or "any"
 
 
-def _condition(rule: Rule) -> str:
+def _condition(rule: StatusRule) -> str:
     """The name of the rule's test, read as words."""
     words = rule.when.__name__.strip("_").removeprefix("is_").replace("_", " ")
     return "" if words == "always" else words

@@ -155,7 +155,7 @@ class QuarantineItem(QuarantineSummary, frozen=True, kw_only=True):
     content: bytes | msgspec.UnsetType = msgspec.UNSET
 
 
-class Reached(msgspec.Struct, kw_only=True, omit_defaults=True):
+class EngineHealth(msgspec.Struct, kw_only=True, omit_defaults=True):
     """Whether an engine answers; if not, why."""
 
     reachable: bool
@@ -175,12 +175,12 @@ class Health(msgspec.Struct, kw_only=True):
     """Whether a process can do its work."""
 
     status: Literal["ready", "not ready"]
-    log: Reached
+    log: EngineHealth
     appends: Works | None
     """Whether the log takes what is appended; ``null`` in a process that takes nothing in."""
     disk: Works
     """Whether the disks of the embedded log and store have room."""
-    store: Reached | None
+    store: EngineHealth | None
     """``null`` in a process that needs none, because it takes in and nothing else."""
     taking_in: bool
     """Whether this process takes anything in."""

@@ -14,7 +14,7 @@ from typing import Any
 
 import msgspec
 
-from schemas.arrival.quarantine import Kept, Tried
+from schemas.arrival.quarantine import KeptPart, Tried
 from schemas.arrival.receipt import Receipt
 from schemas.catalogue import CATALOGUE, CATALOGUE_VERSION, EventType
 from schemas.errors import NotFound
@@ -141,7 +141,7 @@ _OPERATIONS = {
 }
 _ACCOUNTS: Mapping[str, tuple[type, str]] = {
     "Receipt": (Receipt, "The account of one arrival"),
-    "Kept": (Kept, "One part of a rejected item"),
+    "Kept": (KeptPart, "One part of a rejected item"),
     "Tried": (Tried, "The outcome of sending a kept item through again"),
 }
 

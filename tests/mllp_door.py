@@ -13,7 +13,7 @@ from adapters.hl7v2.translate import Hl7v2Translator
 from adapters.intake.receive import Intake
 from adapters.registry import Registry
 from adapters.sources.mllp import MllpListener
-from adapters.sources.mllp_connection import Limits
+from adapters.sources.mllp_connection import MllpLimits
 from adapters.sources.mllp_senders import MllpSource, Senders
 from schemas.log import EventLog
 from schemas.pseudonyms import Pseudonyms
@@ -126,7 +126,7 @@ class Client:
 @asynccontextmanager
 async def listening(
     log: EventLog | None = None,
-    limits: Limits | None = None,
+    limits: MllpLimits | None = None,
     tls: SSLContext | None = None,
     senders: Sequence[MllpSource] = SENDERS,
 ) -> AsyncIterator[Door]:

@@ -26,7 +26,7 @@ _DECODERS: Mapping[str, Callable[[bytes], Any]] = MappingProxyType(
 )
 
 
-class Kind(StrEnum):
+class FindingKind(StrEnum):
     """What may be wrong with an offset."""
 
     GAP = "gap"
@@ -37,10 +37,10 @@ class Kind(StrEnum):
     """The record is as it was appended, but is not of the kind its topic holds."""
 
 
-class Finding(NamedTuple):
+class LogFinding(NamedTuple):
     """Something wrong, and where."""
 
-    kind: Kind
+    kind: FindingKind
     partition: int
     offset: int
     offsets: int
@@ -64,9 +64,9 @@ class Verification:
     def __init__(self, topic: str) -> None:
         self.topic = topic
         self.partitions: dict[int, PartitionCount] = {}
-        self.findings: list[Finding] = []
+        self.findings: list[LogFinding] = []
         """The first `LISTED`, by partition and offset."""
-        self.counts: dict[Kind, int] = dict.fromkeys(Kind, 0)
+        self.counts: dict[FindingKind, int] = dict.fromkeys(FindingKind, 0)
         """Number of offsets of each kind, listed or not."""
 
     @property
@@ -77,7 +77,7 @@ class Verification:
     def sound(self) -> bool:
         return not any(self.counts.values())
 
-    def add(self, finding: Finding) -> None:
+    def add(self, finding: LogFinding) -> None:
         self.counts[finding.kind] += finding.offsets
         if len(self.findings) < LISTED:
             self.findings.append(finding)
@@ -128,7 +128,7 @@ class _Walk:
         """Note the broken record. Returns the offset to go on from."""
         offset = max(at, error.offset or 0)
         self._gap(at, offset)
-        self._found.add(Finding(Kind.BROKEN, self._partition, offset, 1, error.message))
+        self._found.add(LogFinding(FindingKind.BROKEN, self._partition, offset, 1, error.message))
         return offset + 1
 
     def _look_at(self, record: Record, expected: int) -> None:
@@ -138,11 +138,11 @@ class _Walk:
         try:
             self._decode(record.value)
         except (msgspec.MsgspecError, UnicodeDecodeError) as error:
-            self._found.add(Finding(Kind.UNDECODABLE, self._partition, record.offset, 1, _reason(error)))
+            self._found.add(LogFinding(FindingKind.UNDECODABLE, self._partition, record.offset, 1, _reason(error)))
 
     def _gap(self, start: int, end: int) -> None:
         if end > start:
-            self._found.add(Finding(Kind.GAP, self._partition, start, end - start, "no record stands here"))
+            self._found.add(LogFinding(FindingKind.GAP, self._partition, start, end - start, "no record stands here"))
 
 
 def _reason(error: Exception) -> str:

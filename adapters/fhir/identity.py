@@ -57,7 +57,7 @@ STATUSES: Mapping[str, str] = MappingProxyType(
 _UNKNOWN_STATUS = "02"
 
 
-class Identity(NamedTuple):
+class PatientIdentity(NamedTuple):
     """The record of a Patient."""
 
     record: RecordKey
@@ -76,7 +76,7 @@ class _Sent(NamedTuple):
     value: str
 
 
-def identity(patient: Resource, arrival: Arrival) -> Identity:
+def identity(patient: Resource, arrival: Arrival) -> PatientIdentity:
     """The record of ``patient``, which must be valid FHIR.
 
     Raises `MissingIdentifier` when no identifier is usable, `InvalidValue` when one has the system of another source.
@@ -92,7 +92,7 @@ def identity(patient: Resource, arrival: Arrival) -> Identity:
         record, added = keys.record_by_number(source.id, _only(list(numbers), flags)), []
     added += [identifier for number, identifier in numbers.items() if not _current(number, identifier, sent)]
     known = patient if not added else patient | {"identifier": [*patient.get("identifier", ()), *added]}
-    return Identity(record, known, tuple(flags))
+    return PatientIdentity(record, known, tuple(flags))
 
 
 def _identifiers(patient: Resource, source: Source) -> Iterator[_Sent]:

@@ -8,11 +8,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
 
-from adapters.fhir.entries import Entries, Entry
+from adapters.fhir.entries import BundleEntries, BundleEntry
 from schemas.fhir.bundle import Resource
 from schemas.fhir.codes import ACT_CODE
 
-Build = Callable[[Entry, Resource, Entries], Resource]
+Build = Callable[[BundleEntry, Resource, BundleEntries], Resource]
 """Makes the focus from the received entry, the Reference to its Patient (may be empty), and the entries that came with it."""
 
 _VISIT_STATUS: Mapping[str, str] = MappingProxyType(
@@ -30,12 +30,12 @@ APPOINTMENT = "appointment"
 """Text of ``Encounter.type``, used in the timeline's sentence."""
 
 
-def as_received(entry: Entry, _subject: Resource, _entries: Entries) -> Resource:
+def as_received(entry: BundleEntry, _subject: Resource, _entries: BundleEntries) -> Resource:
     """The received resource itself."""
     return entry.resource
 
 
-def visit(entry: Entry, subject: Resource, entries: Entries) -> Resource:
+def visit(entry: BundleEntry, subject: Resource, entries: BundleEntries) -> Resource:
     """The Encounter that an Appointment is for."""
     appointment = entry.resource
     period = {part: appointment[part] for part in ("start", "end") if part in appointment}
@@ -57,7 +57,7 @@ def visit(entry: Entry, subject: Resource, entries: Entries) -> Resource:
     )
 
 
-def _place(entry: Entry, entries: Entries) -> str:
+def _place(entry: BundleEntry, entries: BundleEntries) -> str:
     """Name of the first Location, else HealthcareService, that the appointment refers to, also through slot and schedule."""
     around = entries.around(entry)
     named = {one.type: one.resource["name"] for one in reversed(around) if "name" in one.resource}
@@ -67,7 +67,7 @@ def _place(entry: Entry, entries: Entries) -> str:
 def answer(status: str) -> Build:
     """Builds the Task, in the state ``status``, that answers a ServiceRequest."""
 
-    def build(entry: Entry, subject: Resource, _: Entries) -> Resource:
+    def build(entry: BundleEntry, subject: Resource, _: BundleEntries) -> Resource:
         request = entry.resource
         performers = request.get("performer") or [None]
         focus = {"type": "ServiceRequest"} | ({"reference": entry.url} if entry.url else {})

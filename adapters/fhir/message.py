@@ -10,10 +10,10 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from adapters.fhir.entries import Entries, Entry
+from adapters.fhir.entries import BundleEntries, BundleEntry
 from adapters.fhir.made import Build, answer, as_received, visit
 from adapters.fhir.rules import fact
-from adapters.fhir.state import Said
+from adapters.fhir.state import StatedFact
 from schemas.catalogue import CATALOGUE, EventType
 from schemas.errors import InvalidValue, Unsupported
 from schemas.fhir.bundle import Resource
@@ -86,7 +86,7 @@ MEANINGS: tuple[Meaning, ...] = (
 """Tried in this order; the first match counts."""
 
 
-def said_by_message(entries: Entries) -> Said:
+def said_by_message(entries: BundleEntries) -> StatedFact:
     """What the message states.
 
     Raises `Unsupported` when its event, or the status of its resources, is not supported; `InvalidValue` when it has no header.
@@ -104,7 +104,7 @@ def said_by_message(entries: Entries) -> Said:
     return _meant(code, header, entries)
 
 
-def _header(entries: Entries) -> Entry:
+def _header(entries: BundleEntries) -> BundleEntry:
     """ "The first entry is the MessageHeader." Source: FHIR R4 Bundle, bdl-12."""
     if not entries.all or entries.all[0].type != "MessageHeader":
         raise InvalidValue("the first entry of a message must be its MessageHeader", where="Bundle.entry[0].resource")
@@ -120,33 +120,33 @@ def _event(header: Resource) -> tuple[str, str]:
     return system, code
 
 
-def _named(row: EventType, header: Entry, entries: Entries) -> Said:
+def _named(row: EventType, header: BundleEntry, entries: BundleEntries) -> StatedFact:
     """What a message states that names an event type of the catalogue: its focus is the header's first focus."""
     found = next(iter(_carried(header, entries)), None)
     if found is None or row.focus not in (found.type, "Resource"):
         raise InvalidValue(f"the focus of this event is of type {row.focus}", where="MessageHeader.focus")
-    return Said(found, row, fact(row))
+    return StatedFact(found, row, fact(row))
 
 
-def _meant(event: str, header: Entry, entries: Entries) -> Said:
+def _meant(event: str, header: BundleEntry, entries: BundleEntries) -> StatedFact:
     carried = _carried(header, entries)
     reasons = {coding.get("code") for coding in header.resource.get("reason", {}).get("coding", ())}
     for row in MEANINGS:
         if row.event == event and (not row.reasons or row.reasons & reasons) and _decided(row, carried):
             found = next((one for one in carried if one.type == row.about), None)
             if found is not None:
-                return Said(found, row.makes, fact(row.makes), row.build)
+                return StatedFact(found, row.makes, fact(row.makes), row.build)
     raise Unsupported("no resource in this message has a status that makes an event", where="MessageHeader.focus")
 
 
-def _carried(header: Entry, entries: Entries) -> list[Entry]:
+def _carried(header: BundleEntry, entries: BundleEntries) -> list[BundleEntry]:
     """The entries that are the header's focus, then all others."""
     pointed = [entries.find(reference) for reference in header.resource.get("focus", ())]
     first = [one for one in pointed if one is not None]
     return first + [one for one in entries.all if one is not header and one not in first]
 
 
-def _decided(row: Meaning, carried: list[Entry]) -> bool:
+def _decided(row: Meaning, carried: list[BundleEntry]) -> bool:
     """Whether the first carried resource of the deciding type has one of the row's statuses."""
     found = next((one for one in carried if one.type == row.decides), None)
     return found is not None and (not row.statuses or found.resource.get("status") in row.statuses)

@@ -23,7 +23,7 @@ _PRECISIONS = {4: Precision.YEAR, 7: Precision.MONTH, 10: Precision.DAY}
 _FRACTION = re.compile(r"\.([0-9]{1,6})[0-9]*")
 
 
-class Moment(NamedTuple):
+class FhirMoment(NamedTuple):
     """One time as sent."""
 
     at: datetime
@@ -31,7 +31,7 @@ class Moment(NamedTuple):
     precision: Precision
 
 
-def moment(text: str) -> Moment:
+def moment(text: str) -> FhirMoment:
     """The moment of ``text``, which must be a valid ``date``, ``dateTime`` or ``instant``.
 
     Raises `InvalidValue` when it is outside the years 1 to 9999 in UTC.
@@ -39,7 +39,7 @@ def moment(text: str) -> Moment:
     precision = _PRECISIONS.get(len(text), Precision.SECOND)
     try:
         local = _instant(text) if precision is Precision.SECOND else _first_instant(text)
-        return Moment(local.astimezone(UTC), precision)
+        return FhirMoment(local.astimezone(UTC), precision)
     except OverflowError:
         raise InvalidValue("the time is outside the years 1 to 9999 in UTC") from None
 
@@ -67,7 +67,7 @@ def _without_midnight(path: str, text: str) -> str:
     return text[:10] if path == _DAY_OF_DEATH and _MIDNIGHT.fullmatch(text[10:]) else text
 
 
-def first_moment(resource: Resource, elements: Iterable[str]) -> Moment | None:
+def first_moment(resource: Resource, elements: Iterable[str]) -> FhirMoment | None:
     """The first of ``elements`` (paths such as ``period.start``) that the resource has; of a list, its first member is used."""
     for path in elements:
         found = at_path(resource, path)

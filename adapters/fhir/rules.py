@@ -21,7 +21,7 @@ def _always(_: Resource) -> bool:
     return True
 
 
-class Rule(NamedTuple):
+class StatusRule(NamedTuple):
     """One row: a resource with one of these statuses makes an event of this type."""
 
     makes: EventType
@@ -33,20 +33,20 @@ class Rule(NamedTuple):
     """Resource type that its ``focus`` must refer to, because a Task may be about anything. Empty: not checked."""
 
 
-class Kind(NamedTuple):
+class ResourceKind(NamedTuple):
     """How one type of resource is read."""
 
     subject: str
     """Element that refers to the Patient; ``""``: the resource itself is the Patient."""
     status: str
     """Element of its status; ``""``: it has none."""
-    rules: tuple[Rule, ...]
+    rules: tuple[StatusRule, ...]
 
 
 def _rule(
     makes: str, statuses: str, when: Callable[[Resource], bool] = _always, build: Build = as_received, answers: str = ""
-) -> Rule:
-    return Rule(CATALOGUE[makes], frozenset(statuses.split()) or frozenset({""}), when, build, answers)
+) -> StatusRule:
+    return StatusRule(CATALOGUE[makes], frozenset(statuses.split()) or frozenset({""}), when, build, answers)
 
 
 def _codes(concepts: Any) -> Iterator[str]:
@@ -134,9 +134,9 @@ def _is_standing(related: Resource) -> bool:
     return related.get("active") is not False
 
 
-KINDS: Mapping[str, Kind] = MappingProxyType(
+KINDS: Mapping[str, ResourceKind] = MappingProxyType(
     {
-        "Encounter": Kind(
+        "Encounter": ResourceKind(
             "subject",
             "status",
             (
@@ -149,7 +149,7 @@ KINDS: Mapping[str, Kind] = MappingProxyType(
                 _rule("encounter-cancelled-1", "cancelled"),
             ),
         ),
-        "Appointment": Kind(
+        "Appointment": ResourceKind(
             "participant.actor",
             "status",
             (
@@ -159,7 +159,7 @@ KINDS: Mapping[str, Kind] = MappingProxyType(
                 _rule("encounter-cancelled-1", "cancelled", build=visit),
             ),
         ),
-        "ServiceRequest": Kind(
+        "ServiceRequest": ResourceKind(
             "subject",
             "status",
             (
@@ -172,7 +172,7 @@ KINDS: Mapping[str, Kind] = MappingProxyType(
                 _rule("notice-withdrawn-1", "revoked", _is_notice),
             ),
         ),
-        "Task": Kind(
+        "Task": ResourceKind(
             "for",
             "status",
             (
@@ -181,7 +181,7 @@ KINDS: Mapping[str, Kind] = MappingProxyType(
                 _rule("referral-completed-1", "completed", answers="ServiceRequest"),
             ),
         ),
-        "EpisodeOfCare": Kind(
+        "EpisodeOfCare": ResourceKind(
             "patient",
             "status",
             (
@@ -190,15 +190,15 @@ KINDS: Mapping[str, Kind] = MappingProxyType(
                 _rule("service-ended-1", "finished cancelled"),
             ),
         ),
-        "ClinicalImpression": Kind("subject", "status", (_rule("assessment-completed-1", "completed"),)),
-        "Flag": Kind("subject", "status", (_rule("alert-raised-1", "active"), _rule("alert-cleared-1", "inactive"))),
-        "Communication": Kind("subject", "status", (_rule("alarm-raised-1", "in-progress completed", _is_alarm),)),
-        "CarePlan": Kind(
+        "ClinicalImpression": ResourceKind("subject", "status", (_rule("assessment-completed-1", "completed"),)),
+        "Flag": ResourceKind("subject", "status", (_rule("alert-raised-1", "active"), _rule("alert-cleared-1", "inactive"))),
+        "Communication": ResourceKind("subject", "status", (_rule("alarm-raised-1", "in-progress completed", _is_alarm),)),
+        "CarePlan": ResourceKind(
             "subject",
             "status",
             (_rule("plan-agreed-1", "active"), _rule("plan-reviewed-1", "on-hold revoked completed")),
         ),
-        "Goal": Kind(
+        "Goal": ResourceKind(
             "subject",
             "lifecycleStatus",
             (
@@ -207,11 +207,15 @@ KINDS: Mapping[str, Kind] = MappingProxyType(
                 _rule("goal-progressed-1", "on-hold completed cancelled"),
             ),
         ),
-        "Consent": Kind("patient", "status", (_rule("choice-recorded-1", "active rejected inactive"),)),
-        "DocumentReference": Kind("subject", "status", (_rule("document-received-1", "current superseded"),)),
-        "QuestionnaireResponse": Kind("subject", "status", (_rule("about-me-written-1", "completed amended", _is_about_me),)),
-        "RelatedPerson": Kind("patient", "", (_rule("carer-named-1", "", _is_standing), _rule("carer-ended-1", "", _is_ended))),
-        "Patient": Kind(
+        "Consent": ResourceKind("patient", "status", (_rule("choice-recorded-1", "active rejected inactive"),)),
+        "DocumentReference": ResourceKind("subject", "status", (_rule("document-received-1", "current superseded"),)),
+        "QuestionnaireResponse": ResourceKind(
+            "subject", "status", (_rule("about-me-written-1", "completed amended", _is_about_me),)
+        ),
+        "RelatedPerson": ResourceKind(
+            "patient", "", (_rule("carer-named-1", "", _is_standing), _rule("carer-ended-1", "", _is_ended))
+        ),
+        "Patient": ResourceKind(
             "",
             "",
             (
@@ -282,6 +286,6 @@ def fact(row: EventType) -> str:
     return FACTS.get(row.name) or row.name.rpartition("-")[0]
 
 
-def facts_of(kind: Kind) -> list[str]:
+def facts_of(kind: ResourceKind) -> list[str]:
     """All facts that a resource of this kind may have stated."""
     return sorted({fact(rule.makes) for rule in kind.rules})

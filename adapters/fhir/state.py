@@ -10,11 +10,11 @@ from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
 from adapters.compose import Statement
-from adapters.fhir.entries import Entries, Entry
-from adapters.fhir.identity import Identity, identity
+from adapters.fhir.entries import BundleEntries, BundleEntry
+from adapters.fhir.identity import PatientIdentity, identity
 from adapters.fhir.made import Build, as_received
-from adapters.fhir.moments import Moment, at_path, first_moment, moment
-from adapters.fhir.rules import IN_ERROR, KINDS, TIMES, WITHDRAWN, Kind, Rule, fact, facts_of
+from adapters.fhir.moments import FhirMoment, at_path, first_moment, moment
+from adapters.fhir.rules import IN_ERROR, KINDS, TIMES, WITHDRAWN, ResourceKind, StatusRule, fact, facts_of
 from adapters.translator import Arrival
 from schemas.catalogue import EventType
 from schemas.errors import MissingIdentifier, Unsupported
@@ -34,19 +34,19 @@ _VERSION_WIDTH = 12
 _MODIFIERS = ("implicitRules", "modifierExtension")
 
 
-class Reading(NamedTuple):
+class DocumentReading(NamedTuple):
     """Context for reading one document."""
 
-    entries: Entries
+    entries: BundleEntries
     stamp: str
     """``Bundle.timestamp``, or ``""``."""
     arrival: Arrival
 
 
-class Said(NamedTuple):
+class StatedFact(NamedTuple):
     """The event type that one entry makes, and for which fact."""
 
-    entry: Entry
+    entry: BundleEntry
     makes: EventType
     fact: str
     build: Build = as_received
@@ -57,12 +57,12 @@ class About(NamedTuple):
 
     reference: Resource
     """The resource's reference to the Patient; empty if it has none."""
-    entry: Entry | None
+    entry: BundleEntry | None
     """The Patient's entry; ``None`` if the Patient is contained in the resource or given by an identifier only."""
-    identity: Identity
+    identity: PatientIdentity
 
 
-def said_by(entry: Entry, entries: Entries) -> list[Said]:
+def said_by(entry: BundleEntry, entries: BundleEntries) -> list[StatedFact]:
     """What ``entry`` states by its type and status.
 
     Raises `Unsupported` when no event type expresses it, `InvalidValue` when it is not valid FHIR.
@@ -73,21 +73,21 @@ def said_by(entry: Entry, entries: Entries) -> list[Said]:
         raise Unsupported(f"no event type expresses {_a(entry.type)} on its own", where=entry.type)
     status = resource.get(kind.status, "") if kind.status else ""
     if IN_ERROR in (status, resource.get("docStatus")):
-        return [Said(entry, WITHDRAWN, name) for name in facts_of(kind)]
+        return [StatedFact(entry, WITHDRAWN, name) for name in facts_of(kind)]
     found = [
         rule for rule in kind.rules if status in rule.statuses and rule.when(resource) and _answers(rule, resource, entries)
     ]
     if not found:
         state = f" that is {status}" if status else " like this one"
         raise Unsupported(f"no event type expresses {_a(entry.type)}{state}", where=f"{entry.type}.{kind.status}".rstrip("."))
-    return [Said(entry, rule.makes, fact(rule.makes), rule.build) for rule in found]
+    return [StatedFact(entry, rule.makes, fact(rule.makes), rule.build) for rule in found]
 
 
 def _a(name: str) -> str:
     return f"an {name}" if name[:1] in "AEIO" else f"a {name}"
 
 
-def _answers(rule: Rule, resource: Resource, entries: Entries) -> bool:
+def _answers(rule: StatusRule, resource: Resource, entries: BundleEntries) -> bool:
     focus = resource.get("focus", {})
     target = entries.find(focus)
     named = (
@@ -98,7 +98,7 @@ def _answers(rule: Rule, resource: Resource, entries: Entries) -> bool:
     return not rule.answers or rule.answers in named
 
 
-def about(entry: Entry, reading: Reading) -> About:
+def about(entry: BundleEntry, reading: DocumentReading) -> About:
     """The person that the resource in ``entry`` is about.
 
     Raises `MissingIdentifier` when no Patient is named or found, `InvalidValue` or `Unsupported` when the Patient is not valid
@@ -119,11 +119,11 @@ def about(entry: Entry, reading: Reading) -> About:
     raise MissingIdentifier("the Patient that the resource is about is not in the document", where=_subject_path(entry))
 
 
-def _subject_path(entry: Entry) -> str:
+def _subject_path(entry: BundleEntry) -> str:
     return f"{entry.type}.{KINDS[entry.type].subject}"
 
 
-def _subjects(resource: Resource, kind: Kind) -> Iterator[Resource]:
+def _subjects(resource: Resource, kind: ResourceKind) -> Iterator[Resource]:
     """The references that may name the Patient: one, or the actors of an Appointment."""
     element, _, inner = kind.subject.partition(".")
     found = resource.get(element, [])
@@ -133,7 +133,7 @@ def _subjects(resource: Resource, kind: Kind) -> Iterator[Resource]:
             yield reference
 
 
-def _patient(reference: Resource, holder: Resource, entries: Entries) -> tuple[Resource | None, Entry | None]:
+def _patient(reference: Resource, holder: Resource, entries: BundleEntries) -> tuple[Resource | None, BundleEntry | None]:
     """The Patient that ``reference`` names: an entry, one contained in ``holder``, or one given by an identifier only."""
     target = str(reference.get("reference", ""))
     if target.startswith("#"):
@@ -156,7 +156,7 @@ class Flagged(NamedTuple):
     flags: tuple[str, ...]
 
 
-def statement_of(said: Said, context: Iterable[Entry], reading: Reading) -> Flagged:
+def statement_of(said: StatedFact, context: Iterable[BundleEntry], reading: DocumentReading) -> Flagged:
     """The statement of ``said``; ``context`` are the entries that go with it.
 
     Raises `MissingIdentifier`, `Unsupported`, `InvalidValue`.
@@ -207,17 +207,17 @@ def refuse_modifiers(*resources: Resource) -> None:
             )
 
 
-def _when(row: EventType, focus: Resource, reading: Reading) -> tuple[Moment, tuple[str, ...]]:
+def _when(row: EventType, focus: Resource, reading: DocumentReading) -> tuple[FhirMoment, tuple[str, ...]]:
     """When it happened: as the resource says, else when it was recorded, else, with a flag, when it arrived."""
     found = first_moment(focus, (*TIMES.get(row.name, ()), "meta.lastUpdated"))
     if found is None and reading.stamp:
         found = moment(reading.stamp)
     if found is not None:
         return found, ()
-    return Moment(reading.arrival.received_at, Precision.SECOND), (f"time-of-arrival at {focus['resourceType']}",)
+    return FhirMoment(reading.arrival.received_at, Precision.SECOND), (f"time-of-arrival at {focus['resourceType']}",)
 
 
-def name_of(entry: Entry, whom: About | None = None) -> str:
+def name_of(entry: BundleEntry, whom: About | None = None) -> str:
     """What identifies the resource at its source: its business identifier, else its id, its ``fullUrl`` or a hash of its
     content.
 
@@ -251,7 +251,7 @@ def _sequence(resource: Resource, stamp: str) -> str:
     return "/".join(parts)
 
 
-def _thread(entry: Entry, entries: Entries) -> str:
+def _thread(entry: BundleEntry, entries: BundleEntries) -> str:
     """The visit or referral that the entry belongs to, or ``""``."""
     if entry.type in ("Encounter", "EpisodeOfCare", "ServiceRequest", "Appointment"):
         return f"{entry.type} {name_of(entry)}"

@@ -15,16 +15,16 @@ from typing import Any, BinaryIO, NamedTuple
 
 from adapters.compose import Origin, compose, content_hash
 from adapters.fhir.document import parse, read
-from adapters.fhir.entries import Entries, Entry, wrong
+from adapters.fhir.entries import BundleEntries, BundleEntry, wrong
 from adapters.fhir.leaves import leaves
 from adapters.fhir.message import said_by_message
 from adapters.fhir.rules import KINDS, is_dead
-from adapters.fhir.state import Reading, Said, said_by, statement_of
+from adapters.fhir.state import DocumentReading, StatedFact, said_by, statement_of
 from adapters.future import flagged
 from adapters.translator import Arrival, Field, Item, Rejection
 from schemas.errors import RejectedInput, Unsupported
 from schemas.fhir.bundle import Resource, write
-from schemas.fhir.check import Fault, faults_in
+from schemas.fhir.check import FhirFault, faults_in
 
 VERSION = "fhir-2"
 """Increased whenever the same document would make a different event: see `adapters.translator.Translator.version`."""
@@ -35,10 +35,10 @@ GATHERED = ("collection", "transaction", "batch", "searchset")
 class Understood(NamedTuple):
     """What one item states."""
 
-    said: list[Said]
-    beside: list[Entry]
+    said: list[StatedFact]
+    beside: list[BundleEntry]
     """The entries that go with the one that states it."""
-    reading: Reading
+    reading: DocumentReading
 
 
 class FhirTranslator:
@@ -72,12 +72,12 @@ class FhirTranslator:
         first = next(iter(_standing(gathered)), None) if gathered else None
         yield from leaves(_bundle(document, first, gathered) if gathered and first else document)
 
-    def _entry(self, document: Resource, entry: Entry, entries: Entries, arrival: Arrival) -> Item:
+    def _entry(self, document: Resource, entry: BundleEntry, entries: BundleEntries, arrival: Arrival) -> Item:
         """The item of one entry. Its content is a Bundle of the entry and those it needs, which translates to the same by
         itself.
         """
         position, raw = f"entry {entry.number + 1}", write(_bundle(document, entry, entries))
-        reading = Reading(entries, document.get("timestamp", ""), arrival)
+        reading = DocumentReading(entries, document.get("timestamp", ""), arrival)
         return self._item(position, raw, arrival, lambda: Understood(said_by(entry, entries), _beside(entry, entries), reading))
 
     def _item(self, position: str, raw: bytes, arrival: Arrival, understand: Callable[[], Understood]) -> Item:
@@ -104,16 +104,16 @@ def _alone(document: Resource, arrival: Arrival) -> Understood:
     if faults:
         raise wrong(faults[0])
     if document["resourceType"] != "Bundle":
-        entry = Entry(0, "", document, {})
-        entries = Entries([entry])
-        return Understood(said_by(entry, entries), [], Reading(entries, "", arrival))
-    entries = Entries([_entry(number, raw, None) for number, raw in enumerate(document.get("entry", ()))])
+        entry = BundleEntry(0, "", document, {})
+        entries = BundleEntries([entry])
+        return Understood(said_by(entry, entries), [], DocumentReading(entries, "", arrival))
+    entries = BundleEntries([_entry(number, raw, None) for number, raw in enumerate(document.get("entry", ()))])
     said = said_by_message(entries)
     beside = [entry for entry in entries.all if entry is not said.entry]
-    return Understood([said], beside, Reading(entries, document.get("timestamp", ""), arrival))
+    return Understood([said], beside, DocumentReading(entries, document.get("timestamp", ""), arrival))
 
 
-def _gathered(document: Resource) -> Entries | None:
+def _gathered(document: Resource) -> BundleEntries | None:
     """The entries of a Bundle of one of the types `GATHERED`; ``None`` for any other document.
 
     Raises `InvalidValue` when the Bundle, apart from its resources, is not valid FHIR.
@@ -125,7 +125,7 @@ def _gathered(document: Resource) -> Entries | None:
     faults = faults_in({**document, "entry": placeholders} if "entry" in document else document)
     if faults:
         raise wrong(faults[0])
-    return Entries([_entry(number, raw, _fault(raw)) for number, raw in enumerate(sent)])
+    return BundleEntries([_entry(number, raw, _fault(raw)) for number, raw in enumerate(sent)])
 
 
 def _with_placeholder(entry: Any) -> Any:
@@ -133,18 +133,18 @@ def _with_placeholder(entry: Any) -> Any:
     return entry | {"resource": {"resourceType": "Patient"}} if isinstance(entry, dict) and "resource" in entry else entry
 
 
-def _fault(raw: Resource) -> Fault | None:
+def _fault(raw: Resource) -> FhirFault | None:
     if not isinstance(raw.get("resource"), dict):
-        return Fault("Bundle.entry", "has no resource")
+        return FhirFault("Bundle.entry", "has no resource")
     return next(iter(faults_in(raw["resource"])), None)
 
 
-def _entry(number: int, raw: Resource, fault: Fault | None) -> Entry:
+def _entry(number: int, raw: Resource, fault: FhirFault | None) -> BundleEntry:
     resource = raw.get("resource")
-    return Entry(number, raw.get("fullUrl", ""), resource if isinstance(resource, dict) else {}, raw, fault)
+    return BundleEntry(number, raw.get("fullUrl", ""), resource if isinstance(resource, dict) else {}, raw, fault)
 
 
-def _standing(entries: Entries) -> list[Entry]:
+def _standing(entries: BundleEntries) -> list[BundleEntry]:
     """The entries that are items: those that state something, and those that belong to none that does.
 
     A Patient that other entries are about is not an item of its own, unless the person died.
@@ -160,17 +160,17 @@ def _standing(entries: Entries) -> list[Entry]:
     return [one for one in entries.all if one.number in numbers or not (one.number in belonging or one.included)]
 
 
-def _is_dead(entry: Entry) -> bool:
+def _is_dead(entry: BundleEntry) -> bool:
     return entry.fault is None and is_dead(entry.resource)
 
 
-def _beside(entry: Entry, entries: Entries) -> list[Entry]:
+def _beside(entry: BundleEntry, entries: BundleEntries) -> list[BundleEntry]:
     """Everything ``entry`` refers to, directly or indirectly, and the entries that refer to it but state nothing themselves."""
     attached = [one for one in entries.referring(entry) if one.type not in KINDS]
     return [one for one in entries.around(entry, *attached) if one is not entry]
 
 
-def _bundle(document: Resource, entry: Entry, entries: Entries) -> Resource:
+def _bundle(document: Resource, entry: BundleEntry, entries: BundleEntries) -> Resource:
     """A Bundle of ``entry`` and the entries it needs."""
     needed = {entry.number} | {one.number for one in _beside(entry, entries)}
     only = entries.only("Patient")
@@ -180,7 +180,7 @@ def _bundle(document: Resource, entry: Entry, entries: Entries) -> Resource:
     return {"resourceType": "Bundle", "type": "searchset", **stamp, "entry": kept}
 
 
-def _kept(entry: Entry, matched: bool) -> Resource:
+def _kept(entry: BundleEntry, matched: bool) -> Resource:
     """The entry, marked as the match or as included. Source: FHIR R4 Bundle, search-entry-mode."""
     known = {name: entry.raw[name] for name in ("fullUrl", "resource") if name in entry.raw}
     return known | {"search": {"mode": "match" if matched else "include"}}

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import BinaryIO, NamedTuple
 
 from adapters.translator import Item, Rejection
-from schemas.arrival.quarantine import CHUNK_BYTES, Kept, Tried
+from schemas.arrival.quarantine import CHUNK_BYTES, KeptPart, Tried
 from schemas.arrival.quarantine import encode as encode_kept
 from schemas.arrival.receipt import LISTED, Receipt, Refusal
 from schemas.arrival.receipt import encode as encode_receipt
@@ -140,7 +140,7 @@ class Account:
         arrived = self._arrived
         parts = max(1, -(-size_bytes // CHUNK_BYTES))
         for part in range(parts - 1, -1, -1):
-            kept = Kept(
+            kept = KeptPart(
                 id=refusal.quarantine,
                 source=arrived.source,
                 door=arrived.door,

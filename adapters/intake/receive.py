@@ -22,7 +22,7 @@ from typing import BinaryIO, NamedTuple
 from adapters.intake.account import WHOLE, Account, Arrived, Reply, receipt_id, tried
 from adapters.intake.arrivals import Arrivals
 from adapters.intake.batches import Fingerprint, fingerprint, next_batch
-from adapters.observe import Observer, Unobserved, described
+from adapters.observe import IntakeObserver, UnobservedIntake, described
 from adapters.registry import Registry
 from adapters.translator import Arrival, Item, Rejection, Translator, as_read
 from schemas.arrival.receipt import Receipt
@@ -103,13 +103,13 @@ class Intake:
         registry: Registry,
         pseudonyms: Pseudonyms,
         clock: Callable[[], datetime],
-        observer: Observer | None = None,
+        observer: IntakeObserver | None = None,
     ) -> None:
         self._log = log
         self._registry = registry
         self._pseudonyms = pseudonyms
         self._clock = clock
-        self._observer = observer or Unobserved()
+        self._observer = observer or UnobservedIntake()
         self._arrivals = Arrivals(log)
         self._running: dict[str, asyncio.Future[None]] = {}
         """Receipts in progress: if two identical deliveries arrive at once, the second waits for the first."""

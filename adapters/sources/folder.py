@@ -26,9 +26,9 @@ from types import MappingProxyType
 from typing import NamedTuple
 
 from adapters.intake.receive import Delivery, Intake
-from adapters.observe import Observer, Unobserved, described
+from adapters.observe import IntakeObserver, UnobservedIntake, described
 from adapters.sources.folder_shelf import PutAway, all_written_on, put_away, put_back
-from adapters.sources.folder_watch import Mark, Seen, Settling, look, mark_of
+from adapters.sources.folder_watch import FileMark, Seen, Settling, look, mark_of
 from adapters.sources.folder_writers import open_for_writing
 from schemas.arrival.receipt import Receipt
 from schemas.errors import EngineUnavailable
@@ -71,7 +71,7 @@ ANY_TYPE = "application/octet-stream"
 class _Trouble(NamedTuple):
     """Why a file is still in the folder."""
 
-    mark: Mark
+    mark: FileMark
     code: str
     until: datetime
     receipt: Receipt | None = None
@@ -91,7 +91,7 @@ class DropFolder:
         settle: timedelta = SETTLE,
         interval: timedelta = INTERVAL,
         media_types: Mapping[str, str] = MEDIA_TYPES,
-        observer: Observer | None = None,
+        observer: IntakeObserver | None = None,
     ) -> None:
         self._intake = intake
         self._source = source
@@ -99,7 +99,7 @@ class DropFolder:
         self._clock = clock
         self._interval = interval
         self._media_types = media_types
-        self._observer = observer or Unobserved()
+        self._observer = observer or UnobservedIntake()
         self._settling = Settling(settle)
         self._troubles: dict[str, _Trouble] = {}
         """By file name."""

@@ -19,7 +19,7 @@ HIDDEN_PREFIXES = (".", "~")
 """``~$`` begins the lock file of an open spreadsheet."""
 
 
-class Mark(NamedTuple):
+class FileMark(NamedTuple):
     """Size and modification time, by which a changed file is recognised."""
 
     size_bytes: int
@@ -30,12 +30,12 @@ class Seen(NamedTuple):
     """A file, as it was when the folder was read."""
 
     path: Path
-    mark: Mark
+    mark: FileMark
 
 
-def mark_of(status: os.stat_result) -> Mark:
+def mark_of(status: os.stat_result) -> FileMark:
     """The mark of a file with this ``stat`` result."""
-    return Mark(status.st_size, status.st_mtime_ns)
+    return FileMark(status.st_size, status.st_mtime_ns)
 
 
 def look(folder: Path) -> list[Seen]:

@@ -30,9 +30,9 @@ from adapters.hl7v2.acknowledge import ACCEPT, ERROR, REJECT, acknowledge
 from adapters.hl7v2.text.charset import refuse_utf_16
 from adapters.hl7v2.text.header import header
 from adapters.intake.receive import Delivery, Intake
-from adapters.observe import Observer, Unobserved
-from adapters.sources.mllp_connection import TOO_MANY, TOO_MUCH, Connection, Limits
-from adapters.sources.mllp_frame import END, START, Fault, Frame, Trouble
+from adapters.observe import IntakeObserver, UnobservedIntake
+from adapters.sources.mllp_connection import TOO_MANY, TOO_MUCH, MllpConnection, MllpLimits
+from adapters.sources.mllp_frame import END, START, Frame, FrameFault, FrameFaultKind
 from adapters.sources.mllp_senders import UNKNOWN, Senders
 from adapters.sources.mllp_tls import watched
 from schemas.arrival.receipt import Receipt, Refusal
@@ -53,14 +53,16 @@ _REPLIES: Mapping[str, str] = MappingProxyType(
 (and here also for the sender), AE for the rest of the content."""
 _SWEEP_EVERY_S = 0.5
 """How often deadlines are checked: coarse, because a timer for each message would cost more than reading it."""
-_LOG_LEVELS: Mapping[str, int] = MappingProxyType({Trouble.STRAY: logging.DEBUG, Trouble.HALF: logging.INFO})
+_LOG_LEVELS: Mapping[str, int] = MappingProxyType({FrameFaultKind.STRAY: logging.DEBUG, FrameFaultKind.HALF: logging.INFO})
 """Log level of faults that are common with some senders; any other is a warning."""
 _EXPLANATIONS: Mapping[str, str] = MappingProxyType(
     {
-        Trouble.STRAY: "Bytes outside of a frame were skipped. The sender is to put 0x0B before a message, 0x1C 0x0D after it.",
-        Trouble.HALF: "A message was begun and not ended; it was not acknowledged, so the sender still has it.",
-        Trouble.TOO_LARGE: "Nothing of the message was taken in. Have it sent in smaller parts, or raise limits.mllp_frame.",
-        Trouble.NOT_MLLP: "What it sends is not MLLP. Check what calls this port, and which port it should call.",
+        FrameFaultKind.STRAY: "Bytes outside of a frame were skipped. The sender is to put 0x0B before a message, 0x1C 0x0D "
+        "after it.",
+        FrameFaultKind.HALF: "A message was begun and not ended; it was not acknowledged, so the sender still has it.",
+        FrameFaultKind.TOO_LARGE: "Nothing of the message was taken in. Have it sent in smaller parts, or raise "
+        "limits.mllp_frame.",
+        FrameFaultKind.NOT_MLLP: "What it sends is not MLLP. Check what calls this port, and which port it should call.",
         TOO_SLOW: "It was silent for too long after connecting, or within a message, and was cut off. A message cut so was not "
         "acknowledged: the sender still has it. Check the network, or raise limits.first_byte or limits.next_byte.",
         TOO_MANY: "It was turned away. Look for a sender that closes no connection, or raise limits.mllp_connections.",
@@ -94,9 +96,9 @@ class MllpListener:
         intake: Intake,
         senders: Senders,
         address: tuple[str, int],
-        limits: Limits | None = None,
+        limits: MllpLimits | None = None,
         tls: ssl.SSLContext | None = None,
-        observer: Observer | None = None,
+        observer: IntakeObserver | None = None,
     ) -> None:
         self._intake = intake
         self.senders = senders
@@ -104,22 +106,24 @@ class MllpListener:
         self.address = address
         """Where it listens; once started, with the actual port."""
         self._tls = tls
-        self._observer = observer or Unobserved()
-        self._connections: set[Connection] = set()
+        self._observer = observer or UnobservedIntake()
+        self._connections: set[MllpConnection] = set()
         self._peers: Counter[str] = Counter()
         self._held_bytes = 0
         self._server: asyncio.Server | None = None
         self._sweeper: asyncio.Task[None] | None = None
         self._empty = asyncio.Event()
         self._empty.set()
-        self.limits = limits or Limits()
+        self.limits = limits or MllpLimits()
 
     async def start(self) -> None:
         """Start to listen. Raises `SettingsError` when the address cannot be used."""
         loop = asyncio.get_running_loop()
         host, port = self.address
         try:
-            self._server = await loop.create_server(lambda: Connection(self), host, port, backlog=_BACKLOG, **self._secured())
+            self._server = await loop.create_server(
+                lambda: MllpConnection(self), host, port, backlog=_BACKLOG, **self._secured()
+            )
         except OSError as error:
             raise SettingsError(f"cannot listen for MLLP: {error.strerror}", where=f"{host}:{port}") from None
         self.address = self._server.sockets[0].getsockname()[:2]
@@ -155,7 +159,7 @@ class MllpListener:
         self._tls.sslobject_class = watched(lambda why: self.note(TLS_FAILED, f"a peer that is not known yet ({why})"))
         return {"ssl": self._tls, "ssl_handshake_timeout": _HANDSHAKE_S, "ssl_shutdown_timeout": _SHUTDOWN_S}
 
-    def came(self, connection: Connection) -> bool:
+    def came(self, connection: MllpConnection) -> bool:
         if (
             len(self._connections) >= self.limits.connections
             or self._peers[connection.peer] >= self.limits.connections_per_peer
@@ -167,7 +171,7 @@ class MllpListener:
         self._observer.connected(DOOR, len(self._connections))
         return True
 
-    def went(self, connection: Connection) -> None:
+    def went(self, connection: MllpConnection) -> None:
         if connection not in self._connections:
             return
         self._connections.remove(connection)
@@ -186,12 +190,12 @@ class MllpListener:
         self._observer.faulted(DOOR, code)
         LOGGER.log(_LOG_LEVELS.get(code, logging.WARNING), "MLLP: %s from %s. %s", code, peer, _EXPLANATIONS.get(code, _OURS))
 
-    async def answer(self, found: Frame | Fault, certificate: frozenset[str]) -> bytes:
+    async def answer(self, found: Frame | FrameFault, certificate: frozenset[str]) -> bytes:
         """Take the message in, and return its ACK as an MLLP frame."""
         raw = found.content if isinstance(found, Frame) else found.head
         source, control, refusal = self._identify(raw, certificate)
         delivery = Delivery(source, DOOR, BytesIO(raw), MEDIA_TYPE, control=control, reply=reply)
-        if isinstance(found, Fault):
+        if isinstance(found, FrameFault):
             too_large = TooLarge(f"the message is over {self.limits.message_bytes} bytes", where="message")
             receipt = await self._intake.decline(delivery, too_large, found.size_bytes, bytes.fromhex(found.sha256))
         elif refusal is not None:

@@ -15,7 +15,7 @@ from datetime import timedelta
 from typing import Protocol, cast
 
 from adapters.observe import CORRELATION, Correlation, described
-from adapters.sources.mllp_frame import MESSAGE_MOST_BYTES, Fault, Frame, Framer, Trouble
+from adapters.sources.mllp_frame import MESSAGE_MOST_BYTES, Frame, FrameFault, FrameFaultKind, Framer
 from adapters.sources.mllp_senders import names_in
 from schemas.errors import EngineUnavailable
 
@@ -24,12 +24,12 @@ LOGGER = logging.getLogger(__name__)
 TOO_MANY = "too-many-connections"
 TOO_MUCH = "too-much-held"
 LEAST_RATE = 100 * 1024
-"""Bytes a second that a message must average after `Limits.next_byte`. A slow line reaches this; a deliberate trickle does
+"""Bytes a second that a message must average after `MllpLimits.next_byte`. A slow line reaches this; a deliberate trickle does
 not."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Limits:
+class MllpLimits:
     """The limits of one listener."""
 
     message_bytes: int = MESSAGE_MOST_BYTES
@@ -49,13 +49,13 @@ class Limits:
 class Listener(Protocol):
     """What a connection needs of its listener."""
 
-    limits: Limits
+    limits: MllpLimits
 
-    def came(self, connection: Connection) -> bool:
+    def came(self, connection: MllpConnection) -> bool:
         """A peer has connected. Returns whether there is room for it."""
         ...
 
-    def went(self, connection: Connection) -> None:
+    def went(self, connection: MllpConnection) -> None:
         """The connection is closed, and none of its messages is in progress."""
         ...
 
@@ -67,12 +67,12 @@ class Listener(Protocol):
         """Something other than the content of a message is wrong."""
         ...
 
-    async def answer(self, found: Frame | Fault, certificate: frozenset[str]) -> bytes:
+    async def answer(self, found: Frame | FrameFault, certificate: frozenset[str]) -> bytes:
         """The frame to answer with, once the message is durable. Raises if there must be no answer."""
         ...
 
 
-class Connection(asyncio.Protocol):
+class MllpConnection(asyncio.Protocol):
     """The protocol of one peer."""
 
     def __init__(self, listener: Listener) -> None:
@@ -82,7 +82,7 @@ class Connection(asyncio.Protocol):
         self._framer = Framer(listener.limits.message_bytes)
         self._transport: asyncio.Transport
         self._certificate: frozenset[str] = frozenset()
-        self._waiting: deque[Frame | Fault] = deque()
+        self._waiting: deque[Frame | FrameFault] = deque()
         """Complete messages that are not in progress yet, in order."""
         self._unanswered_bytes = 0
         """Bytes of the messages that wait or are in progress."""
@@ -176,13 +176,13 @@ class Connection(asyncio.Protocol):
         self._listener.note(code, self.peer)
         CORRELATION.reset(known)
 
-    def _sort(self, found: Frame | Fault) -> None:
+    def _sort(self, found: Frame | FrameFault) -> None:
         if isinstance(found, Frame):
             self._unanswered_bytes += len(found.content)
             self._waiting.append(found)
             return
         self._note(found.trouble)
-        if found.trouble is Trouble.TOO_LARGE:
+        if found.trouble is FrameFaultKind.TOO_LARGE:
             self._waiting.append(found)
         if found.trouble in _LAST:
             self._end()
@@ -218,7 +218,7 @@ class Connection(asyncio.Protocol):
             self._work = None
             self._go_on()
 
-    async def _answer(self, found: Frame | Fault) -> None:
+    async def _answer(self, found: Frame | FrameFault) -> None:
         CORRELATION.set(Correlation())  # in the context of the task that answers
         answer = await self._listener.answer(found, self._certificate)
         if isinstance(found, Frame):
@@ -251,7 +251,7 @@ class Connection(asyncio.Protocol):
             self._listener.went(self)
 
 
-_LAST = frozenset({Trouble.TOO_LARGE, Trouble.NOT_MLLP})
+_LAST = frozenset({FrameFaultKind.TOO_LARGE, FrameFaultKind.NOT_MLLP})
 """Faults after which the connection is closed, once earlier messages are answered."""
 
 

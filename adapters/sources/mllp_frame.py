@@ -29,7 +29,7 @@ HEAD_BYTES = 4096
 """Bytes kept of a frame over the limit: enough for its MSH segment, from which the refusal is made."""
 
 
-class Trouble(StrEnum):
+class FrameFaultKind(StrEnum):
     """Faults in a stream of frames."""
 
     STRAY = "stray-bytes"
@@ -48,10 +48,10 @@ class Frame(NamedTuple):
     content: bytes
 
 
-class Fault(NamedTuple):
+class FrameFault(NamedTuple):
     """Something in the stream that is not a complete message."""
 
-    trouble: Trouble
+    trouble: FrameFaultKind
     size_bytes: int
     head: bytes = b""
     """The first `HEAD_BYTES` of a frame that is too large."""
@@ -104,29 +104,29 @@ class Framer:
         """Bytes held in memory."""
         return len(self._buffer)
 
-    def feed(self, data: bytes) -> list[Frame | Fault]:
+    def feed(self, data: bytes) -> list[Frame | FrameFault]:
         """The messages and faults that ``data`` completes, in order."""
         if self._state is _State.BETWEEN and data[:1] == START and 0 < data.find(END) == len(data) - 2 <= self._most:
             self._stray = 0
             return _messages(data[1:-2])
-        found: list[Frame | Fault] = []
+        found: list[Frame | FrameFault] = []
         if not self.dead:
             self._buffer += data
         while not self.dead and _STEPS[self._state](self, found):
             pass
         return found
 
-    def ended(self) -> list[Frame | Fault]:
+    def ended(self) -> list[Frame | FrameFault]:
         """Called at the end of the stream. Returns a fault if a frame was begun but not ended."""
-        return [Fault(Trouble.HALF, self.pending_bytes)] if self.inside else []
+        return [FrameFault(FrameFaultKind.HALF, self.pending_bytes)] if self.inside else []
 
-    def _between(self, found: list[Frame | Fault]) -> bool:
+    def _between(self, found: list[Frame | FrameFault]) -> bool:
         """Look for the start of a frame."""
         start = self._buffer.find(START)
         stray = len(self._buffer) if start < 0 else start
         if stray:
             self._stray += stray
-            found.append(Fault(Trouble.STRAY, stray))
+            found.append(FrameFault(FrameFaultKind.STRAY, stray))
         if self._stray > STRAY_MOST_BYTES:
             return self._give_up(found, self._stray)
         del self._buffer[: stray + 1]
@@ -135,7 +135,7 @@ class Framer:
         self._state, self._seen, self._stray = _State.WITHIN, 0, 0
         return True
 
-    def _within(self, found: list[Frame | Fault]) -> bool:
+    def _within(self, found: list[Frame | FrameFault]) -> bool:
         """Look for the end of a frame that is not too large so far."""
         end = self._buffer.find(END, self._seen)
         if 0 <= end <= self._most:
@@ -150,7 +150,7 @@ class Framer:
         self._seen = max(0, len(self._buffer) - 1)
         return False
 
-    def _draining(self, found: list[Frame | Fault]) -> bool:
+    def _draining(self, found: list[Frame | FrameFault]) -> bool:
         """Read a frame that is too large to its end, keeping nothing of it."""
         end = self._buffer.find(END)
         read = end if end >= 0 else len(self._buffer) - 1
@@ -158,21 +158,21 @@ class Framer:
         self._drained += read
         del self._buffer[: read + 2 if end >= 0 else read]
         if end >= 0:
-            found.append(Fault(Trouble.TOO_LARGE, self._drained, self._head, self._hash.hexdigest()))
+            found.append(FrameFault(FrameFaultKind.TOO_LARGE, self._drained, self._head, self._hash.hexdigest()))
             self._state, self._drained = _State.BETWEEN, 0
             return True
         if self._drained > self._most * DRAIN_TIMES:
             return self._give_up(found, self._drained)
         return False
 
-    def _give_up(self, found: list[Frame | Fault], size_bytes: int) -> bool:
+    def _give_up(self, found: list[Frame | FrameFault], size_bytes: int) -> bool:
         self.dead = True
         self._buffer.clear()
-        found.append(Fault(Trouble.NOT_MLLP, size_bytes))
+        found.append(FrameFault(FrameFaultKind.NOT_MLLP, size_bytes))
         return False
 
 
-_STEPS: Mapping[_State, Callable[[Framer, list[Frame | Fault]], bool]] = {
+_STEPS: Mapping[_State, Callable[[Framer, list[Frame | FrameFault]], bool]] = {
     _State.BETWEEN: Framer._between,
     _State.WITHIN: Framer._within,
     _State.DRAINING: Framer._draining,
@@ -186,7 +186,7 @@ def _first(buffer: bytearray, size: int) -> bytes:
         return bytes(view[:size])
 
 
-def _messages(content: bytes) -> list[Frame | Fault]:
+def _messages(content: bytes) -> list[Frame | FrameFault]:
     """The message in a frame, preceded by a fault if its sender broke off an earlier one."""
     again = content.rfind(_RESTART)
-    return [Frame(content)] if again < 0 else [Fault(Trouble.HALF, again), Frame(content[again + 1 :])]
+    return [Frame(content)] if again < 0 else [FrameFault(FrameFaultKind.HALF, again), Frame(content[again + 1 :])]

@@ -17,7 +17,7 @@ KEPT_CHARACTERS = 256 * 1024
 T = TypeVar("T")
 
 
-class Kept(Generic[T]):
+class CellCache(Generic[T]):
     """Values by the cells they were made from. With ``columns`` of ``None`` (not known) nothing is kept."""
 
     __slots__ = ("_characters", "_columns", "_known")

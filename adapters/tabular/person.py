@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from adapters.tabular.cache import Kept
+from adapters.tabular.cache import CellCache
 from adapters.tabular.expressions import dates
 from adapters.tabular.expressions.dates import ImpossibleError
 from adapters.tabular.expressions.functions import text_of
@@ -20,7 +20,7 @@ _BETWEEN = "|"
 """
 
 
-class Person:
+class RowPerson:
     """The person a row belongs to: record key, Patient and flags."""
 
     __slots__ = ("flags", "key", "known", "patient", "reference")
@@ -34,7 +34,7 @@ class Person:
 
 
 class People:
-    """The people in the rows of one arrival. Rows with the same cells about the person share one `Person`."""
+    """The people in the rows of one arrival. Rows with the same cells about the person share one `RowPerson`."""
 
     def __init__(self, mapping: Mapping, arrival: Arrival) -> None:
         self._mapping = mapping
@@ -42,19 +42,19 @@ class People:
         self._today = arrival.received_at.astimezone(dates.LONDON).date().isoformat()
         own = mapping.person.columns
         whose = None if own is None else {*own, *mapping.record, mapping.nhs_number} - {""}
-        self._kept = Kept[Person](whose if mapping.layout.kind in FLAT else None)
+        self._kept = CellCache[RowPerson](whose if mapping.layout.kind in FLAT else None)
 
-    def of(self, row: Row) -> Person:
+    def of(self, row: Row) -> RowPerson:
         """The person ``row`` belongs to. Raises `InvalidValue`, `MissingIdentifier`."""
         return self._kept.of(row.cells, lambda: self._read(row))
 
-    def called(self, local: LocalId) -> Person:
+    def called(self, local: LocalId) -> RowPerson:
         """Another person, known only by the source's identifier in the row."""
         source = self._arrival.source
         key = self._arrival.pseudonyms.record(source.id, local)
-        return Person(key, {"resourceType": "Patient", "identifier": [local_identifier(source, local)]})
+        return RowPerson(key, {"resourceType": "Patient", "identifier": [local_identifier(source, local)]})
 
-    def _read(self, row: Row) -> Person:
+    def _read(self, row: Row) -> RowPerson:
         local = local_id(row, self._mapping.record)
         number, identifiers, flags = self._number(row)
         source, pseudonyms = self._arrival.source, self._arrival.pseudonyms
@@ -69,7 +69,7 @@ class People:
             if flags:
                 raise MissingIdentifier.for_wrong_number(where)
             raise MissingIdentifier("nothing says whose record the row is", where=where)
-        return Person(key, self._patient(row, identifiers), flags)
+        return RowPerson(key, self._patient(row, identifiers), flags)
 
     def _number(self, row: Row) -> tuple[NhsNumber | None, list[Resource], tuple[str, ...]]:
         """An NHS number that cannot be one is kept as sent, flagged, and never linked on."""

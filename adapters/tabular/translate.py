@@ -14,15 +14,15 @@ import orjson
 
 from adapters.compose import Origin, Statement, compose, content_hash
 from adapters.future import AHEAD, MAY_LIE_AHEAD, SAYS_IT_IS_OVER
-from adapters.tabular.cache import Kept
+from adapters.tabular.cache import CellCache
 from adapters.tabular.explain import fields_of
 from adapters.tabular.expressions import dates
 from adapters.tabular.expressions.dates import ImpossibleError
 from adapters.tabular.expressions.functions import text_of
-from adapters.tabular.mapping.entry import Entry, Focus, Value
-from adapters.tabular.mapping.leaf import Part, Scope
+from adapters.tabular.mapping.entry import Focus, MappingEntry, Value
+from adapters.tabular.mapping.leaf import LeafGroup, Scope
 from adapters.tabular.mapping.load import Mapping
-from adapters.tabular.person import People, Person, local_id
+from adapters.tabular.person import People, RowPerson, local_id
 from adapters.tabular.readers.read import read
 from adapters.tabular.rows.layout import FLAT, Row, named
 from adapters.translator import Arrival, Field, Item, Rejection
@@ -86,8 +86,8 @@ class _Stated:
 class _Spoken(NamedTuple):
     """An entry, for one arrival."""
 
-    entry: Entry
-    stated: Kept[_Stated]
+    entry: MappingEntry
+    stated: CellCache[_Stated]
 
 
 class _Speaker:
@@ -99,9 +99,9 @@ class _Speaker:
         self._latest = arrival.received_at + AHEAD
         flat = self._sorted = mapping.layout.kind in FLAT
         self._people = People(mapping, arrival)
-        self._kinds = Kept[tuple[_Spoken, ...]](mapping.conditions.columns if flat else None)
+        self._kinds = CellCache[tuple[_Spoken, ...]](mapping.conditions.columns if flat else None)
         foci = [(entry, entry.focus.columns if flat and entry.focus else None) for entry in mapping.each]
-        self._each = [_Spoken(entry, Kept[_Stated](columns)) for entry, columns in foci]
+        self._each = [_Spoken(entry, CellCache[_Stated](columns)) for entry, columns in foci]
 
     def item(self, row: Row) -> Item:
         """What becomes of ``row``."""
@@ -142,7 +142,7 @@ class _Speaker:
             raise InvalidValue("no entry of the mapping wants this row", where=f"{row.position}, {named(columns)}")
         return wanted
 
-    def _statement(self, spoken: _Spoken, row: Row, person: Person, flags: list[str]) -> Statement | None:
+    def _statement(self, spoken: _Spoken, row: Row, person: RowPerson, flags: list[str]) -> Statement | None:
         """What the entry states; ``None`` when it has nothing to say about this row, or nothing yet, which is flagged."""
         entry = spoken.entry
         if entry.record:
@@ -160,7 +160,7 @@ class _Speaker:
         except (InvalidValue, ImpossibleError) as error:
             raise _placed(error, part, row) from None
 
-    def _said(self, spoken: _Spoken, scope: Scope, row: Row, person: Person) -> Statement:
+    def _said(self, spoken: _Spoken, scope: Scope, row: Row, person: RowPerson) -> Statement:
         entry = spoken.entry
         said, precision = self._occurred(entry, scope, row)
         focus, known = person.patient, person.known
@@ -182,7 +182,7 @@ class _Speaker:
             known_patient=person.known,
         )
 
-    def _is_planned(self, entry: Entry, scope: Scope) -> bool:
+    def _is_planned(self, entry: MappingEntry, scope: Scope) -> bool:
         """Whether the entry states the end of something that ends only later. Anything but a date is judged elsewhere."""
         if entry.type.name not in SAYS_IT_IS_OVER:
             return False
@@ -192,7 +192,7 @@ class _Speaker:
         except (ValueError, KeyError):
             return False
 
-    def _occurred(self, entry: Entry, scope: Scope, row: Row) -> tuple[str, Precision]:
+    def _occurred(self, entry: MappingEntry, scope: Scope, row: Row) -> tuple[str, Precision]:
         said = entry.occurred_at.run(scope)
         if not isinstance(said, str) or not said:
             raise entry.occurred_at.fault("does not say when it happened", row.position)
@@ -214,7 +214,7 @@ class _Speaker:
 
 
 def _focus(
-    focus: Focus, kept: Kept[_Stated], scope: Scope, row: Row, said: str, person: Person
+    focus: Focus, kept: CellCache[_Stated], scope: Scope, row: Row, said: str, person: RowPerson
 ) -> tuple[Resource, Proven | None]:
     """The focus, and what is known of it."""
     stated = kept.of(row.cells, lambda: _Stated(focus.build(scope)))
@@ -222,12 +222,12 @@ def _focus(
     return made, stated.known(made)
 
 
-def _placed(error: InvalidValue | ImpossibleError, part: Part, row: Row) -> InvalidValue:
+def _placed(error: InvalidValue | ImpossibleError, part: LeafGroup, row: Row) -> InvalidValue:
     """``error`` with its place, unless it already has one, which is more exact."""
     return error if isinstance(error, InvalidValue) and error.where else part.blame(row.cells, error, row.position)
 
 
-def _natural_key(entry: Entry, scope: Scope, row: Row) -> list[str]:
+def _natural_key(entry: MappingEntry, scope: Scope, row: Row) -> list[str]:
     texts = [text if isinstance(text, str) else text_of(text) for text in [value(scope) for value in entry.key]]
     if not any(texts):
         where = f"{row.position}, {named(entry.key_columns)}" if entry.key_columns else row.position
@@ -242,7 +242,7 @@ def _said(value: Value | None, scope: Scope) -> str:
     return said if isinstance(said, str) else text_of(said)
 
 
-def _sensitivity(entry: Entry, scope: Scope, row: Row) -> Sensitivity:
+def _sensitivity(entry: MappingEntry, scope: Scope, row: Row) -> Sensitivity:
     text = _said(entry.sensitivity, scope)
     try:
         return Sensitivity(text) if text else Sensitivity.NORMAL

@@ -15,7 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.types import TypeEngine
 
 from consumers.database.driver import inline
-from consumers.database.statement import Compose, Statement
+from consumers.database.statement import Compose, SqlStatement
 
 LOT_BYTES = 64 * 1024 * 1024
 """Most bytes of rows in one statement, unless one row is larger: PostgreSQL does not accept a parameter of a gigabyte."""
@@ -29,7 +29,7 @@ class Rows:
 
     def __init__(self, names: Iterable[str], compose: Compose) -> None:
         self._names = [str(name) for name in names]  # a plain text: that of a reserved word is a class of its own
-        self._statement = Statement(compose)
+        self._statement = SqlStatement(compose)
 
     async def write(self, connection: AsyncConnection, rows: Sequence[tuple[Any, ...]]) -> int:
         """Write ``rows``, in their order; how many rows of the table that changed."""

@@ -20,7 +20,7 @@ from sqlalchemy.pool import PoolProxiedConnection
 from sqlalchemy.util import greenlet_spawn
 
 from consumers.database.deadline import transaction
-from consumers.database.engines import Engines, Settings, engines
+from consumers.database.engines import ConnectionSettings, Engines, engines
 from consumers.database.trouble import answering
 from schemas.errors import StoreUnavailable
 
@@ -39,7 +39,7 @@ class Pool(NamedTuple):
 class Database:
     """The store. Belongs to the event loop that first uses it: another thread makes its own."""
 
-    def __init__(self, made: Engines, settings: Settings) -> None:
+    def __init__(self, made: Engines, settings: ConnectionSettings) -> None:
         self._reader, self._writer = made
         self._patience_s = (settings.statement_timeout + settings.connect_timeout).total_seconds()
         """Longest wait for a statement. The server itself gives up sooner, unless it is frozen or cut off."""
@@ -55,12 +55,12 @@ class Database:
         """The driver's own connection beneath the kept one: asking SQLAlchemy for it each time would cost 20 µs."""
 
     @staticmethod
-    def connect(url: str, settings: Settings | None = None) -> Database:
+    def connect(url: str, settings: ConnectionSettings | None = None) -> Database:
         """The store at ``url``: ``sqlite:///path``, ``postgresql://…`` (psycopg 3) or ``postgresql+asyncpg://…``.
 
         Opens nothing yet. Raises `SettingsError` when the URL names none of these engines.
         """
-        settings = settings or Settings()
+        settings = settings or ConnectionSettings()
         return Database(engines(url, settings), settings)
 
     @asynccontextmanager

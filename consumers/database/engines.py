@@ -32,7 +32,7 @@ CHECKPOINT_PAGES = 4_000
 """The write-ahead log is folded into the file every 16 MiB, a quarter as often as by default, because a backlog writes much."""
 
 
-class Settings(NamedTuple):
+class ConnectionSettings(NamedTuple):
     """The settings of connections to a store."""
 
     pool: int = 5
@@ -68,7 +68,7 @@ DRIVERS: Mapping[str, str] = {
 """Scheme of the URL in the settings → SQLAlchemy's driver."""
 
 
-def engines(url: str, settings: Settings) -> Engines:
+def engines(url: str, settings: ConnectionSettings) -> Engines:
     """The engines of the store at ``url``. Opens nothing yet.
 
     Raises `SettingsError` when the URL names no engine of `DRIVERS`, or no file.
@@ -89,7 +89,7 @@ def _target(url: str) -> URL:
     return target
 
 
-def _sqlite(target: URL, settings: Settings) -> Engines:
+def _sqlite(target: URL, settings: ConnectionSettings) -> Engines:
     inline_sqlite.register()
     cache = f"cache_size=-{CACHE_KIB}"
     synchronous = "synchronous=FULL" if settings.durable else "synchronous=NORMAL"
@@ -132,7 +132,7 @@ def _set(connection: sqlite3.Connection, pragma: str) -> None:
             return
 
 
-def _session(settings: Settings) -> dict[str, str]:
+def _session(settings: ConnectionSettings) -> dict[str, str]:
     """PostgreSQL's parameters of a session."""
     limits = {"statement_timeout": settings.statement_timeout, "idle_in_transaction_session_timeout": settings.idle_timeout}
     session = {name: str(int(limit / timedelta(milliseconds=1))) for name, limit in limits.items()}
@@ -144,7 +144,7 @@ def _session(settings: Settings) -> dict[str, str]:
     return session
 
 
-def _psycopg(target: URL, settings: Settings) -> Engines:
+def _psycopg(target: URL, settings: ConnectionSettings) -> Engines:
     arguments: dict[str, Any] = {
         "application_name": APPLICATION,
         "connect_timeout": max(1, round(settings.connect_timeout.total_seconds())),
@@ -175,7 +175,7 @@ def _watch_again(connection: Connection, cursor: Any, statement: str, values: An
         extra.close()
 
 
-def _asyncpg(target: URL, settings: Settings) -> Engines:
+def _asyncpg(target: URL, settings: ConnectionSettings) -> Engines:
     arguments: dict[str, Any] = {"timeout": settings.connect_timeout.total_seconds()}
     if settings.pooler:
         arguments |= {"statement_cache_size": 0, "prepared_statement_cache_size": 0}
@@ -185,7 +185,7 @@ def _asyncpg(target: URL, settings: Settings) -> Engines:
     return _postgresql(target, settings, autocommit=not settings.pooler, connect_args=arguments)
 
 
-def _postgresql(target: URL, settings: Settings, autocommit: bool, **options: Any) -> Engines:
+def _postgresql(target: URL, settings: ConnectionSettings, autocommit: bool, **options: Any) -> Engines:
     timeout = settings.pool_timeout.total_seconds()
     options |= {"pool_size": settings.pool, "max_overflow": 0, "pool_timeout": timeout, "hide_parameters": True}
     plain = {"isolation_level": "AUTOCOMMIT", "skip_autocommit_rollback": True} if autocommit else {}
@@ -196,7 +196,7 @@ def _postgresql(target: URL, settings: Settings, autocommit: bool, **options: An
     return made
 
 
-def _begin(settings: Settings) -> Callable[[Connection], None]:
+def _begin(settings: ConnectionSettings) -> Callable[[Connection], None]:
     """Give a transaction the parameters that a session of its own would have."""
     each = ", ".join(f"set_config('{name}', '{value}', true)" for name, value in _session(settings).items())
 
@@ -206,7 +206,7 @@ def _begin(settings: Settings) -> Callable[[Connection], None]:
     return begin
 
 
-_MAKERS: Mapping[str, Callable[[URL, Settings], Engines]] = {
+_MAKERS: Mapping[str, Callable[[URL, ConnectionSettings], Engines]] = {
     inline_sqlite.DRIVER: _sqlite,
     "postgresql+psycopg": _psycopg,
     "postgresql+asyncpg": _asyncpg,

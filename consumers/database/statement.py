@@ -41,7 +41,7 @@ Compose = Callable[[bool], ClauseElement]
 """Makes a statement; the argument says whether it is for SQLite."""
 
 
-class Statement:
+class SqlStatement:
     """One statement, compiled once for each driver it is used with."""
 
     __slots__ = ("_clause", "_composed")

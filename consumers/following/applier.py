@@ -20,7 +20,7 @@ from consumers.following.faults import Remedy, decide
 from consumers.following.recognise import require_applied
 from consumers.projection import Projection
 from consumers.store.parked import park
-from consumers.store.positions import Reached, Step, advance, claim, fingerprint
+from consumers.store.positions import ReachedPosition, Step, advance, claim, fingerprint
 from schemas.errors import place_raised
 from schemas.log import Record
 
@@ -46,7 +46,7 @@ class Applier:
         self._clock = clock
         self._next: dict[tuple[str, str, int], int] = {}
         """The stored position of each (projection, topic, partition), as this owner left it."""
-        self._unrecognised: dict[tuple[str, str, int], Reached] = {}
+        self._unrecognised: dict[tuple[str, str, int], ReachedPosition] = {}
         """Where claimed partitions were left off, until the record before is seen to be the one that was applied."""
 
     @property
@@ -65,7 +65,7 @@ class Applier:
                 self._take(projection.name, topic, reached)
         return found
 
-    def _take(self, projection: str, topic: str, reached: Mapping[int, Reached]) -> None:
+    def _take(self, projection: str, topic: str, reached: Mapping[int, ReachedPosition]) -> None:
         for partition, at in reached.items():
             self._next[projection, topic, partition] = at.next
             self._unrecognised.pop((projection, topic, partition), None)

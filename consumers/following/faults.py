@@ -36,7 +36,7 @@ class Decision(NamedTuple):
     wait: timedelta = timedelta()
 
 
-class Rule(NamedTuple):
+class FaultRule(NamedTuple):
     """What to do about one kind of error. The first rule that matches the error counts."""
 
     error: type[Exception]
@@ -46,12 +46,16 @@ class Rule(NamedTuple):
 
 
 RULES = (
-    Rule(PositionLost, 0, Remedy.GIVE_UP),  # another owner has the work now
-    Rule(EngineUnavailable, 5, Remedy.GIVE_UP),  # a deadlock is gone at the second try; an engine that is restarting is not
-    Rule(sqlite3.IntegrityError, 0, Remedy.PARK),  # SQLite has one writer: nobody else wrote at the time
-    Rule(IntegrityError, 3, Remedy.PARK),  # two processes wrote the first of something at once: one of them sees it next time
-    Rule(MemoryError, 0, Remedy.GIVE_UP),  # says nothing of the record
-    Rule(Exception, 0, Remedy.PARK),
+    FaultRule(PositionLost, 0, Remedy.GIVE_UP),  # another owner has the work now
+    FaultRule(
+        EngineUnavailable, 5, Remedy.GIVE_UP
+    ),  # a deadlock is gone at the second try; an engine that is restarting is not
+    FaultRule(sqlite3.IntegrityError, 0, Remedy.PARK),  # SQLite has one writer: nobody else wrote at the time
+    FaultRule(
+        IntegrityError, 3, Remedy.PARK
+    ),  # two processes wrote the first of something at once: one of them sees it next time
+    FaultRule(MemoryError, 0, Remedy.GIVE_UP),  # says nothing of the record
+    FaultRule(Exception, 0, Remedy.PARK),
 )
 """Kind of error → remedy, the specific before the general."""
 

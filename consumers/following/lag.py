@@ -28,7 +28,7 @@ class Waiting(NamedTuple):
     seconds: float
 
 
-class Behind(NamedTuple):
+class Lag(NamedTuple):
     """What a projection has not yet applied."""
 
     events: int
@@ -41,7 +41,7 @@ class Behind(NamedTuple):
     """How many events it has set aside because it cannot apply them."""
 
 
-async def behind(log: EventLog, database: Database, recogniser: Recogniser | None = None) -> Mapping[str, Behind]:
+async def behind(log: EventLog, database: Database, recogniser: Recogniser | None = None) -> Mapping[str, Lag]:
     """How far behind each projection is, by its name.
 
     With ``recogniser`` the log is also looked at where projections stand still. Raises `LogUnavailable`, `StoreUnavailable`;
@@ -49,7 +49,7 @@ async def behind(log: EventLog, database: Database, recogniser: Recogniser | Non
     """
     ends = {topic: await log.ends(topic) for topic in set(TOPIC_OF.values())}
     starts = {topic: await log.starts(topic) for topic in ends}
-    found: dict[str, Behind] = {}
+    found: dict[str, Lag] = {}
     ages: dict[tuple[str, int, int], Waiting] = {}
     aside = await counts(database)
     for name, topic in TOPIC_OF.items():
@@ -80,6 +80,6 @@ async def _waiting(log: EventLog, topic: str, partition: int, position: int, end
     return Waiting(end - position, max(0.0, time.time() - oldest[0].appended_at) if oldest else 0.0)
 
 
-def _together(partitions: Mapping[int, Waiting], parked: int) -> Behind:
+def _together(partitions: Mapping[int, Waiting], parked: int) -> Lag:
     events = sum(waiting.events for waiting in partitions.values())
-    return Behind(events, max((waiting.seconds for waiting in partitions.values()), default=0.0), partitions, parked)
+    return Lag(events, max((waiting.seconds for waiting in partitions.values()), default=0.0), partitions, parked)

@@ -9,12 +9,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from consumers.place import named
-from consumers.store.positions import Reached, fingerprint
+from consumers.store.positions import ReachedPosition, fingerprint
 from schemas.errors import LogMismatch
 from schemas.log import EventLog, Record
 
 
-def require_applied(record: Record, reached: Reached, projection: str) -> None:
+def require_applied(record: Record, reached: ReachedPosition, projection: str) -> None:
     """Check that ``record``, which stands before the position, is the one that was applied. Raises `LogMismatch`."""
     if fingerprint(record) != reached.last:
         where = named(projection, record.topic, record.partition, record.offset)
@@ -30,10 +30,10 @@ class Recogniser:
 
     def __init__(self, log: EventLog) -> None:
         self._log = log
-        self._before: dict[tuple[str, str, int], Reached] = {}
-        self._recognised: dict[tuple[str, int], Reached] = {}
+        self._before: dict[tuple[str, str, int], ReachedPosition] = {}
+        self._recognised: dict[tuple[str, int], ReachedPosition] = {}
 
-    async def require(self, projection: str, reached: Mapping[tuple[str, int], Reached]) -> None:
+    async def require(self, projection: str, reached: Mapping[tuple[str, int], ReachedPosition]) -> None:
         """Check where ``projection`` stands, by topic and partition. Raises `LogMismatch`, `LogUnavailable`."""
         for place, at in reached.items():
             stands = self._before.get((projection, *place), at) == at
@@ -41,7 +41,7 @@ class Recogniser:
             if stands and self._recognised.get(place) != at:
                 await self._look(projection, place, at)
 
-    async def _look(self, projection: str, place: tuple[str, int], at: Reached) -> None:
+    async def _look(self, projection: str, place: tuple[str, int], at: ReachedPosition) -> None:
         """A record that retention removed meanwhile proves nothing, and is passed over."""
         if at.next and at.last:
             for record in await self._log.read(*place, at.next - 1, limit=1):

@@ -16,7 +16,7 @@ from datetime import datetime
 
 from consumers.database.database import Database
 from consumers.following.applier import Applier
-from consumers.observe import Observer, Unobserved
+from consumers.observe import ProjectionObserver, UnobservedProjections
 from consumers.place import named
 from consumers.projection import Projection
 from schemas.errors import LogMismatch, PositionLost
@@ -53,10 +53,10 @@ class Runner:
         database: Database,
         owner: str,
         clock: Callable[[], datetime],
-        observer: Observer | None = None,
+        observer: ProjectionObserver | None = None,
     ) -> None:
         self._log = log
-        self._observer = observer or Unobserved()
+        self._observer = observer or UnobservedProjections()
         self._applier = Applier(projections, database, owner, clock)
         self._losses = 0
         """Losses of partitions since something was applied."""

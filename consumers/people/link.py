@@ -17,7 +17,7 @@ from enum import StrEnum
 from typing import NamedTuple
 
 
-class Rule(StrEnum):
+class LinkRule(StrEnum):
     """Why a record belongs to its person."""
 
     ALONE = "own-record"
@@ -58,7 +58,7 @@ class Link(NamedTuple):
     """Where a record belongs."""
 
     person: str
-    rule: Rule
+    rule: LinkRule
     root: str | None
     merged_into: str | None
 
@@ -106,7 +106,7 @@ def link(records: Mapping[str, Own], merges: Iterable[Merge]) -> dict[str, Link]
         person, rule = _person(root, keys, records)
         for key in keys:
             merge = into.get(key)
-            found[key] = Link(person, Rule.MERGED if merge else rule, root if merge else None, merge.new if merge else None)
+            found[key] = Link(person, LinkRule.MERGED if merge else rule, root if merge else None, merge.new if merge else None)
     return found
 
 
@@ -116,9 +116,9 @@ def _root(key: str, into: Mapping[str, Merge]) -> str:
     return key
 
 
-def _person(root: str, keys: Iterable[str], records: Mapping[str, Own]) -> tuple[str, Rule]:
+def _person(root: str, keys: Iterable[str], records: Mapping[str, Own]) -> tuple[str, LinkRule]:
     own = records[root]
     if own.numbered:
-        return own.person, Rule.NUMBER
+        return own.person, LinkRule.NUMBER
     numbers = {records[key].person for key in keys if records[key].numbered}
-    return (numbers.pop(), Rule.MERGED_NUMBER) if len(numbers) == 1 else (own.person, Rule.ALONE)
+    return (numbers.pop(), LinkRule.MERGED_NUMBER) if len(numbers) == 1 else (own.person, LinkRule.ALONE)

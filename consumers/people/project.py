@@ -14,15 +14,14 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from consumers.payload import patient_in
 from consumers.people.link import Merge, Own, link
-from consumers.people.record import BEFORE_ALL, Heard, Record, number_in, own_person, stamp_of
+from consumers.people.record import BEFORE_ALL, FoldedRecord, Heard, number_in, own_person, stamp_of
 from consumers.people.rows import PeopleRows
 from consumers.place import place_of
 from consumers.store.tables import PEOPLE, PeopleTables
 from schemas.event import Event, decode
 from schemas.fhir.bundle import Resource
 from schemas.identifiers import NHS_NUMBER, SOURCE_URN, LocalId, NhsNumber, RecordKey
-from schemas.log import EVENTS
-from schemas.log import Record as LogRecord
+from schemas.log import EVENTS, Record
 from schemas.pseudonyms import Pseudonyms
 from schemas.resources.person import local_ids, merged_identifiers
 
@@ -56,7 +55,7 @@ class PeopleProjection:
         """See `consumers.projection.Projection.onto`."""
         return PeopleProjection(self._pseudonyms, tables)
 
-    async def apply(self, records: Sequence[LogRecord], connection: AsyncConnection) -> None:
+    async def apply(self, records: Sequence[Record], connection: AsyncConnection) -> None:
         """See `consumers.projection.Projection.apply`."""
         batch = _Batch(self._pseudonyms, self._rows, connection)
         await batch.hear([_tell(record) for record in records])
@@ -64,7 +63,7 @@ class PeopleProjection:
         await batch.write()
 
 
-def _tell(record: LogRecord) -> _Told:
+def _tell(record: Record) -> _Told:
     event, place = decode(record.value), place_of(record)
     return _Told(event, Heard(stamp_of(event, place), patient_in(event)), place)
 
@@ -76,7 +75,7 @@ class _Batch:
         self._pseudonyms = pseudonyms
         self._rows = rows
         self._connection = connection
-        self._records: dict[str, Record] = {}
+        self._records: dict[str, FoldedRecord] = {}
         self._merges: dict[tuple[str, str], Merge] = {}
         self._given: set[tuple[str, str]] = set()
         """Pairs (person, record): the ids given by single events."""
@@ -100,9 +99,9 @@ class _Batch:
     async def _read(self, sources: Mapping[str, str]) -> None:
         wanted = sources.keys() - self._records.keys()
         for row in await self._rows.records(wanted, self._connection) if wanted else ():
-            self._records[row.key] = Record(row, new=False)
+            self._records[row.key] = FoldedRecord(row, new=False)
         for key in wanted - self._records.keys():
-            self._records[key] = Record.unknown(key, sources[key])
+            self._records[key] = FoldedRecord.unknown(key, sources[key])
 
     def _hear(self, told: _Told) -> Resource | None:
         key = told.event.partitionkey

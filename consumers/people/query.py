@@ -12,8 +12,8 @@ import orjson
 from sqlalchemy import BindParameter, bindparam, select, union
 
 from consumers.database.database import Database
-from consumers.database.statement import Among, Statement, listed
-from consumers.people.link import Rule
+from consumers.database.statement import Among, SqlStatement, listed
+from consumers.people.link import LinkRule
 from consumers.store.tables import PEOPLE
 from schemas.fhir.bundle import Resource
 from schemas.identifiers import LocalId, NhsNumber, PersonId, RecordKey
@@ -24,8 +24,8 @@ _RECORD, _, _FORMER, _LOCAL_ID = PEOPLE
 _ELSEWHERE = _RECORD.c.own_person != _RECORD.c.person
 _ASKED: BindParameter[str] = bindparam("its_person")
 
-_OF_PERSON = Statement(select(_RECORD).where(_RECORD.c.person == _ASKED).order_by(_RECORD.c.key))
-_OF_KEY = Statement(
+_OF_PERSON = SqlStatement(select(_RECORD).where(_RECORD.c.person == _ASKED).order_by(_RECORD.c.key))
+_OF_KEY = SqlStatement(
     union(
         select(_RECORD.c.person).where(_RECORD.c.key == bindparam("its_key")),
         select(_RECORD.c.person)
@@ -33,19 +33,19 @@ _OF_KEY = Statement(
         .where(_LOCAL_ID.c.key == bindparam("its_key")),
     )
 )
-_OWN = Statement(
+_OWN = SqlStatement(
     union(
         select(_RECORD.c.person).where(_RECORD.c.person == _ASKED, _RECORD.c.own_person == _ASKED),
         select(_RECORD.c.person).where(_RECORD.c.own_person == _ASKED, _ELSEWHERE),
     )
 )
-_FORMERLY = Statement(
+_FORMERLY = SqlStatement(
     union(
         select(_RECORD.c.person).where(_RECORD.c.own_person == _ASKED, _ELSEWHERE),
         select(_RECORD.c.person).join(_FORMER, _FORMER.c.record == _RECORD.c.key).where(_FORMER.c.person == _ASKED),
     )
 )
-_FORMER_OF = Statement(select(_FORMER).where(Among(_FORMER.c.record, "keys")))
+_FORMER_OF = SqlStatement(select(_FORMER).where(Among(_FORMER.c.record, "keys")))
 
 
 class KnownPatient(NamedTuple):
@@ -131,7 +131,7 @@ class PeopleQuery:
         declared = self._sources.get(source)
         return str(declared.sector) if declared else ""
 
-    async def _rows(self, statement: Statement, **values: Any) -> Sequence[Any]:
+    async def _rows(self, statement: SqlStatement, **values: Any) -> Sequence[Any]:
         async with self._database.reading() as connection:
             return await statement.rows(connection, values)
 
@@ -156,5 +156,5 @@ def _contradictions(
         ids = {one for one, key in former if key == row.key} | {row.own_person}
         if len(ids - {alone}) > 1:
             yield {"code": "verified-number-changed", "people": sorted(ids - {alone}), "records": [row.key]}
-    if not any(row.rule != Rule.MERGED for row in records):
+    if not any(row.rule != LinkRule.MERGED for row in records):
         yield {"code": "no-surviving-record", "people": [person], "records": [row.key for row in records]}

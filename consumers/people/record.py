@@ -43,7 +43,7 @@ class Stamps(msgspec.Struct):
 _STAMPS = msgspec.json.Decoder(Stamps)
 
 
-class Row(msgspec.Struct):
+class RecordRow(msgspec.Struct):
     """A row of ``person_record``, its fields in the order of the columns."""
 
     key: str
@@ -53,7 +53,7 @@ class Row(msgspec.Struct):
     own_person: str
     """Id given by its own evidence; it differs when the record was merged with others."""
     rule: str
-    """`consumers.people.link.Rule`: why it belongs to that person."""
+    """`consumers.people.link.LinkRule`: why it belongs to that person."""
     root: str | None
     """Key of the record in which its chain of merges ends; ``None`` when that is itself."""
     merged_into: str | None
@@ -67,7 +67,7 @@ class Row(msgspec.Struct):
     """The Patient as JSON, ready to serve."""
 
 
-COLUMNS = Row.__struct_fields__
+COLUMNS = RecordRow.__struct_fields__
 
 
 class Heard(NamedTuple):
@@ -83,10 +83,10 @@ class Heard(NamedTuple):
         return hashlib.blake2b(self.patient, digest_size=8).hexdigest()
 
 
-class Record:
+class FoldedRecord:
     """A record into which events are being read."""
 
-    def __init__(self, row: Row, new: bool) -> None:
+    def __init__(self, row: RecordRow, new: bool) -> None:
         self.row = row
         self.new = new
         self._read = msgspec.structs.replace(row)
@@ -95,9 +95,9 @@ class Record:
         """The elements of the Patient, once something other than a repetition has been heard."""
 
     @classmethod
-    def unknown(cls, key: str, source: str) -> Record:
+    def unknown(cls, key: str, source: str) -> FoldedRecord:
         """A record of which nothing is known yet."""
-        return cls(Row(key, source, "", "", "", None, None, "", "", "{}", '{"resourceType":"Patient"}'), True)
+        return cls(RecordRow(key, source, "", "", "", None, None, "", "", "{}", '{"resourceType":"Patient"}'), True)
 
     def hear(self, heard: Heard) -> Resource | None:
         """Take in what somebody says; returns the Patient stated, or ``None`` when it repeats the last statement."""

@@ -12,9 +12,9 @@ from sqlalchemy.sql import ClauseElement
 
 from consumers.database.insertion import Insertion, keep
 from consumers.database.revision import Revision
-from consumers.database.statement import Among, Statement, given, given_rows, listed
+from consumers.database.statement import Among, SqlStatement, given, given_rows, listed
 from consumers.people.link import Merge
-from consumers.people.record import COLUMNS, Row
+from consumers.people.record import COLUMNS, RecordRow
 from consumers.store.tables import PeopleTables
 
 _MERGE = ("fact", "old", "new", "order", "place")
@@ -41,28 +41,28 @@ class PeopleRows:
 
         # SQLite has one writer at a time. Elsewhere rows are locked in the order of their keys, so that processes that work on
         # the same people wait for each other.
-        self._records = Statement(lambda sqlite: wanted if sqlite else wanted.order_by(record.c.key).with_for_update())
+        self._records = SqlStatement(lambda sqlite: wanted if sqlite else wanted.order_by(record.c.key).with_for_update())
         self._insert = Insertion(record)
         self._update = Revision(record, _CHANGING, ["key"])
-        self._merges = Statement(select(*(merge.c[name] for name in _MERGE)).where(touching))
-        self._of_facts = Statement(select(*(merge.c[name] for name in _MERGE)).where(Among(merge.c.fact, "facts")))
+        self._merges = SqlStatement(select(*(merge.c[name] for name in _MERGE)).where(touching))
+        self._of_facts = SqlStatement(select(*(merge.c[name] for name in _MERGE)).where(Among(merge.c.fact, "facts")))
         self._note = Insertion(merge, newest)
         self._add_former = Insertion(former, keep)
-        self._drop_former = Statement(drop)
+        self._drop_former = SqlStatement(drop)
         self._add_local_id = Insertion(local_id, keep)
 
-    async def records(self, keys: Collection[str], connection: AsyncConnection) -> list[Row]:
+    async def records(self, keys: Collection[str], connection: AsyncConnection) -> list[RecordRow]:
         """The rows of ``keys``, kept from all other writers until this transaction ends."""
         found = await self._records.tuples(connection, {"keys": listed(sorted(keys), connection.dialect)})
-        return [Row(*row) for row in found]
+        return [RecordRow(*row) for row in found]
 
-    async def insert(self, rows: Sequence[Row], connection: AsyncConnection) -> None:
+    async def insert(self, rows: Sequence[RecordRow], connection: AsyncConnection) -> None:
         """Add new records. If another process adds one of them at the same time the transaction fails, and is to be tried
         again."""
         ordered = sorted(rows, key=lambda row: row.key)
         await self._insert.put(connection, [msgspec.structs.astuple(row) for row in ordered])
 
-    async def update(self, rows: Sequence[Row], connection: AsyncConnection) -> None:
+    async def update(self, rows: Sequence[RecordRow], connection: AsyncConnection) -> None:
         """Write stored records anew."""
         await self._update.make(connection, [(*(getattr(row, name) for name in _CHANGING), row.key) for row in rows])
 

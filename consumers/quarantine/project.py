@@ -12,11 +12,11 @@ from sqlalchemy import ColumnElement, case, func, literal_column, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from consumers.database.insertion import Insertion, keep
-from consumers.database.statement import Among, Statement, listed
+from consumers.database.statement import Among, SqlStatement, listed
 from consumers.place import place_of
 from consumers.store.tables import QUARANTINE as TABLES
 from consumers.store.tables import QuarantineTables
-from schemas.arrival.quarantine import Kept, Tried, decode
+from schemas.arrival.quarantine import KeptPart, Tried, decode
 from schemas.log import QUARANTINE, Record
 
 OPEN, TAKEN_IN = "open", "taken-in"
@@ -37,7 +37,7 @@ class QuarantineProjection:
         self._insert_trial = Insertion(trial, keep)
         its_trials = trial.c.id == item.c.id
         succeeded = select(func.max(trial.c.accepted)).where(its_trials).scalar_subquery()
-        self._count_trials = Statement(
+        self._count_trials = SqlStatement(
             update(item)
             .where(Among(item.c.id, "ids"))
             .values(
@@ -54,7 +54,7 @@ class QuarantineProjection:
     async def apply(self, records: Sequence[Record], connection: AsyncConnection) -> None:
         """See `consumers.projection.Projection.apply`."""
         read = [(record, decode(record.value)) for record in records]
-        kept = [(record, one) for record, one in read if isinstance(one, Kept)]
+        kept = [(record, one) for record, one in read if isinstance(one, KeptPart)]
         tried = [(record, one) for record, one in read if isinstance(one, Tried)]
         parts = [(one.id, one.part, record.partition, record.offset, len(one.content)) for record, one in kept]
         await self._insert_part.put(connection, parts)
@@ -65,7 +65,7 @@ class QuarantineProjection:
         await self._count_trials.changed(connection, {"ids": listed(touched, connection.dialect)})
 
 
-def _item(kept: Kept) -> tuple[str | int | None, ...]:
+def _item(kept: KeptPart) -> tuple[str | int | None, ...]:
     """A row of ``quarantine_item``. Part 0 comes last, and so vouches for the others."""
     return (
         kept.id,

@@ -8,7 +8,7 @@ import msgspec
 from sqlalchemy import Select, bindparam, literal_column, select, tuple_
 
 from consumers.database.database import Database
-from consumers.database.statement import Statement
+from consumers.database.statement import SqlStatement
 from consumers.quarantine.project import OPEN, TAKEN_IN
 from consumers.store.tables import QUARANTINE
 from schemas.arrival.quarantine import QuarantineSummary, Tried
@@ -18,7 +18,7 @@ _ITEM, _PART, _TRIAL = QUARANTINE
 _TRIED = msgspec.json.Decoder(Tried)
 
 
-class Part(NamedTuple):
+class ContentPart(NamedTuple):
     """The place of one part of the content in the topic `schemas.log.QUARANTINE`."""
 
     part: int
@@ -27,11 +27,11 @@ class Part(NamedTuple):
     size_bytes: int
 
 
-class Item(NamedTuple):
+class QuarantinedItem(NamedTuple):
     """One item, with everything except its content."""
 
     summary: QuarantineSummary
-    parts: list[Part]
+    parts: list[ContentPart]
     """In the order of the content."""
     trials: list[Tried]
     """Oldest first."""
@@ -56,31 +56,31 @@ class QuarantineQuery:
         async with self._database.reading() as connection:
             return [QuarantineSummary(**row._mapping) for row in await statement.rows(connection, asked)]
 
-    async def item(self, item_id: str) -> Item | None:
+    async def item(self, item_id: str) -> QuarantinedItem | None:
         """One item; ``None`` if there is none. Raises `StoreUnavailable`."""
         asked = {"its_id": item_id}
         async with self._database.reading() as connection:
             found = await _ONE.rows(connection, asked)
             if not found:
                 return None
-            parts = [Part(*row) for row in await _PARTS.rows(connection, asked)]
+            parts = [ContentPart(*row) for row in await _PARTS.rows(connection, asked)]
             trials = [_TRIED.decode(row.account) for row in await _TRIALS.rows(connection, asked)]
-        return Item(QuarantineSummary(**found[0]._mapping), parts, trials)
+        return QuarantinedItem(QuarantineSummary(**found[0]._mapping), parts, trials)
 
 
-def _page(*conditions: Any) -> Statement:
+def _page(*conditions: Any) -> SqlStatement:
     rank = tuple_(_ITEM.c.received_at, _ITEM.c.id)
     page: Select[Any] = select(_ITEM).where(_ITEM.c.status == bindparam("its_status"), *conditions)
     page = page.where(rank > tuple_(bindparam("after_at"), bindparam("after_id")))
-    return Statement(page.order_by(_ITEM.c.received_at, _ITEM.c.id).limit(bindparam("many")).offset(literal_column("0")))
+    return SqlStatement(page.order_by(_ITEM.c.received_at, _ITEM.c.id).limit(bindparam("many")).offset(literal_column("0")))
 
 
 _ALL = _page()
 _OF_SOURCE = _page(_ITEM.c.source == bindparam("its_source"))
-_ONE = Statement(select(_ITEM).where(_ITEM.c.id == bindparam("its_id")))
-_PARTS = Statement(
+_ONE = SqlStatement(select(_ITEM).where(_ITEM.c.id == bindparam("its_id")))
+_PARTS = SqlStatement(
     select(_PART.c.part, _PART.c.partition, _PART.c.offset, _PART.c.size_bytes)
     .where(_PART.c.id == bindparam("its_id"))
     .order_by(_PART.c.part)
 )
-_TRIALS = Statement(select(_TRIAL.c.account).where(_TRIAL.c.id == bindparam("its_id")).order_by(_TRIAL.c.place))
+_TRIALS = SqlStatement(select(_TRIAL.c.account).where(_TRIAL.c.id == bindparam("its_id")).order_by(_TRIAL.c.place))

@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.sql import ClauseElement
 
 from consumers.database.insertion import Insertion, keep
-from consumers.database.statement import Among, Statement, listed
+from consumers.database.statement import Among, SqlStatement, listed
 from consumers.store.tables import RECEIPTS as TABLES
 from consumers.store.tables import ReceiptsTables
 from schemas.arrival.receipt import Receipt, decode
@@ -33,7 +33,7 @@ class ReceiptsProjection:
     def __init__(self, tables: ReceiptsTables = TABLES) -> None:
         self.tables = tables
         receipt, part, activity = tables
-        self._known = Statement(select(receipt.c.id).where(Among(receipt.c.id, "ids")))
+        self._known = SqlStatement(select(receipt.c.id).where(Among(receipt.c.id, "ids")))
         self._insert = Insertion(receipt)
         self._insert_part = Insertion(part, keep)
 

@@ -10,16 +10,16 @@ import msgspec
 from sqlalchemy import bindparam, select
 
 from consumers.database.database import Database
-from consumers.database.statement import Statement
+from consumers.database.statement import SqlStatement
 from consumers.store.tables import RECEIPTS
 from schemas.arrival.receipt import Refusal, decode, encode
 
 _RECEIPT, _PART, _ACTIVITY = RECEIPTS
-_ACCOUNT = Statement(select(_RECEIPT.c.account).where(_RECEIPT.c.id == bindparam("its_id")))
-_PARTS = Statement(
+_ACCOUNT = SqlStatement(select(_RECEIPT.c.account).where(_RECEIPT.c.id == bindparam("its_id")))
+_PARTS = SqlStatement(
     select(_PART.c.events, _PART.c.refusals, _PART.c.flags).where(_PART.c.id == bindparam("its_id")).order_by(_PART.c.part)
 )
-_ALL_ACTIVITY = Statement(select(_ACTIVITY).order_by(_ACTIVITY.c.source))
+_ALL_ACTIVITY = SqlStatement(select(_ACTIVITY).order_by(_ACTIVITY.c.source))
 
 _IDS = msgspec.json.Decoder(list[str])
 _REFUSALS = msgspec.json.Decoder(list[Refusal])

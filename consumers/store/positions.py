@@ -17,7 +17,7 @@ from sqlalchemy.types import TypeEngine
 
 from consumers.database.database import Database
 from consumers.database.insertion import insert
-from consumers.database.statement import Statement, given, given_rows
+from consumers.database.statement import SqlStatement, given, given_rows
 from consumers.store.migrate import hold
 from consumers.store.tables import POSITION
 from schemas.errors import PositionLost
@@ -27,7 +27,7 @@ _HEAD_BYTES = 256
 """Of a record's value: the id of an event, a receipt or a rejection stands there."""
 
 
-class Reached(NamedTuple):
+class ReachedPosition(NamedTuple):
     """How far a projection has read one partition."""
 
     next: int
@@ -68,7 +68,7 @@ def _advance(sqlite: bool) -> ClauseElement:
     return update(POSITION).where(same).values(next=held.c.becomes, last=held.c.record)
 
 
-_ADVANCE = Statement(_advance)
+_ADVANCE = SqlStatement(_advance)
 _READ = select(POSITION.c.topic, POSITION.c.partition, POSITION.c.next, POSITION.c.last).where(
     POSITION.c.projection == bindparam("its_projection")
 )
@@ -76,7 +76,7 @@ _READ = select(POSITION.c.topic, POSITION.c.partition, POSITION.c.next, POSITION
 
 async def claim(
     database: Database, projection: str, owner: str, topic: str, starts: Mapping[int, int]
-) -> Mapping[int, Reached]:
+) -> Mapping[int, ReachedPosition]:
     """Make ``owner`` the owner of these partitions' positions, and return how far each was read.
 
     A partition never read before begins at its lowest offset, given in ``starts``. The previous owner is fenced off from then
@@ -90,7 +90,7 @@ async def claim(
         for partition, start in sorted(starts.items()):
             await connection.execute(taking.values(partition=partition, next=start))
         rows = await connection.execute(select(POSITION.c.partition, POSITION.c.next, POSITION.c.last).where(*mine))
-        return {row.partition: Reached(row.next, row.last) for row in rows if row.partition in starts}
+        return {row.partition: ReachedPosition(row.next, row.last) for row in rows if row.partition in starts}
 
 
 async def advance(connection: AsyncConnection, owner: str, steps: Sequence[Step]) -> None:
@@ -109,8 +109,8 @@ async def positions(database: Database, projection: str) -> Mapping[tuple[str, i
     return {place: at.next for place, at in (await reached(database, projection)).items()}
 
 
-async def reached(database: Database, projection: str) -> Mapping[tuple[str, int], Reached]:
+async def reached(database: Database, projection: str) -> Mapping[tuple[str, int], ReachedPosition]:
     """How far ``projection`` has read each (topic, partition) that it has begun."""
     async with database.reading() as connection:
         rows = (await connection.execute(_READ, {"its_projection": projection})).all()
-    return {(row.topic, row.partition): Reached(row.next, row.last) for row in rows}
+    return {(row.topic, row.partition): ReachedPosition(row.next, row.last) for row in rows}

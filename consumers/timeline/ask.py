@@ -1,4 +1,4 @@
-"""Builds the SQL statement for a timeline query. Each combination of filters (`Shape`) is composed once and kept.
+"""Builds the SQL statement for a timeline query. Each combination of filters (`QueryShape`) is composed once and kept.
 
 The statement first finds which entries are on the page, from one index and without reading an entry, and then reads only those.
 """
@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 from sqlalchemy import ColumnElement, Select, and_, bindparam, func, literal_column, or_, select, tuple_
 from sqlalchemy.engine.interfaces import Dialect
 
-from consumers.database.statement import Among, Statement, listed
+from consumers.database.statement import Among, SqlStatement, listed
 from consumers.store.tables import PEOPLE, TIMELINE
 from consumers.timeline.cursor import PageEnd
 from consumers.timeline.versions.version import WITHDRAWALS, State
@@ -26,7 +26,7 @@ _RANK = (_VERSION.c.occurred_at, _VERSION.c.tie, _VERSION.c.place)
 _STATED, _WITHDRAWN = (State.CURRENT, State.PAST), (State.WITHDRAWN, State.PAST_WITHDRAWAL)
 
 
-class Shape(NamedTuple):
+class QueryShape(NamedTuple):
     """Which filters and options a statement has. Only a few of the possible combinations are ever used."""
 
     order: Order
@@ -41,9 +41,9 @@ class Shape(NamedTuple):
     withdrawn: bool
 
 
-def shape_of(question: Question, after: PageEnd | None) -> Shape:
+def shape_of(question: Question, after: PageEnd | None) -> QueryShape:
     """The shape of ``question``."""
-    return Shape(
+    return QueryShape(
         order=question.order,
         since=question.since is not None,
         until=question.until is not None,
@@ -87,7 +87,7 @@ def types_of(question: Question) -> list[str]:
 
 
 @lru_cache(256)
-def statement(shape: Shape) -> Statement:
+def statement(shape: QueryShape) -> SqlStatement:
     """Rows: entry, resource (or NULL), occurred_at, tie, place, and the ids of all sources that hold a record of the person."""
     ranked = [part.desc() if shape.order is Order.NEWEST else part.asc() for part in _RANK]
     mine = select(_RECORD.c.key, _RECORD.c.source).where(_RECORD.c.person == bindparam("its_person")).cte("mine")
@@ -103,7 +103,7 @@ def statement(shape: Shape) -> Statement:
         whole = select(_VERSION.c.entry, resource, *_RANK, held_by)
         return whole.select_from(page.join(_VERSION, _VERSION.c.place == page.c.place)).order_by(*ranked)
 
-    return Statement(compose)
+    return SqlStatement(compose)
 
 
 def limited(rows: Select[Any], most: ColumnElement[int]) -> Select[Any]:
@@ -111,7 +111,7 @@ def limited(rows: Select[Any], most: ColumnElement[int]) -> Select[Any]:
     return rows.limit(most).offset(literal_column("0"))
 
 
-def _conditions(shape: Shape) -> Iterator[ColumnElement[bool]]:
+def _conditions(shape: QueryShape) -> Iterator[ColumnElement[bool]]:
     yield stands(shape.withdrawn, shape.as_of)
     if shape.since:
         yield _VERSION.c.occurred_at >= bindparam("since")

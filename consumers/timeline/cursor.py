@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from consumers.timeline.follow import Mark, Seen
+from consumers.timeline.follow import RecordMark, Seen
 from schemas.errors import InvalidRequest
 from schemas.timeline import Order
 
@@ -50,12 +50,12 @@ def write_changes(seen: Seen) -> str:
     return _text(_FOLLOWS + b"".join([_MARK.pack(bytes.fromhex(record), *mark) for record, mark in sorted(seen.items())]))
 
 
-def read_changes(cursor: str) -> dict[str, Mark]:
+def read_changes(cursor: str) -> dict[str, RecordMark]:
     """What was seen, by record. Raises `InvalidRequest`."""
     content = _bytes(cursor)
     if not content.startswith(_FOLLOWS) or len(content[1:]) % _MARK.size:
         raise _unusable()
-    return {record.hex(): Mark(place, check) for record, place, check in _MARK.iter_unpack(content[1:])}
+    return {record.hex(): RecordMark(place, check) for record, place, check in _MARK.iter_unpack(content[1:])}
 
 
 _FOLLOWS = b"\x02"

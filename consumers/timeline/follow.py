@@ -2,10 +2,10 @@
 
 Most entries are new because their event was appended to the log after everything the reader saw of that record. There are two
 exceptions: entries of a record that became the person's, and an old entry that became current because of an event that arrived
-late. For a reader who stayed connected, the entries they were sent are known exactly. A reader who comes back brings a `Mark`
-for each record they saw. When an entry up to that mark has been judged again, the mark's ``check`` differs, and all entries of
-that record are sent again: better twice than never. For the same reason such a reader may be told that entries are gone which
-they never had.
+late. For a reader who stayed connected, the entries they were sent are known exactly. A reader who comes back brings a
+`RecordMark` for each record they saw. When an entry up to that mark has been judged again, the mark's ``check`` differs, and
+all entries of that record are sent again: better twice than never. For the same reason such a reader may be told that entries
+are gone which they never had.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from itertools import pairwise
 from typing import NamedTuple
 
 
-class Mark(NamedTuple):
+class RecordMark(NamedTuple):
     """How far a reader has seen one record."""
 
     place: int
@@ -27,7 +27,7 @@ class Mark(NamedTuple):
     """Checksum of the silent versions and the withdrawals up to there. While it is the same, no older entry became current."""
 
 
-Seen = Mapping[str, Mark]
+Seen = Mapping[str, RecordMark]
 """Record key → how far it was seen."""
 
 
@@ -45,7 +45,7 @@ class Stated(NamedTuple):
     """Whether the reader's filters include it."""
 
 
-class Standing:
+class TimelineState:
     """Which entries of a person are current, silent and withdrawn at one moment."""
 
     def __init__(self, rows: Iterable[tuple[str, int, str | None]]) -> None:
@@ -65,12 +65,12 @@ class Standing:
         """Places of all current entries that were asked for."""
         return frozenset(place for places in self.shown.values() for place in places)
 
-    def mark(self, record: str, place: int) -> Mark:
+    def mark(self, record: str, place: int) -> RecordMark:
         """The mark of a reader who has seen all of ``record`` up to ``place``."""
         before = bisect_right(self._quiet[record], place, key=lambda one: one[0])
-        return Mark(place, zlib.crc32(repr(self._quiet[record][:before]).encode()))
+        return RecordMark(place, zlib.crc32(repr(self._quiet[record][:before]).encode()))
 
-    def holds(self, record: str, mark: Mark) -> bool:
+    def holds(self, record: str, mark: RecordMark) -> bool:
         """Whether the record has entries here, and none up to ``mark`` has been judged again since the mark was made."""
         return record in self.shown and self.mark(record, mark.place) == mark
 
@@ -79,17 +79,17 @@ class Standing:
         return max([self.shown[record][-1], *(place for place, _ in self._quiet[record][-1:])])
 
 
-def all_seen(standing: Standing) -> Seen:
+def all_seen(standing: TimelineState) -> Seen:
     """The marks of a reader who has seen everything."""
     return {record: standing.mark(record, standing.last(record)) for record, places in standing.shown.items() if places}
 
 
-def still_true(seen: Seen, standing: Standing) -> Seen:
+def still_true(seen: Seen, standing: TimelineState) -> Seen:
     """The marks of ``seen`` up to which nothing has been judged again."""
     return {record: mark for record, mark in seen.items() if standing.holds(record, mark)}
 
 
-def gone(seen: Seen, standing: Standing, stated: Iterable[Stated]) -> list[str]:
+def gone(seen: Seen, standing: TimelineState, stated: Iterable[Stated]) -> list[str]:
     """Ids of entries that a reader with these marks may have and that are no longer current, in the order of the log.
 
     ``stated`` are all versions ever stored for the records of ``seen``. For a record in which nothing was judged again, only
@@ -118,7 +118,7 @@ def _newest(versions: Iterable[Stated]) -> list[Stated]:
     return list(newest.values())
 
 
-def settled(seen: Seen, standing: Standing, fresh: Collection[int]) -> Seen:
+def settled(seen: Seen, standing: TimelineState, fresh: Collection[int]) -> Seen:
     """The marks of a reader who has been told what is gone, but none of ``fresh`` yet."""
     pending = {record for record, places in standing.shown.items() if not set(places).isdisjoint(fresh)}
     return {record: mark for record, mark in seen.items() if record in pending} | {
@@ -126,14 +126,14 @@ def settled(seen: Seen, standing: Standing, fresh: Collection[int]) -> Seen:
     }
 
 
-def unseen(seen: Seen, standing: Standing) -> Iterator[int]:
+def unseen(seen: Seen, standing: TimelineState) -> Iterator[int]:
     """Places of the entries that a reader with these marks has not, or may not have, been sent."""
     for record, places in standing.shown.items():
         mark = seen.get(record)
         yield from places if mark is None else places[bisect_right(places, mark.place) :]
 
 
-def tell(seen: Seen, standing: Standing, fresh: Collection[int]) -> Iterator[tuple[int, Seen]]:
+def tell(seen: Seen, standing: TimelineState, fresh: Collection[int]) -> Iterator[tuple[int, Seen]]:
     """Each of ``fresh`` in the order of the log, with the marks of a reader who has been sent it.
 
     A mark only moves on when every entry up to it has been sent: a reader who leaves before that gets some of them twice.

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 
 from consumers.timeline.batch import Batch
 from consumers.timeline.versions.compose import Told
-from consumers.timeline.versions.known import Known, Saying, apply_sayings, judged, record_of, saying, stay_in, subjects
+from consumers.timeline.versions.known import KnownSubject, Saying, apply_sayings, judged, record_of, saying, stay_in, subjects
 from consumers.timeline.versions.stray import aim, kind_of, own_fact
 
 Telling = dict[str, list[Told]]
@@ -17,8 +17,8 @@ Telling = dict[str, list[Told]]
 async def judge_snapshots(batch: Batch) -> None:
     """Decide which snapshots only repeat what was known before them.
 
-    Events later than everything known of their subject are compared with its stored state (`Known`) alone. For a subject with
-    an event that arrived out of order, or whose first snapshot this is, all its events are read and judged again.
+    Events later than everything known of their subject are compared with its stored state (`KnownSubject`) alone. For a subject
+    with an event that arrived out of order, or whose first snapshot this is, all its events are read and judged again.
     """
     told = _by_subject(batch.new)
     known = await batch.rows.known(told, batch.connection) if told else {}
@@ -36,7 +36,7 @@ async def judge_snapshots(batch: Batch) -> None:
     await batch.rows.note(known, batch.connection)
 
 
-def _judge(batch: Batch, sayings: Sequence[Saying], known: Known | None) -> Known:
+def _judge(batch: Batch, sayings: Sequence[Saying], known: KnownSubject | None) -> KnownSubject:
     found, silent = apply_sayings(sayings, known)
     for said in sayings:
         if said.snapshot:

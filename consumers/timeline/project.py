@@ -18,7 +18,7 @@ from consumers.timeline.batch import Batch
 from consumers.timeline.judge import aim_strays, judge_snapshots
 from consumers.timeline.rows import TimelineRows
 from consumers.timeline.versions.compose import render, tell
-from consumers.timeline.versions.fold import Standing, comes_after, fold
+from consumers.timeline.versions.fold import RankedVersion, comes_after, fold
 from consumers.timeline.versions.version import Version
 from schemas.log import EVENTS, Record
 from schemas.source import Source
@@ -87,7 +87,7 @@ def _silent(batch: Batch, versions: Iterable[Version]) -> set[int]:
     return {version.place for version in versions if batch.silent(version)}
 
 
-def _render(standing: Iterable[Standing]) -> None:
+def _render(standing: Iterable[RankedVersion]) -> None:
     """Write the version number and the replaced id into the entries."""
     for version, replaces in standing:
         version.entry = render(version.entry, version.version, replaces)

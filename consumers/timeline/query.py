@@ -14,11 +14,11 @@ from msgspec.structs import replace
 from sqlalchemy import BindParameter, ColumnElement, Select, bindparam, literal_column, select, union, union_all
 
 from consumers.database.database import Database
-from consumers.database.statement import Among, Statement, listed
+from consumers.database.statement import Among, SqlStatement, listed
 from consumers.store.tables import PEOPLE, TIMELINE
 from consumers.timeline.ask import among, is_asked, shape_of, stands, statement, types_of, values_of
 from consumers.timeline.cursor import PageEnd, read_changes, read_page, write_changes, write_page
-from consumers.timeline.follow import Seen, Standing, Stated, all_seen, settled, still_true, tell, unseen
+from consumers.timeline.follow import Seen, Stated, TimelineState, all_seen, settled, still_true, tell, unseen
 from consumers.timeline.follow import gone as gone_entries
 from consumers.timeline.versions.version import State
 from schemas.identifiers import PersonId
@@ -29,7 +29,7 @@ CHANGES_MOST = 500
 """Most entries in one answer to a reader who follows; the rest comes with the next."""
 
 _ASKED: BindParameter[str] = bindparam("its_person")
-_EARLIER = Statement(
+_EARLIER = SqlStatement(
     union(
         select(_RECORD.c.key, _RECORD.c.person).where(_RECORD.c.own_person == _ASKED, _RECORD.c.own_person != _RECORD.c.person),
         select(_RECORD.c.key, _RECORD.c.person)
@@ -118,7 +118,7 @@ class TimelineQuery:
             places = await self._places(question)
             if places and places == known:
                 return Changes((), question.after or "", places)
-        standing = Standing(await self._rows_of(_standing, question))
+        standing = TimelineState(await self._rows_of(_standing, question))
         if not standing.shown and not await self._fetch(_SOURCES, {"its_person": question.person}):
             now = await self._now(question.person)
             nothing = Changes((), question.after or write_changes({}), known or frozenset())
@@ -139,7 +139,7 @@ class TimelineQuery:
         after = cursors[-1] if cursors else gone[-1][0] if gone else question.after or ""
         return Changes(list(zip(cursors, entries, strict=True)), after, known.union(place for place, _ in told), gone)
 
-    async def _lost(self, question: Question, seen: Seen, standing: Standing, known: frozenset[int] | None) -> list[str]:
+    async def _lost(self, question: Question, seen: Seen, standing: TimelineState, known: frozenset[int] | None) -> list[str]:
         """Ids of the entries that the reader may have and that are no longer current."""
         dialect = self._database.dialect
         if known is not None:
@@ -163,7 +163,7 @@ class TimelineQuery:
         """Places of the current entries that are asked for."""
         return frozenset(place for _, place, _ in await self._rows_of(_shown, question))
 
-    async def _rows_of(self, statement: Callable[..., Statement], question: Question) -> Sequence[Any]:
+    async def _rows_of(self, statement: Callable[..., SqlStatement], question: Question) -> Sequence[Any]:
         """The rows of ``statement`` when built for the filters of ``question``."""
         dialect = self._database.dialect
         values = {
@@ -175,7 +175,7 @@ class TimelineQuery:
         wanted = (bool(question.types or question.kinds), bool(question.sectors), bool(question.sources))
         return await self._fetch(statement(question.withdrawn, *wanted), values)
 
-    async def _fetch(self, asked: Statement, values: dict[str, Any]) -> Sequence[Any]:
+    async def _fetch(self, asked: SqlStatement, values: dict[str, Any]) -> Sequence[Any]:
         composed = asked.on(self._database.dialect)
         return await self._database.fetch(composed.text, composed.bind(values))
 
@@ -190,8 +190,8 @@ _MINE = _RECORD.c.person == bindparam("its_person")
 
 
 @lru_cache(16)
-def _shown(withdrawn: bool, types: bool, sectors: bool, sources: bool) -> Statement:
-    return Statement(_of_shown(withdrawn, types, sectors, sources))
+def _shown(withdrawn: bool, types: bool, sectors: bool, sources: bool) -> SqlStatement:
+    return SqlStatement(_of_shown(withdrawn, types, sectors, sources))
 
 
 def _of_shown(withdrawn: bool, types: bool, sectors: bool, sources: bool) -> Select[Any]:
@@ -201,8 +201,8 @@ def _of_shown(withdrawn: bool, types: bool, sectors: bool, sources: bool) -> Sel
 
 
 @lru_cache(16)
-def _standing(withdrawn: bool, types: bool, sectors: bool, sources: bool) -> Statement:
-    """The rows for `consumers.timeline.follow.Standing`, in one statement so that all are of one moment."""
+def _standing(withdrawn: bool, types: bool, sectors: bool, sources: bool) -> SqlStatement:
+    """The rows for `consumers.timeline.follow.TimelineState`, in one statement so that all are of one moment."""
     of = (_RECORD.c.key, _VERSION.c.place)
     hidden = select(*of, literal_column("''")).where(_MINE, _VERSION.c.state == literal_column(str(int(State.HIDDEN))))
     withdrawals: list[ColumnElement[str]] = [
@@ -210,19 +210,19 @@ def _standing(withdrawn: bool, types: bool, sectors: bool, sources: bool) -> Sta
     ]
     withdrawing = select(*of, _VERSION.c.fact).where(_MINE, _VERSION.c.state.in_(withdrawals))
     quiet = (one.select_from(_HELD) for one in (hidden, withdrawing))
-    return Statement(union_all(_of_shown(withdrawn, types, sectors, sources), *quiet))
+    return SqlStatement(union_all(_of_shown(withdrawn, types, sectors, sources), *quiet))
 
 
-def _learned(resource: Any) -> Statement:
+def _learned(resource: Any) -> SqlStatement:
     chosen = Among(_VERSION.c.place, "places", "BIGINT")
-    return Statement(select(_VERSION.c.place, _VERSION.c.entry, resource).where(chosen).order_by(_VERSION.c.place))
+    return SqlStatement(select(_VERSION.c.place, _VERSION.c.entry, resource).where(chosen).order_by(_VERSION.c.place))
 
 
 _BARE, _WITH_RESOURCE = _learned(literal_column("NULL")), _learned(_VERSION.c.resource)
-_IDS = Statement(select(_VERSION.c.event).where(Among(_VERSION.c.place, "places", "BIGINT")).order_by(_VERSION.c.place))
-_STATED = Statement(
+_IDS = SqlStatement(select(_VERSION.c.event).where(Among(_VERSION.c.place, "places", "BIGINT")).order_by(_VERSION.c.place))
+_STATED = SqlStatement(
     select(*(_VERSION.c[name] for name in ("record", "place", "event", "fact", "version", "type", "sector", "source"))).where(
         Among(_VERSION.c.record, "records")
     )
 )
-_SOURCES = Statement(select(_RECORD.c.source).distinct().where(_RECORD.c.person == bindparam("its_person")))
+_SOURCES = SqlStatement(select(_RECORD.c.source).distinct().where(_RECORD.c.person == bindparam("its_person")))

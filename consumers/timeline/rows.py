@@ -12,13 +12,13 @@ from sqlalchemy.sql import ClauseElement
 
 from consumers.database.insertion import Insertion, replace
 from consumers.database.revision import Revision
-from consumers.database.statement import Among, Statement, given, given_rows, listed
+from consumers.database.statement import Among, SqlStatement, given, given_rows, listed
 from consumers.store.tables import TimelineTables
-from consumers.timeline.versions.known import Known
+from consumers.timeline.versions.known import KnownSubject
 from consumers.timeline.versions.version import COLUMNS, WITHDRAWALS, Version
 from schemas.errors import StoreUnavailable
 
-_KNOWN = msgspec.json.Decoder(Known)
+_KNOWN = msgspec.json.Decoder(KnownSubject)
 _IDENTITY = ("record", "occurred_at", "tie")
 """The columns that identify an event, all in one index (there is no index on the event's id)."""
 _CHANGING = ("known_until", "state", "version", "fact", "latest", "named", "entry")
@@ -33,20 +33,20 @@ class TimelineRows:
         facts, records = Among(table.c.fact, "facts"), Among(table.c.record, "records")
         stays = Among(table.c.correlation, "stays")
         stray, stay = table.c.named.is_not(None), (table.c.record, table.c.correlation)
-        self._seen = Statement(lambda sqlite: _seen(table, sqlite))
-        self._newest = Statement(lambda sqlite: _newest(table, sqlite))
-        self._lock = Statement(select(table.c.place).where(facts).order_by(table.c.place).with_for_update())
-        self._versions = Statement(select(*_without(table, "resource")).where(facts))
-        self._of_records = Statement(select(table).where(records))
-        self._of_stays = Statement(select(table).where(records, stays))
-        self._strays = Statement(select(*stay).where(stray, records, stays))
-        self._naming = Statement(select(*stay).where(stray, Among(table.c.named, "facts")))
-        self._stated = Statement(select(table.c.fact).distinct().where(facts, ~_withdraws(table)))
+        self._seen = SqlStatement(lambda sqlite: _seen(table, sqlite))
+        self._newest = SqlStatement(lambda sqlite: _newest(table, sqlite))
+        self._lock = SqlStatement(select(table.c.place).where(facts).order_by(table.c.place).with_for_update())
+        self._versions = SqlStatement(select(*_without(table, "resource")).where(facts))
+        self._of_records = SqlStatement(select(table).where(records))
+        self._of_stays = SqlStatement(select(table).where(records, stays))
+        self._strays = SqlStatement(select(*stay).where(stray, records, stays))
+        self._naming = SqlStatement(select(*stay).where(stray, Among(table.c.named, "facts")))
+        self._stated = SqlStatement(select(table.c.fact).distinct().where(facts, ~_withdraws(table)))
         self._insert = Insertion(table)
         self._demote = Revision(table, ["known_until", "state", "latest"], ["place", "latest"])
-        self._unnumber = Statement(update(table).where(Among(table.c.place, "places", "BIGINT")).values(version=None))
+        self._unnumber = SqlStatement(update(table).where(Among(table.c.place, "places", "BIGINT")).values(version=None))
         self._restate = Revision(table, _CHANGING, ["place"])
-        self._known = Statement(select(known).where(Among(known.c.subject, "subjects")))
+        self._known = SqlStatement(select(known).where(Among(known.c.subject, "subjects")))
         self._note = Insertion(known, replace)
 
     async def seen(self, versions: Sequence[Version], connection: AsyncConnection) -> set[str]:
@@ -93,12 +93,12 @@ class TimelineRows:
         found = await self._stated.tuples(connection, {"facts": listed(facts, connection.dialect)})
         return {fact for (fact,) in found}
 
-    async def known(self, subjects: Collection[str], connection: AsyncConnection) -> dict[str, Known]:
+    async def known(self, subjects: Collection[str], connection: AsyncConnection) -> dict[str, KnownSubject]:
         """What is known of each of ``subjects``; only those of which snapshots were sent are included."""
         found = await self._known.tuples(connection, {"subjects": listed(subjects, connection.dialect)})
         return {subject: _KNOWN.decode(state) for subject, state in found}
 
-    async def note(self, known: dict[str, Known], connection: AsyncConnection) -> None:
+    async def note(self, known: dict[str, KnownSubject], connection: AsyncConnection) -> None:
         """Store what is known of each subject."""
         rows = [(subject, msgspec.json.encode(state).decode()) for subject, state in sorted(known.items())]
         await self._note.put(connection, rows)

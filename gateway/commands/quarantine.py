@@ -17,7 +17,7 @@ from gateway.terminal.show import json_line, receipt_lines, table
 from schemas.errors import InvalidRequest, NotFound, UnknownSource
 
 if TYPE_CHECKING:
-    from consumers.quarantine.query import Item, QuarantineQuery
+    from consumers.quarantine.query import QuarantinedItem, QuarantineQuery
     from schemas.arrival.quarantine import QuarantineSummary
 
 PAGE = 500
@@ -81,7 +81,7 @@ async def show(
         _print(found)
 
 
-def _print(found: Item) -> None:
+def _print(found: QuarantinedItem) -> None:
     row, size = found.summary, sum(part.size_bytes for part in found.parts)
     lines = {
         "status": row.status,
@@ -127,7 +127,7 @@ async def redrive(
 _LEFT = "on arrival left as they are. Say whose each one is: `backbone quarantine redrive ID --as SOURCE`."
 
 
-async def _redrive(make: Factory, item: Item, sent_by: str, call: Call) -> bool:
+async def _redrive(make: Factory, item: QuarantinedItem, sent_by: str, call: Call) -> bool:
     """Whether anything of it was rejected again."""
     from adapters.intake.receive import KeptItem
     from gateway.http.spool import spooled
@@ -155,19 +155,19 @@ async def _redrive(make: Factory, item: Item, sent_by: str, call: Call) -> bool:
 _NAME_IT = "Say whose it is: `--as SOURCE`. The declared sources are: {}."
 
 
-async def _item(query: QuarantineQuery, item_id: str) -> Item:
+async def _item(query: QuarantineQuery, item_id: str) -> QuarantinedItem:
     found = await query.item(item_id)
     if found is None:
         raise NotFound("there is no such item in quarantine", where="ID")
     return found
 
 
-async def _named(query: QuarantineQuery, items: list[str]) -> AsyncIterator[Item]:
+async def _named(query: QuarantineQuery, items: list[str]) -> AsyncIterator[QuarantinedItem]:
     for item in items:
         yield await _item(query, item)
 
 
-async def _open(query: QuarantineQuery, source: str) -> AsyncIterator[Item]:
+async def _open(query: QuarantineQuery, source: str) -> AsyncIterator[QuarantinedItem]:
     """Every open item, oldest first. One that arrives while they are being redriven is left for next time."""
     after: tuple[str, str] | None = None
     found: list[QuarantineSummary] = []

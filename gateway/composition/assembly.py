@@ -24,7 +24,7 @@ from schemas.errors import SettingsError
 if TYPE_CHECKING:
     from consumers.following.runner import Runner
     from gateway.composition.doors import Doors
-    from gateway.serving.part import Part
+    from gateway.serving.part import ServerPart
     from gateway.settings.shapes import Address, Settings
 
 
@@ -53,7 +53,7 @@ def health_is_open(settings: Settings) -> bool:
     )
 
 
-async def parts(make: Factory, roles: Collection[Role], read: Callable[[], Settings] | None = None) -> list[Part]:
+async def parts(make: Factory, roles: Collection[Role], read: Callable[[], Settings] | None = None) -> list[ServerPart]:
     """The parts of a server with these roles. Raises `SettingsError` when they leave it nothing to do.
 
     ``read`` reads the settings as they now are, so that changes are picked up; without it they are never read again.
@@ -61,7 +61,7 @@ async def parts(make: Factory, roles: Collection[Role], read: Callable[[], Setti
     Warns at every start about each door that other machines can reach, as there is no access control yet, about a data folder
     that other users of this machine can look into, and about a clock that is apart from the log's.
     """
-    made: list[Part] = []
+    made: list[ServerPart] = []
     if Role.GATEWAY in roles:
         made.append(await _http(make))
     doors = await _doors(make) if Role.INTAKE in roles else None
@@ -93,7 +93,7 @@ async def _warn(make: Factory, roles: Collection[Role], taking_in: bool) -> None
         await warn(await make.log(), None, now())
 
 
-async def _http(make: Factory) -> Part:
+async def _http(make: Factory) -> ServerPart:
     from gateway.app import create_app
     from gateway.serving.http import HttpPart
 
@@ -103,7 +103,7 @@ async def _http(make: Factory) -> Part:
     return HttpPart(create_app(services), bound, settings.limits, services.freshness, services.stopping)
 
 
-async def _operators(make: Factory, address: Address, roles: Collection[Role]) -> Part:
+async def _operators(make: Factory, address: Address, roles: Collection[Role]) -> ServerPart:
     """``/health`` and ``/metrics`` on an address of their own. A process that only takes in does not query the store."""
     from gateway.app import create_operators_app
     from gateway.http.host_names import host_names
@@ -132,7 +132,7 @@ async def _doors(make: Factory) -> Doors:
     return Doors(make, await make.intake())
 
 
-def _projections(make: Factory) -> Part:
+def _projections(make: Factory) -> ServerPart:
     from gateway.serving.projections import ProjectionsPart
 
     return ProjectionsPart([projection.name for projection in make.projections()], lambda: _runners(make))
@@ -164,7 +164,7 @@ def _owner() -> str:
     return f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(4)}"
 
 
-def _settings(make: Factory, roles: Collection[Role], doors: Doors | None, read: Callable[[], Settings]) -> Part:
+def _settings(make: Factory, roles: Collection[Role], doors: Doors | None, read: Callable[[], Settings]) -> ServerPart:
     """The part that picks up sources changed while the server runs."""
     from gateway.composition.renewal import renew
     from gateway.serving.settings_watch import SettingsPart

@@ -8,7 +8,7 @@ from gateway.settings.shapes import SourceSettings
 from schemas.source import Source
 
 
-class Declared(Mapping[str, SourceSettings]):
+class DeclaredSources(Mapping[str, SourceSettings]):
     """By id, in the order of the settings. Any thread may read it while another changes it."""
 
     def __init__(self, sources: Mapping[str, SourceSettings]) -> None:
@@ -28,10 +28,10 @@ class Declared(Mapping[str, SourceSettings]):
         return len(self._sources)
 
 
-class Known(Mapping[str, Source]):
+class SourceDirectory(Mapping[str, Source]):
     """The same sources without their doors, as the consumers know them."""
 
-    def __init__(self, declared: Declared) -> None:
+    def __init__(self, declared: DeclaredSources) -> None:
         self._declared = declared
 
     def __getitem__(self, source: str) -> Source:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from adapters.sources.folder import DropFolder
 from adapters.sources.mllp import MllpListener
-from adapters.sources.mllp_connection import Limits
+from adapters.sources.mllp_connection import MllpLimits
 from adapters.sources.mllp_senders import MllpSource, Senders
 from adapters.sources.mllp_tls import listening
 from gateway.composition.factory import Factory, now
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     import ssl
 
     from adapters.intake.receive import Intake
-    from gateway.serving.part import Part
+    from gateway.serving.part import ServerPart
 
 
 class Doors:
@@ -32,7 +32,7 @@ class Doors:
         self._folders = FoldersPart(self._watched())
 
     @property
-    def parts(self) -> list[Part]:
+    def parts(self) -> list[ServerPart]:
         """The server's parts."""
         return [MllpPart(self._listener), self._folders]
 
@@ -44,7 +44,7 @@ class Doors:
     def _listening(self) -> MllpListener:
         settings = self._make.settings
         place = resolve("mllp", settings.mllp, beyond_loopback=settings.listen_beyond_loopback)
-        patience = Limits(
+        patience = MllpLimits(
             message_bytes=settings.limits.mllp_frame,
             connections_per_peer=settings.limits.mllp_connections,
             first_byte=settings.limits.first_byte,

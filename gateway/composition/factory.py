@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any, Self
 
-from gateway.composition.declared import Declared, Known
+from gateway.composition.declared import DeclaredSources, SourceDirectory
 from gateway.composition.translators import formats, translators
 from gateway.http.host_names import host_names
 from gateway.serving.locks import PRIVATE
@@ -60,10 +60,10 @@ class Factory:
         writes: bool = True,
         log: EventLog | None = None,
         metrics: Metrics | None = None,
-        declared: Declared | None = None,
+        declared: DeclaredSources | None = None,
     ) -> None:
         self.settings = settings
-        self.declared = declared or Declared(settings.sources)
+        self.declared = declared or DeclaredSources(settings.sources)
         """The sources in force: at first those of the settings."""
         self._writes = writes
         self._opened = AsyncExitStack()
@@ -164,11 +164,11 @@ class Factory:
     def database(self) -> Database:
         """The store, not yet connected to."""
         from consumers.database.database import Database
-        from consumers.database.engines import Settings as Connecting
+        from consumers.database.engines import ConnectionSettings
 
         self._prepare(self.settings.store)
         pace = self.settings.postgresql
-        connecting = Connecting(
+        connecting = ConnectionSettings(
             pool=pace.pool,
             pool_timeout=pace.pool_wait,
             connect_timeout=pace.connect,
@@ -252,7 +252,7 @@ class Factory:
         """Who is who."""
         from consumers.people.query import PeopleQuery
 
-        return PeopleQuery(self.database, self.pseudonyms, Known(self.declared))
+        return PeopleQuery(self.database, self.pseudonyms, SourceDirectory(self.declared))
 
     @cached_property
     def timeline(self) -> TimelineQuery:
@@ -295,5 +295,5 @@ class Factory:
         from consumers.receipts.project import ReceiptsProjection
         from consumers.timeline.project import TimelineProjection
 
-        timeline = TimelineProjection(Known(self.declared))
+        timeline = TimelineProjection(SourceDirectory(self.declared))
         return [PeopleProjection(self.pseudonyms), timeline, ReceiptsProjection(), QuarantineProjection()]

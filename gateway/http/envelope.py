@@ -45,7 +45,7 @@ CLIENT_GONE = 499
 """The status counted when a client left before its answer; it is never sent."""
 
 
-class Metrics(Protocol):
+class AnswerCounter(Protocol):
     """Counts answers. Labels are route templates, never paths, which may contain a person's id."""
 
     def answered(self, route: str, method: str, status: int, seconds: float) -> None:
@@ -59,7 +59,7 @@ class Envelope:
     ``hosts`` are the names this server answers to, without port, or ``None`` for any (see `gateway.http.host_names`).
     """
 
-    def __init__(self, app: ASGIApp, metrics: Metrics, hosts: Container[str] | None = None) -> None:
+    def __init__(self, app: ASGIApp, metrics: AnswerCounter, hosts: Container[str] | None = None) -> None:
         self._app = app
         self._metrics = metrics
         self._hosts = hosts

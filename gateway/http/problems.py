@@ -49,7 +49,7 @@ _CLOSE = {"connection": "close"}
 """The rest of the body is not read, so the connection cannot carry another request."""
 
 
-class Answer(NamedTuple):
+class ProblemAnswer(NamedTuple):
     """How one class of errors is answered."""
 
     status: int
@@ -58,24 +58,24 @@ class Answer(NamedTuple):
     headers: Mapping[str, str] = MappingProxyType({})
 
 
-TABLE: Mapping[type[BackboneError], Answer] = MappingProxyType(
+TABLE: Mapping[type[BackboneError], ProblemAnswer] = MappingProxyType(
     {
-        BackboneError: Answer(500, "exception"),
-        RejectedInput: Answer(422, "processing"),
-        Unsupported: Answer(415, "not-supported"),
-        TooLarge: Answer(413, "too-long", _CLOSE),
-        UnknownSource: Answer(404, "not-found"),
-        SettingsError: Answer(500, "exception"),
-        EngineUnavailable: Answer(503, "transient", _RETRY),
-        PositionLost: Answer(503, "transient", _RETRY),
-        NotFound: Answer(404, "not-found"),
-        InvalidRequest: Answer(400, "invalid"),
-        DoorClosed: Answer(403, "forbidden"),
-        WrongMediaType: Answer(415, "not-supported", _CLOSE),
-        WrongCoding: Answer(415, "not-supported", {**_CLOSE, "accept-encoding": "gzip, identity"}),
-        NotAcceptable: Answer(406, "not-supported"),
-        TooSlow: Answer(408, "timeout", _CLOSE),
-        Misdirected: Answer(403, "security"),
+        BackboneError: ProblemAnswer(500, "exception"),
+        RejectedInput: ProblemAnswer(422, "processing"),
+        Unsupported: ProblemAnswer(415, "not-supported"),
+        TooLarge: ProblemAnswer(413, "too-long", _CLOSE),
+        UnknownSource: ProblemAnswer(404, "not-found"),
+        SettingsError: ProblemAnswer(500, "exception"),
+        EngineUnavailable: ProblemAnswer(503, "transient", _RETRY),
+        PositionLost: ProblemAnswer(503, "transient", _RETRY),
+        NotFound: ProblemAnswer(404, "not-found"),
+        InvalidRequest: ProblemAnswer(400, "invalid"),
+        DoorClosed: ProblemAnswer(403, "forbidden"),
+        WrongMediaType: ProblemAnswer(415, "not-supported", _CLOSE),
+        WrongCoding: ProblemAnswer(415, "not-supported", {**_CLOSE, "accept-encoding": "gzip, identity"}),
+        NotAcceptable: ProblemAnswer(406, "not-supported"),
+        TooSlow: ProblemAnswer(408, "timeout", _CLOSE),
+        Misdirected: ProblemAnswer(403, "security"),
     }
 )
 """An error is answered by the row of its nearest ancestor."""
@@ -107,12 +107,12 @@ class UnexpectedError(BackboneError):
     cure = "Try again; if it stays, give the operator the instance named here: the server's log has the place under it."
 
 
-def answer_of(error: type[BackboneError]) -> Answer:
+def answer_of(error: type[BackboneError]) -> ProblemAnswer:
     """The row of `TABLE` for a class of errors."""
     return next(TABLE[ancestor] for ancestor in error.__mro__ if ancestor in TABLE)
 
 
-def refuse(request: Request, error: BackboneError, answer: Answer | None = None) -> Response:
+def refuse(request: Request, error: BackboneError, answer: ProblemAnswer | None = None) -> Response:
     """The response that reports ``error`` in the way of the requested path."""
     answer = answer or answer_of(type(error))
     instance = getattr(request.state, "correlation_id", "")
@@ -176,4 +176,4 @@ async def on_http_error(request: Request, error: Exception) -> Response:
     status = HTTPStatus(error.status_code)
     kind, issue_type, where = _ROUTED.get(status, (HttpError, "invalid", "request"))
     said = "" if kind is not HttpError else status.description or status.phrase
-    return refuse(request, kind(said, where=where), Answer(status, issue_type, error.headers or {}))
+    return refuse(request, kind(said, where=where), ProblemAnswer(status, issue_type, error.headers or {}))

@@ -12,7 +12,7 @@ from starlette.responses import Response
 
 from gateway.http.direct import router
 from gateway.http.documented import JSON, Says, answers, shape
-from gateway.shapes import Health, Reached, Works
+from gateway.shapes import EngineHealth, Health, Works
 from gateway.uses.parameters import Parameter, Parameters
 from gateway.uses.services import Operated
 from gateway.uses.values import one_of
@@ -120,12 +120,12 @@ async def _works(look: Callable[[], Trouble | None]) -> Works:
     return Works(works=True) if found is None else Works(works=False, code=found.code, cure=found.cure)
 
 
-async def _reached(asking: Awaitable[Any]) -> Reached:
+async def _reached(asking: Awaitable[Any]) -> EngineHealth:
     try:
         async with asyncio.timeout(ANSWER_WITHIN_S):
             await asking
     except TimeoutError:
-        return Reached(reachable=False, code=EngineUnavailable.code, cure=_LATE)
+        return EngineHealth(reachable=False, code=EngineUnavailable.code, cure=_LATE)
     except BackboneError as error:
-        return Reached(reachable=False, code=error.code, cure=error.cure)
-    return Reached(reachable=True)
+        return EngineHealth(reachable=False, code=error.code, cure=error.cure)
+    return EngineHealth(reachable=True)

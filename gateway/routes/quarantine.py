@@ -10,7 +10,7 @@ from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
 from adapters.intake.receive import KeptItem
-from consumers.quarantine.query import STATUSES, Item
+from consumers.quarantine.query import STATUSES, QuarantinedItem
 from gateway.http.direct import router, services
 from gateway.http.documented import JSON, READS, Says, answers, shape
 from gateway.http.spool import spooled
@@ -97,7 +97,7 @@ async def redrive(request: Request) -> Response:
         return receipts.answer(request, await intake.redrive(kept, source))
 
 
-async def _item(known: Services, item_id: str) -> Item:
+async def _item(known: Services, item_id: str) -> QuarantinedItem:
     """The item. Raises `NotFound`."""
     found = await recent(known, QUARANTINE, lambda: known.quarantine.item(item_id))
     if found is None:
@@ -114,7 +114,7 @@ def _source(known: Services, source: str) -> Source:
     return row.source
 
 
-async def _with_content(shown: bytes, log: EventLog, item: Item) -> AsyncIterator[bytes]:
+async def _with_content(shown: bytes, log: EventLog, item: QuarantinedItem) -> AsyncIterator[bytes]:
     """The item's JSON object with one member more."""
     pieces = in_base64(chunks(log, item.parts))
     first = await anext(pieces)

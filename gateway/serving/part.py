@@ -15,7 +15,7 @@ class Shown(NamedTuple):
     """Address, folder or names."""
 
 
-class Part(Protocol):
+class ServerPart(Protocol):
     """One part of the server. When a part ends the whole process ends: a server is never half alive."""
 
     name: str

@@ -28,7 +28,7 @@ FIRST_WAIT_S, LONGEST_WAIT_S = 0.5, 30.0
 longest."""
 
 
-class Runner(Protocol):
+class ProjectionRunner(Protocol):
     """Whatever runs one projection."""
 
     async def run(self, stop: asyncio.Event) -> None:
@@ -36,7 +36,7 @@ class Runner(Protocol):
         ...
 
 
-Open = Callable[[], AbstractAsyncContextManager[Sequence[Runner]]]
+Open = Callable[[], AbstractAsyncContextManager[Sequence[ProjectionRunner]]]
 """Opens the engines and makes the runners; called on the projections' own loop."""
 
 
@@ -101,12 +101,12 @@ class ProjectionsPart:
         if not self._opened.done():
             self._opened.set_result(None)
 
-    async def _run_all(self, runners: Sequence[Runner]) -> None:
+    async def _run_all(self, runners: Sequence[ProjectionRunner]) -> None:
         async with asyncio.TaskGroup() as group:
             for runner in runners:
                 group.create_task(self._run_one(runner))
 
-    async def _run_one(self, runner: Runner) -> None:
+    async def _run_one(self, runner: ProjectionRunner) -> None:
         stop = self._stop or asyncio.Event()
         await runner.run(stop)
         if not stop.is_set():

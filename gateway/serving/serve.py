@@ -18,7 +18,7 @@ from contextlib import contextmanager
 from datetime import timedelta
 from enum import StrEnum
 
-from gateway.serving.part import Part, Shown
+from gateway.serving.part import ServerPart, Shown
 from schemas.errors import BackboneError
 
 LOGGER = logging.getLogger("backbone.gateway")
@@ -52,13 +52,13 @@ FORCED = 70
 Announce = Callable[[Sequence[Shown]], None]
 
 
-async def serve(parts: Sequence[Part], within: timedelta, announce: Announce) -> None:
+async def serve(parts: Sequence[ServerPart], within: timedelta, announce: Announce) -> None:
     """Start ``parts``, ``announce`` what is open, and run until a signal; ``within`` is each part's time to stop.
 
     Raises what a part raised, or `PartEndedError`; the others were stopped then.
     """
     stop = asyncio.Event()
-    running: dict[asyncio.Task[None], Part] = {}
+    running: dict[asyncio.Task[None], ServerPart] = {}
     with _on_signals(lambda _: stop.set(), within):
         try:
             announce(await _start_all(parts))
@@ -68,7 +68,7 @@ async def serve(parts: Sequence[Part], within: timedelta, announce: Announce) ->
             await _stop_all(parts, running, within)
 
 
-async def _start_all(parts: Sequence[Part]) -> list[Shown]:
+async def _start_all(parts: Sequence[ServerPart]) -> list[Shown]:
     """Start ``parts`` side by side; what to print, in their order. Raises what the first of them raised."""
     shown: list[Shown] = []
     for outcome in await asyncio.gather(*(part.start() for part in parts), return_exceptions=True):
@@ -78,7 +78,7 @@ async def _start_all(parts: Sequence[Part]) -> list[Shown]:
     return shown
 
 
-async def _until_stopped(running: Mapping[asyncio.Task[None], Part], stop: asyncio.Event) -> None:
+async def _until_stopped(running: Mapping[asyncio.Task[None], ServerPart], stop: asyncio.Event) -> None:
     """Until ``stop`` is set. Raises what a part raised, or `PartEndedError`."""
     stopping = asyncio.create_task(stop.wait())
     await asyncio.wait((*running, stopping), return_when=asyncio.FIRST_COMPLETED)
@@ -91,7 +91,7 @@ async def _until_stopped(running: Mapping[asyncio.Task[None], Part], stop: async
             raise PartEndedError(where=part.name)
 
 
-async def _stop_all(parts: Sequence[Part], running: Mapping[asyncio.Task[None], Part], within: timedelta) -> None:
+async def _stop_all(parts: Sequence[ServerPart], running: Mapping[asyncio.Task[None], ServerPart], within: timedelta) -> None:
     """Stop every part, whatever becomes of the others; what does not end in its time is cut off."""
     outcomes = await asyncio.gather(*(part.stop(within) for part in parts), return_exceptions=True)
     for part, outcome in zip(parts, outcomes, strict=True):

@@ -44,7 +44,7 @@ Marks = dict[Path, tuple[int, int, int] | None]
 """What shows that a file has changed: inode, size and time of change; ``None`` when it does not exist."""
 
 
-class Observer(Protocol):
+class SettingsObserver(Protocol):
     """Told of each reading."""
 
     def refused(self, faults: int) -> None:
@@ -57,7 +57,7 @@ class SettingsPart:
 
     name = "settings"
 
-    def __init__(self, in_force: Settings, file: Path, read: Read, renew: Renew, observer: Observer) -> None:
+    def __init__(self, in_force: Settings, file: Path, read: Read, renew: Renew, observer: SettingsObserver) -> None:
         self._in_force = in_force
         self._file = file
         self._read = read

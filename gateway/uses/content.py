@@ -5,18 +5,18 @@ from __future__ import annotations
 import base64
 from collections.abc import AsyncIterator, Sequence
 
-from consumers.quarantine.query import Part
-from schemas.arrival.quarantine import Kept, decode
+from consumers.quarantine.query import ContentPart
+from schemas.arrival.quarantine import KeptPart, decode
 from schemas.errors import NotFound
 from schemas.log import QUARANTINE, EventLog
 
 
-async def chunks(log: EventLog, parts: Sequence[Part]) -> AsyncIterator[bytes]:
+async def chunks(log: EventLog, parts: Sequence[ContentPart]) -> AsyncIterator[bytes]:
     """The content in order. Raises `LogUnavailable`; `NotFound` when retention removed a part."""
     for part in parts:
         found = await log.read(QUARANTINE, part.partition, part.offset, 1)
         kept = decode(found[0].value) if found and found[0].offset == part.offset else None
-        if not isinstance(kept, Kept):
+        if not isinstance(kept, KeptPart):
             cure = "Retention of the log removed it: have the sender send it again."
             raise NotFound("the content of this item is no longer in the log", where=f"part {part.part}", cure=cure)
         yield kept.content

@@ -14,7 +14,7 @@ from urllib.parse import parse_qsl
 
 from starlette.requests import Request
 
-from gateway.uses.values import Kind
+from gateway.uses.values import ValueKind
 from schemas.errors import InvalidRequest, NotFound
 
 FIELDS_MOST = 100
@@ -25,7 +25,7 @@ class Parameter(NamedTuple):
     """One query parameter."""
 
     name: str
-    kind: Kind
+    kind: ValueKind
     says: str
     many: bool = False
     """May be repeated, or hold several values with commas between."""
@@ -128,6 +128,6 @@ class InPath(NamedTuple):
         return {"name": self.name, "in": "path", "required": True, "description": self.says, "schema": schema}
 
 
-def in_header(name: str, kind: Kind, says: str) -> dict[str, Any]:
+def in_header(name: str, kind: ValueKind, says: str) -> dict[str, Any]:
     """A parameter in a header, as documented."""
     return {"name": name, "in": "header", "description": says, "schema": dict(kind.schema)}

@@ -25,7 +25,7 @@ PATIENCE = timedelta(seconds=10)
 """How long a body may take before it must come at a steady rate (`gateway.http.body`)."""
 
 
-class Metrics(Protocol):
+class ServedMetrics(Protocol):
     """What is counted here, and everything that was counted, for ``/metrics``."""
 
     def answered(self, route: str, method: str, status: int, seconds: float) -> None:
@@ -46,7 +46,7 @@ class Operated:
     """What operators ask of one process, whatever its roles."""
 
     log: EventLog
-    metrics: Metrics
+    metrics: ServedMetrics
     taking_in: bool
     """Whether this process takes anything in."""
     store: StoreAnswers | None = None
@@ -70,7 +70,7 @@ class Services:
     quarantine: QuarantineQuery
     store: StoreAnswers
     freshness: Freshness
-    metrics: Metrics
+    metrics: ServedMetrics
     intake: Intake | None = None
     """``None`` in a process that does not take in."""
     folders: Mapping[str, Path] = field(default_factory=dict)

@@ -12,7 +12,7 @@ LONDON = ZoneInfo("Europe/London")
 """A day begins and ends there, as the events' days do."""
 
 
-class Kind(NamedTuple):
+class ValueKind(NamedTuple):
     """One kind of value."""
 
     read: Callable[[str], Any]
@@ -21,7 +21,7 @@ class Kind(NamedTuple):
     """JSON Schema of the text."""
 
 
-def text(pattern: str, write: str) -> Kind:
+def text(pattern: str, write: str) -> ValueKind:
     """Text of a pattern; ``write`` says of which."""
     compiled = re.compile(pattern, re.ASCII)
 
@@ -30,14 +30,14 @@ def text(pattern: str, write: str) -> Kind:
             raise ValueError(write)
         return sent
 
-    return Kind(read, {"type": "string", "pattern": f"^{pattern}$"})
+    return ValueKind(read, {"type": "string", "pattern": f"^{pattern}$"})
 
 
 _DIGITS_MOST = 9
 """A number of more digits is over every limit here: it need not be made."""
 
 
-def whole(least: int, most: int, default: int, *, cut: bool = False) -> Kind:
+def whole(least: int, most: int, default: int, *, cut: bool = False) -> ValueKind:
     """A whole number between the two; with ``cut`` a greater one is taken for the greatest."""
 
     def read(sent: str) -> int:
@@ -50,10 +50,10 @@ def whole(least: int, most: int, default: int, *, cut: bool = False) -> Kind:
         return min(number, most)
 
     limits = {"minimum": least} if cut else {"minimum": least, "maximum": most}
-    return Kind(read, {"type": "integer", **limits, "default": default})
+    return ValueKind(read, {"type": "integer", **limits, "default": default})
 
 
-def one_of(words: Iterable[str], default: str = "") -> Kind:
+def one_of(words: Iterable[str], default: str = "") -> ValueKind:
     """One of a few words."""
     known = [str(word) for word in words]
 
@@ -62,7 +62,7 @@ def one_of(words: Iterable[str], default: str = "") -> Kind:
             raise ValueError(f"one of {', '.join(known)}")
         return sent
 
-    return Kind(read, {"type": "string", "enum": known} | ({"default": str(default)} if default else {}))
+    return ValueKind(read, {"type": "string", "enum": known} | ({"default": str(default)} if default else {}))
 
 
 _DAY = r"[0-9]{4}-[0-9]{2}-[0-9]{2}"
@@ -124,10 +124,10 @@ def _first_instant(day: date) -> datetime:
 
 _MOMENT_SCHEMA = {"type": "string", "pattern": f"^({_DAY}|{_AT})$", "examples": ["2026-02-03", "2026-02-03T14:00:00Z"]}
 _PERIOD_SCHEMA = {"type": "string", "pattern": f"^([0-9]{{4}}(-[0-9]{{2}}){{0,2}}|{_AT})$", "examples": ["2026", "2026-02-03"]}
-MOMENT = Kind(moment, _MOMENT_SCHEMA)
-FIRST_OF = Kind(first_of, _PERIOD_SCHEMA)
+MOMENT = ValueKind(moment, _MOMENT_SCHEMA)
+FIRST_OF = ValueKind(first_of, _PERIOD_SCHEMA)
 """The beginning of a range."""
-END_OF = Kind(end_of, _PERIOD_SCHEMA)
+END_OF = ValueKind(end_of, _PERIOD_SCHEMA)
 """The end of a range that includes its last day."""
 CURSOR = text(r"[A-Za-z0-9_.~=:-]{1,8192}", "the `next` of the page before, unchanged")
 """Opaque: made and understood by the query it came from."""

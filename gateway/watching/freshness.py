@@ -15,7 +15,7 @@ from typing import NamedTuple, Protocol
 
 import msgspec
 
-from consumers.following.lag import Behind
+from consumers.following.lag import Lag
 from gateway import shapes
 from gateway.settings.shapes import SourceSettings
 from schemas.errors import BackboneError
@@ -38,7 +38,7 @@ class Measured(NamedTuple):
     """One measurement."""
 
     at: datetime
-    behind: Mapping[str, Behind]
+    behind: Mapping[str, Lag]
     """By projection."""
     heard: Mapping[str, datetime]
     """Time of the last arrival by source id, without sources that never sent anything."""
@@ -56,10 +56,10 @@ class Snapshot(NamedTuple):
         return b"[" + b",".join([self.silent[source] for source in sources if source in self.silent]) + b"]"
 
 
-class Observer(Protocol):
+class LagObserver(Protocol):
     """Told of each measurement."""
 
-    def behind(self, projection: str, lag: Behind) -> None:
+    def behind(self, projection: str, lag: Lag) -> None:
         """How far a projection is behind the log, and what it has set aside."""
         ...
 
@@ -81,10 +81,10 @@ class Freshness:
     def __init__(
         self,
         sources: Mapping[str, SourceSettings],
-        measure_behind: Callable[[], Awaitable[Mapping[str, Behind]]],
+        measure_behind: Callable[[], Awaitable[Mapping[str, Lag]]],
         measure_heard: Callable[[], Awaitable[Mapping[str, datetime]]],
         clock: Callable[[], datetime],
-        observer: Observer | None = None,
+        observer: LagObserver | None = None,
     ) -> None:
         self._sources = sources
         self._measure_behind = measure_behind

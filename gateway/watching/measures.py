@@ -12,7 +12,7 @@ from enum import StrEnum
 from typing import NamedTuple
 
 
-class Kind(StrEnum):
+class MetricKind(StrEnum):
     """How a metric is to be read."""
 
     COUNTER = "counter"
@@ -26,101 +26,110 @@ class Measure(NamedTuple):
     """One metric."""
 
     name: str
-    kind: Kind
+    kind: MetricKind
     labels: tuple[str, ...]
     says: str
     """One sentence, for ``# HELP`` and the documentation."""
 
 
 ARRIVALS = Measure(
-    "backbone_arrivals_total", Kind.COUNTER, ("source", "door"), "Messages, files and requests whose receipt is durable."
+    "backbone_arrivals_total", MetricKind.COUNTER, ("source", "door"), "Messages, files and requests whose receipt is durable."
 )
 ITEMS = Measure(
     "backbone_items_total",
-    Kind.COUNTER,
+    MetricKind.COUNTER,
     ("source", "door", "outcome"),
     "Items (messages, rows) received: `accepted`, or `rejected` and kept.",
 )
 REPEATED = Measure(
     "backbone_arrivals_repeated_total",
-    Kind.COUNTER,
+    MetricKind.COUNTER,
     ("source", "door"),
     "Arrivals already known: answered as before, with nothing appended.",
 )
 DOOR_FAULTS = Measure(
-    "backbone_door_faults_total", Kind.COUNTER, ("door", "code"), "Faults at a door that are not about an arrival's content."
+    "backbone_door_faults_total",
+    MetricKind.COUNTER,
+    ("door", "code"),
+    "Faults at a door that are not about an arrival's content.",
 )
-CONNECTIONS = Measure("backbone_door_connections", Kind.GAUGE, ("door",), "Connections open now.")
-APPENDED = Measure("backbone_log_records_appended_total", Kind.COUNTER, (), "Records appended to the log.")
-APPEND = Measure("backbone_log_append_seconds", Kind.HISTOGRAM, (), "How long one append took until it was durable.")
+CONNECTIONS = Measure("backbone_door_connections", MetricKind.GAUGE, ("door",), "Connections open now.")
+APPENDED = Measure("backbone_log_records_appended_total", MetricKind.COUNTER, (), "Records appended to the log.")
+APPEND = Measure("backbone_log_append_seconds", MetricKind.HISTOGRAM, (), "How long one append took until it was durable.")
 TAKES = Measure(
     "backbone_log_takes_appends",
-    Kind.GAUGE,
+    MetricKind.GAUGE,
     (),
     "1 while the log takes appends, as far as is known without one: its file is in place, its disk has room, Kafka confirmed.",
 )
-FREE = Measure("backbone_disk_free_bytes", Kind.GAUGE, ("use",), "Room on the disk of the embedded `log` or `store`.")
+FREE = Measure("backbone_disk_free_bytes", MetricKind.GAUGE, ("use",), "Room on the disk of the embedded `log` or `store`.")
 REQUESTS = Measure(
     "backbone_http_request_seconds",
-    Kind.HISTOGRAM,
+    MetricKind.HISTOGRAM,
     ("route", "method", "status"),
     "How long a request waited for the first byte of its answer.",
 )
 APPLIED = Measure(
     "backbone_projection_records_total",
-    Kind.COUNTER,
+    MetricKind.COUNTER,
     ("topic",),
     "Log records that this process's projections have dealt with.",
 )
 APPLY = Measure(
-    "backbone_projection_batch_seconds", Kind.HISTOGRAM, (), "How long one batch of records took until it was committed."
+    "backbone_projection_batch_seconds", MetricKind.HISTOGRAM, (), "How long one batch of records took until it was committed."
 )
 BEHIND_EVENTS = Measure(
     "backbone_projection_behind_events",
-    Kind.GAUGE,
+    MetricKind.GAUGE,
     ("projection", "partition"),
     "Records in a partition of the log that a projection has not applied.",
 )
 BEHIND_SECONDS = Measure(
     "backbone_projection_behind_seconds",
-    Kind.GAUGE,
+    MetricKind.GAUGE,
     ("projection", "partition"),
     "Age of the oldest of them, 0 when there is none.",
 )
 PARKED = Measure(
-    "backbone_projection_parked_events", Kind.GAUGE, ("projection",), "Events set aside because a projection cannot apply them."
+    "backbone_projection_parked_events",
+    MetricKind.GAUGE,
+    ("projection",),
+    "Events set aside because a projection cannot apply them.",
 )
 MEASURED = Measure(
     "backbone_measured_timestamp_seconds",
-    Kind.GAUGE,
+    MetricKind.GAUGE,
     (),
     "When it was last measured how far the projections are behind; stands still while the log or the store does not answer.",
 )
 HEARD = Measure(
-    "backbone_source_heard_timestamp_seconds", Kind.GAUGE, ("source",), "When a source last sent something; 0 if it never did."
+    "backbone_source_heard_timestamp_seconds",
+    MetricKind.GAUGE,
+    ("source",),
+    "When a source last sent something; 0 if it never did.",
 )
 EXPECTED = Measure(
     "backbone_source_expected_seconds",
-    Kind.GAUGE,
+    MetricKind.GAUGE,
     ("source",),
     "How often a source is expected to send, where its settings say so.",
 )
 POOL_USED = Measure(
     "backbone_store_pool_used_connections",
-    Kind.GAUGE,
+    MetricKind.GAUGE,
     ("use",),
     "Connections to the store that are in use, for `reading` or `writing`.",
 )
 POOL_LIMIT = Measure(
-    "backbone_store_pool_limit_connections", Kind.GAUGE, ("use",), "The most connections to the store there may be."
+    "backbone_store_pool_limit_connections", MetricKind.GAUGE, ("use",), "The most connections to the store there may be."
 )
 REFUSED = Measure(
     "backbone_settings_faults",
-    Kind.GAUGE,
+    MetricKind.GAUGE,
     (),
     "Faults in the settings and mappings as they now are; until they are mended this process goes on with the previous ones.",
 )
-BUILD = Measure("backbone_build_info", Kind.GAUGE, ("version", "python"), "Always 1; the labels say what is running.")
+BUILD = Measure("backbone_build_info", MetricKind.GAUGE, ("version", "python"), "Always 1; the labels say what is running.")
 
 MEASURES = (
     ARRIVALS,

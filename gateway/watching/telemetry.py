@@ -25,7 +25,7 @@ from gateway.watching.measures import Measure
 from schemas.errors import LogUnavailable, TranslatorFailed
 
 if TYPE_CHECKING:
-    from consumers.following.lag import Behind
+    from consumers.following.lag import Lag
     from schemas.log import Record
 
 EXPOSITION_TYPE = CONTENT_TYPE_PLAIN_0_0_4
@@ -39,7 +39,7 @@ _WATCHED = (TranslatorFailed.code, LogUnavailable.code)
 """Faults that an alert waits for: they are counted from 0, because of a count that begins at 1 no increase is seen."""
 
 
-class Pool(Protocol):
+class ObservedPool(Protocol):
     """Connections of one kind to the store."""
 
     @property
@@ -49,7 +49,7 @@ class Pool(Protocol):
     def limit(self) -> int: ...
 
 
-Pools = Callable[[], Mapping[str, Pool]]
+Pools = Callable[[], Mapping[str, ObservedPool]]
 """Answers the pools by what they are for, as they are now."""
 
 
@@ -127,7 +127,7 @@ class Metrics:
             self._applied.labels(topic).inc(sum(record.topic == topic for record in records))
         self._apply.observe(seconds)
 
-    def behind(self, projection: str, lag: Behind) -> None:
+    def behind(self, projection: str, lag: Lag) -> None:
         """How far a projection is behind the log, and what it has set aside."""
         for partition, waiting in lag.partitions.items():
             self._behind.labels(projection, str(partition)).set(waiting.events)

@@ -30,7 +30,7 @@ class Described(msgspec.Struct, frozen=True, kw_only=True):
     """Name of the file, without its folder."""
 
 
-class Kept(Described, frozen=True, kw_only=True, tag="kept"):
+class KeptPart(Described, frozen=True, kw_only=True, tag="kept"):
     """One part of a rejected item. Part 0 comes last, so its presence vouches for the others."""
 
     part: int
@@ -63,7 +63,7 @@ class QuarantineSummary(Described, frozen=True, kw_only=True):
     """RFC 3339 in UTC."""
 
 
-QuarantineRecord = Kept | Tried
+QuarantineRecord = KeptPart | Tried
 _ENCODER = msgspec.json.Encoder()
 _DECODER: msgspec.json.Decoder[QuarantineRecord] = msgspec.json.Decoder(QuarantineRecord)
 

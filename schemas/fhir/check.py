@@ -28,7 +28,7 @@ ALL_NAMED_BYTES = 16 * 1024
 making one takes three bytes, so a hostile Bundle could hold a million."""
 
 
-class Fault(NamedTuple):
+class FhirFault(NamedTuple):
     """One place where a resource is not FHIR R4."""
 
     element: str
@@ -37,7 +37,7 @@ class Fault(NamedTuple):
     """What is wrong there, for example ``is not a valid date``; names types and elements of FHIR, never the content."""
 
 
-def faults_in(resource: Resource) -> list[Fault]:
+def faults_in(resource: Resource) -> list[FhirFault]:
     """Where ``resource`` departs from FHIR R4: at most `FAULTS_MOST` places, only the first in a large one, none when it is
     valid.
 
@@ -51,7 +51,7 @@ def faults_in(resource: Resource) -> list[Fault]:
     try:
         return _faults(orjson.loads(write(resource)))
     except (orjson.JSONEncodeError, orjson.JSONDecodeError):
-        return [Fault(_kind(resource), "holds what JSON cannot")]
+        return [FhirFault(_kind(resource), "holds what JSON cannot")]
 
 
 def is_valid(resource: Resource) -> bool:
@@ -62,18 +62,18 @@ def is_valid(resource: Resource) -> bool:
         return False
 
 
-def _faults(resource: Any) -> list[Fault]:
+def _faults(resource: Any) -> list[FhirFault]:
     """Raises ``ValueError`` for anything that is not a JSON value."""
     validator = _validator()
     if validator.is_valid(resource):
         return []
     if _is_small(resource):
         errors = islice(validator.iter_errors(resource), FAULTS_MOST)
-        return list(dict.fromkeys(Fault(_element(resource, error), _reason(error)) for error in errors))
+        return list(dict.fromkeys(FhirFault(_element(resource, error), _reason(error)) for error in errors))
     try:
         validator.validate(resource)
     except ValidationError as error:
-        return [Fault(_element(resource, error), _reason(error))]
+        return [FhirFault(_element(resource, error), _reason(error))]
     return []
 
 

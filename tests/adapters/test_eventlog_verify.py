@@ -12,7 +12,7 @@ import pytest_asyncio
 
 from adapters.eventlog.embedded.append import INDEX_EVERY
 from adapters.eventlog.embedded.log import EmbeddedLog
-from adapters.eventlog.verify import LISTED, Kind, PartitionCount, verify
+from adapters.eventlog.verify import LISTED, FindingKind, PartitionCount, verify
 from schemas.arrival.receipt import Receipt, encode
 from schemas.errors import LogUnavailable
 from schemas.log import EVENTS, QUARANTINE, RECEIPTS, NewRecord
@@ -70,11 +70,11 @@ async def test_a_broken_record_is_named_and_those_around_it_are_read(log: Embedd
     report = await verify(log, "t")
     assert not report.sound
     assert [(finding.kind, finding.partition, finding.offset) for finding in report.findings] == [
-        (Kind.BROKEN, partition, offset) for offset in (0, 3, 4, 9)
+        (FindingKind.BROKEN, partition, offset) for offset in (0, 3, 4, 9)
     ]
     assert "checksum" in report.findings[0].reason
     assert report.partitions[partition] == PartitionCount(0, 10, 6)
-    assert report.counts[Kind.BROKEN] == 4
+    assert report.counts[FindingKind.BROKEN] == 4
 
 
 async def test_missing_records_are_a_gap(log: EmbeddedLog, path: Path) -> None:
@@ -82,10 +82,10 @@ async def test_missing_records_are_a_gap(log: EmbeddedLog, path: Path) -> None:
     change(path, "DELETE FROM entries WHERE seq IN (3, 4, 8)")
     report = await verify(log, "t")
     assert [(finding.kind, finding.partition, finding.offset, finding.offsets) for finding in report.findings] == [
-        (Kind.GAP, partition, 2, 2),
-        (Kind.GAP, partition, 7, 1),
+        (FindingKind.GAP, partition, 2, 2),
+        (FindingKind.GAP, partition, 7, 1),
     ]
-    assert report.counts == {Kind.GAP: 3, Kind.BROKEN: 0, Kind.UNDECODABLE: 0}
+    assert report.counts == {FindingKind.GAP: 3, FindingKind.BROKEN: 0, FindingKind.UNDECODABLE: 0}
     assert report.records == 7
 
 
@@ -93,7 +93,9 @@ async def test_an_indexed_record_that_is_missing_is_broken(log: EmbeddedLog, pat
     partition = await append(log, INDEX_EVERY)
     change(path, "DELETE FROM entries WHERE seq = 3")
     report = await verify(log, "t")
-    assert [(finding.kind, finding.partition, finding.offset) for finding in report.findings] == [(Kind.BROKEN, partition, 2)]
+    assert [(finding.kind, finding.partition, finding.offset) for finding in report.findings] == [
+        (FindingKind.BROKEN, partition, 2)
+    ]
     assert report.records == INDEX_EVERY - 1
 
 
@@ -105,7 +107,7 @@ async def test_a_broken_file_is_told_offset_by_offset_and_listed_up_to_a_limit(p
     log = EmbeddedLog(path, 1)
     report = await verify(log, "t")
     await log.close()
-    assert report.counts[Kind.BROKEN] == 3000
+    assert report.counts[FindingKind.BROKEN] == 3000
     assert len(report.findings) == LISTED
     assert report.records == 0
 
@@ -116,7 +118,7 @@ async def test_a_record_that_its_topic_cannot_hold_is_undecodable(log: EmbeddedL
     partition = await append(log, 1, topic, value)
     report = await verify(log, topic)
     (finding,) = report.findings
-    assert (finding.kind, finding.partition, finding.offset) == (Kind.UNDECODABLE, partition, 0)
+    assert (finding.kind, finding.partition, finding.offset) == (FindingKind.UNDECODABLE, partition, 0)
     assert report.records == 1  # it is as it was appended
 
 

@@ -18,7 +18,7 @@ from adapters.intake.receive import Delivery, Intake, KeptItem
 from adapters.registry import Registry
 from adapters.translator import Arrival, Item
 from schemas.arrival import quarantine, receipt
-from schemas.arrival.quarantine import CHUNK_BYTES, Kept, Tried
+from schemas.arrival.quarantine import CHUNK_BYTES, KeptPart, Tried
 from schemas.arrival.receipt import LISTED, Receipt
 from schemas.errors import LogUnavailable, TooLarge, UnknownSender
 from schemas.event import decode
@@ -79,9 +79,9 @@ def receipts_of(log: MemoryLog) -> list[Receipt]:
     return [receipt.decode(record.value) for record in log.all(RECEIPTS)]
 
 
-def kept_by(log: MemoryLog) -> list[Kept]:
+def kept_by(log: MemoryLog) -> list[KeptPart]:
     records = [quarantine.decode(record.value) for record in log.all(QUARANTINE)]
-    return [record for record in records if isinstance(record, Kept)]
+    return [record for record in records if isinstance(record, KeptPart)]
 
 
 def tries_of(log: MemoryLog) -> list[Tried]:
@@ -89,11 +89,11 @@ def tries_of(log: MemoryLog) -> list[Tried]:
     return [record for record in records if isinstance(record, Tried)]
 
 
-def whole(parts: list[Kept]) -> bytes:
+def whole(parts: list[KeptPart]) -> bytes:
     return b"".join(part.content for part in sorted(parts, key=lambda part: part.part))
 
 
-def to_redrive(kept: Kept, content: bytes) -> KeptItem:
+def to_redrive(kept: KeptPart, content: bytes) -> KeptItem:
     return KeptItem(kept.id, kept.source, kept.door, kept.media_type, kept.name, io.BytesIO(content))
 
 

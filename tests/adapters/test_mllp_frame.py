@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from adapters.sources.mllp_frame import DRAIN_TIMES, HEAD_BYTES, STRAY_MOST_BYTES, Fault, Frame, Framer, Trouble
+from adapters.sources.mllp_frame import DRAIN_TIMES, HEAD_BYTES, STRAY_MOST_BYTES, Frame, FrameFault, FrameFaultKind, Framer
 
 ADMITTED = b"MSH|^~\\&|PAS|RX1|||20260203||ADT^A01|1|P|2.4\rPID|1\r"
 DISCHARGED = b"MSH|^~\\&|PAS|RX1|||20260204||ADT^A03|2|P|2.4\rPID|1\r"
@@ -18,7 +18,7 @@ def framed(content: bytes) -> bytes:
     return b"\x0b" + content + b"\x1c\r"
 
 
-def read(stream: bytes, piece: int, most: int = 10_000) -> list[Frame | Fault]:
+def read(stream: bytes, piece: int, most: int = 10_000) -> list[Frame | FrameFault]:
     framer = Framer(most)
     found = [one for start in range(0, len(stream), piece) for one in framer.feed(stream[start : start + piece])]
     return found + framer.ended()
@@ -32,21 +32,25 @@ STREAMS = [
     ("a lone VT and a lone FS are content", framed(b"MSH|a\x0bb\x1cc"), [Frame(b"MSH|a\x0bb\x1cc")]),
     ("FS at the very end of the content", framed(b"MSH|a\x1c"), [Frame(b"MSH|a\x1c")]),
     ("any byte is content", framed(bytes(range(256)) * 2), [Frame(bytes(range(256)) * 2)]),
-    ("a stub before a message", b"\x0bMSH|broken" + framed(ADMITTED), [Fault(Trouble.HALF, 10), Frame(ADMITTED)]),
-    ("two stubs", b"\x0bMSH|a\x0bMSH|b" + framed(ADMITTED), [Fault(Trouble.HALF, 11), Frame(ADMITTED)]),
-    ("a stub at the end", framed(ADMITTED) + b"\x0bMSH|half", [Frame(ADMITTED), Fault(Trouble.HALF, 8)]),
-    ("an end without a start", b"PID|1\x1c\r" + framed(ADMITTED), [Fault(Trouble.STRAY, 7), Frame(ADMITTED)]),
+    ("a stub before a message", b"\x0bMSH|broken" + framed(ADMITTED), [FrameFault(FrameFaultKind.HALF, 10), Frame(ADMITTED)]),
+    ("two stubs", b"\x0bMSH|a\x0bMSH|b" + framed(ADMITTED), [FrameFault(FrameFaultKind.HALF, 11), Frame(ADMITTED)]),
+    ("a stub at the end", framed(ADMITTED) + b"\x0bMSH|half", [Frame(ADMITTED), FrameFault(FrameFaultKind.HALF, 8)]),
+    ("an end without a start", b"PID|1\x1c\r" + framed(ADMITTED), [FrameFault(FrameFaultKind.STRAY, 7), Frame(ADMITTED)]),
 ]
 
 
 @pytest.mark.parametrize("piece", [1, 2, 3, 7, 64, 100_000])
 @pytest.mark.parametrize(("stream", "expected"), [row[1:] for row in STREAMS], ids=[row[0] for row in STREAMS])
-def test_a_stream_is_cut_the_same_in_whatever_pieces_it_comes(stream: bytes, expected: list[Frame | Fault], piece: int) -> None:
+def test_a_stream_is_cut_the_same_in_whatever_pieces_it_comes(
+    stream: bytes, expected: list[Frame | FrameFault], piece: int
+) -> None:
     found = read(stream, piece)
-    strays = sum(one.size_bytes for one in found if isinstance(one, Fault) and one.trouble is Trouble.STRAY)
-    others = [one for one in found if not (isinstance(one, Fault) and one.trouble is Trouble.STRAY)]
-    assert others == [one for one in expected if not (isinstance(one, Fault) and one.trouble is Trouble.STRAY)]
-    assert strays == sum(one.size_bytes for one in expected if isinstance(one, Fault) and one.trouble is Trouble.STRAY)
+    strays = sum(one.size_bytes for one in found if isinstance(one, FrameFault) and one.trouble is FrameFaultKind.STRAY)
+    others = [one for one in found if not (isinstance(one, FrameFault) and one.trouble is FrameFaultKind.STRAY)]
+    assert others == [one for one in expected if not (isinstance(one, FrameFault) and one.trouble is FrameFaultKind.STRAY)]
+    assert strays == sum(
+        one.size_bytes for one in expected if isinstance(one, FrameFault) and one.trouble is FrameFaultKind.STRAY
+    )
 
 
 def is_framable(content: bytes) -> bool:
@@ -72,7 +76,7 @@ def test_rubbish_never_raises_and_never_grows(pieces: list[bytes]) -> None:
 def test_line_ends_and_blanks_between_messages_are_skipped_and_counted(piece: int) -> None:
     found = read(b"\r\n" + framed(ADMITTED) + b"\n" + framed(DISCHARGED) + b"  ", piece)
     assert [one for one in found if isinstance(one, Frame)] == [Frame(ADMITTED), Frame(DISCHARGED)]
-    assert sum(one.size_bytes for one in found if isinstance(one, Fault)) == 5
+    assert sum(one.size_bytes for one in found if isinstance(one, FrameFault)) == 5
 
 
 @pytest.mark.parametrize("piece", [1, 10, 100_000])
@@ -87,7 +91,7 @@ def test_a_message_over_the_limit_is_read_to_its_end_and_known_by_its_head_size_
     content = (ADMITTED * 100)[:size]
     found = read(framed(content) + framed(b"next"), piece, most=1000)
     assert found == [
-        Fault(Trouble.TOO_LARGE, size, found[0].head, hashlib.sha256(content).hexdigest()),  # type: ignore[union-attr]
+        FrameFault(FrameFaultKind.TOO_LARGE, size, found[0].head, hashlib.sha256(content).hexdigest()),  # type: ignore[union-attr]
         Frame(b"next"),
     ]
     head = found[0].head  # type: ignore[union-attr]
@@ -100,7 +104,7 @@ def test_a_frame_without_an_end_is_given_up(piece: int) -> None:
     framer = Framer(1000)
     stream = b"\x0b" + b"x" * (1000 * DRAIN_TIMES + 2)
     found = [one for start in range(0, len(stream), piece) for one in framer.feed(stream[start : start + piece])]
-    assert [one.trouble for one in found if isinstance(one, Fault)] == [Trouble.NOT_MLLP]
+    assert [one.trouble for one in found if isinstance(one, FrameFault)] == [FrameFaultKind.NOT_MLLP]
     assert framer.dead
     assert framer.feed(framed(ADMITTED)) == []
     assert framer.held_bytes == 0
@@ -110,8 +114,8 @@ def test_a_frame_without_an_end_is_given_up(piece: int) -> None:
 def test_a_stream_that_is_not_mllp_at_all_is_given_up(piece: int) -> None:
     stream = b"GET / HTTP/1.1\r\n" * (STRAY_MOST_BYTES // 16 + 1)
     found = read(stream, piece)
-    assert isinstance(found[-1], Fault)
-    assert found[-1].trouble is Trouble.NOT_MLLP
+    assert isinstance(found[-1], FrameFault)
+    assert found[-1].trouble is FrameFaultKind.NOT_MLLP
 
 
 def test_stray_bytes_are_counted_anew_after_each_message() -> None:

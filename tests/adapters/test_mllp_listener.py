@@ -10,10 +10,10 @@ from datetime import timedelta
 import pytest
 
 from adapters.sources.mllp import MllpListener
-from adapters.sources.mllp_connection import Limits
+from adapters.sources.mllp_connection import MllpLimits
 from adapters.sources.mllp_senders import MllpSource, Senders
 from schemas.arrival import quarantine, receipt
-from schemas.arrival.quarantine import Kept
+from schemas.arrival.quarantine import KeptPart
 from schemas.arrival.receipt import Receipt
 from schemas.errors import SettingsError
 from schemas.event import decode
@@ -34,7 +34,7 @@ from tests.mllp_door import (
 )
 from tests.patience import pass_time, until
 
-QUICK = Limits(first_byte=timedelta(seconds=0.2), next_byte=timedelta(seconds=0.2))
+QUICK = MllpLimits(first_byte=timedelta(seconds=0.2), next_byte=timedelta(seconds=0.2))
 
 
 class GatedLog(MemoryLog):
@@ -74,9 +74,9 @@ def receipts_of(door: Door) -> list[Receipt]:
     return [receipt.decode(record.value) for record in in_memory(door).all(RECEIPTS)]
 
 
-def kept_by(door: Door) -> list[Kept]:
+def kept_by(door: Door) -> list[KeptPart]:
     records = [quarantine.decode(record.value) for record in in_memory(door).all(QUARANTINE)]
-    return [record for record in records if isinstance(record, Kept)]
+    return [record for record in records if isinstance(record, KeptPart)]
 
 
 @pytest.mark.asyncio
@@ -248,7 +248,7 @@ async def test_names_in_any_script_and_long_messages_get_through_whole(family: s
 
 @pytest.mark.asyncio
 async def test_a_message_over_the_limit_is_refused_accounted_for_and_not_kept() -> None:
-    async with listening(limits=Limits(message_bytes=100_000)) as door, connected(door) as client:
+    async with listening(limits=MllpLimits(message_bytes=100_000)) as door, connected(door) as client:
         message = admission("M1", family="x" * 150_000)
         client.writer.write(framed(message))
         assert answered(await client.ack()) == ("AR", "M1")
@@ -335,9 +335,9 @@ async def test_who_has_sent_a_message_may_be_silent_and_send_another_later() -> 
         assert answered(await client.ask(admission("M2"))) == ("AA", "M2")
 
 
-@pytest.mark.parametrize("limits", [Limits(connections=2), Limits(connections_per_peer=2)], ids=["in all", "per peer"])
+@pytest.mark.parametrize("limits", [MllpLimits(connections=2), MllpLimits(connections_per_peer=2)], ids=["in all", "per peer"])
 @pytest.mark.asyncio
-async def test_one_connection_too_many_is_closed_and_there_is_room_when_another_leaves(limits: Limits) -> None:
+async def test_one_connection_too_many_is_closed_and_there_is_room_when_another_leaves(limits: MllpLimits) -> None:
     async with listening(limits=limits) as door, connected(door) as first:
         async with connected(door) as second:
             assert answered(await first.ask(admission("M1"))) == ("AA", "M1")
@@ -352,7 +352,7 @@ async def test_one_connection_too_many_is_closed_and_there_is_room_when_another_
 
 @pytest.mark.asyncio
 async def test_who_would_take_more_memory_than_there_is_is_disconnected_and_the_others_go_on() -> None:
-    async with listening(limits=Limits(held_bytes=300_000)) as door, connected(door) as greedy, connected(door) as modest:
+    async with listening(limits=MllpLimits(held_bytes=300_000)) as door, connected(door) as greedy, connected(door) as modest:
         greedy.writer.write(b"\x0bMSH|" + b"x" * 400_000)
         assert await greedy.rest() == b""
         assert door.counts["too-much-held"] == 1
@@ -465,7 +465,7 @@ async def test_a_message_in_utf_16_is_told_so_and_kept() -> None:
         ack = await client.ask(admission("M1").decode().encode("utf-16"))
         assert b"the message is in UTF-16 at MSH-18" in ack
         records = [quarantine.decode(record.value) for record in in_memory(door).all(QUARANTINE)]
-        assert [record.code for record in records if isinstance(record, Kept)] == ["unreadable"]
+        assert [record.code for record in records if isinstance(record, KeptPart)] == ["unreadable"]
 
 
 @pytest.mark.asyncio

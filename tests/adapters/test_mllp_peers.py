@@ -14,7 +14,7 @@ import pytest
 from adapters.sources import mllp_tls
 from adapters.sources.mllp_send import MllpSender, Patience
 from schemas.arrival import quarantine
-from schemas.arrival.quarantine import Kept
+from schemas.arrival.quarantine import KeptPart
 from schemas.errors import ReceiverUnavailable, SettingsError
 from schemas.log import EVENTS, QUARANTINE
 from tests.certificates import Authority, Pair
@@ -64,9 +64,9 @@ def memory(door: Door) -> MemoryLog:
     return door.log
 
 
-def kept_by(door: Door) -> list[Kept]:
+def kept_by(door: Door) -> list[KeptPart]:
     records = [quarantine.decode(record.value) for record in memory(door).all(QUARANTINE)]
-    return [record for record in records if isinstance(record, Kept)]
+    return [record for record in records if isinstance(record, KeptPart)]
 
 
 def context(authority: Authority, mutual: bool = False) -> ssl.SSLContext:

@@ -28,7 +28,7 @@ import psycopg
 import uvicorn
 
 from consumers.database.database import Database
-from consumers.database.engines import Settings
+from consumers.database.engines import ConnectionSettings
 from consumers.timeline.ask import shape_of, statement, values_of
 from deploy.local.postgres import PostgresServer
 from schemas.identifiers import PersonId
@@ -221,7 +221,7 @@ async def _in_turn(ones: dict[str, tuple[int, int, Many]]) -> dict[str, list[See
 
 
 async def _filled(url: str, entries: int) -> Many:
-    database = Database.connect(url, Settings(statement_timeout=FILLED_WITHIN))
+    database = Database.connect(url, ConnectionSettings(statement_timeout=FILLED_WITHIN))
     many = await fill(database, entries)
     await database.close()
     return many

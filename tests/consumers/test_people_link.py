@@ -6,7 +6,7 @@ from itertools import permutations
 
 import pytest
 
-from consumers.people.link import Link, Merge, Own, Rule, link, standing
+from consumers.people.link import Link, LinkRule, Merge, Own, link, standing
 
 
 def merge(order: str, old: str, new: str, fact: str = "") -> Merge:
@@ -51,24 +51,24 @@ def test_the_merges_that_hold_do_not_depend_on_the_order_they_are_known_in(story
 
 def test_a_record_by_itself_is_a_person_by_its_number_or_else_by_its_key() -> None:
     found = link(numbered(b="n1"), [])
-    assert found["a"] == Link("person of a", Rule.ALONE, None, None)
-    assert found["b"] == Link("n1", Rule.NUMBER, None, None)
+    assert found["a"] == Link("person of a", LinkRule.ALONE, None, None)
+    assert found["b"] == Link("n1", LinkRule.NUMBER, None, None)
 
 
 def test_a_replaced_record_belongs_to_the_end_of_its_chain() -> None:
     found = link(numbered(c="n1"), [merge("1", "a", "b"), merge("2", "b", "c")])
-    assert found["a"] == Link("n1", Rule.MERGED, "c", "b")
-    assert found["b"] == Link("n1", Rule.MERGED, "c", "c")
-    assert found["c"] == Link("n1", Rule.NUMBER, None, None)
+    assert found["a"] == Link("n1", LinkRule.MERGED, "c", "b")
+    assert found["b"] == Link("n1", LinkRule.MERGED, "c", "c")
+    assert found["c"] == Link("n1", LinkRule.NUMBER, None, None)
     assert found["d"].person == "person of d"
 
 
 CHAINS = {
-    "nobody has a number": ({}, "person of b", Rule.ALONE),
-    "the survivor has one": ({"b": "n1"}, "n1", Rule.NUMBER),
-    "the replaced one has one": ({"a": "n2"}, "n2", Rule.MERGED_NUMBER),
-    "both have the same": ({"a": "n1", "b": "n1"}, "n1", Rule.NUMBER),
-    "they contradict each other: the survivor decides": ({"a": "n2", "b": "n1"}, "n1", Rule.NUMBER),
+    "nobody has a number": ({}, "person of b", LinkRule.ALONE),
+    "the survivor has one": ({"b": "n1"}, "n1", LinkRule.NUMBER),
+    "the replaced one has one": ({"a": "n2"}, "n2", LinkRule.MERGED_NUMBER),
+    "both have the same": ({"a": "n1", "b": "n1"}, "n1", LinkRule.NUMBER),
+    "they contradict each other: the survivor decides": ({"a": "n2", "b": "n1"}, "n1", LinkRule.NUMBER),
 }
 
 

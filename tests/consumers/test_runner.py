@@ -20,7 +20,7 @@ from consumers.following.runner import Runner
 from consumers.people.project import PeopleProjection
 from consumers.projection import Projection
 from consumers.store.parked import counts, parked
-from consumers.store.positions import Reached, Step, advance, claim, positions
+from consumers.store.positions import ReachedPosition, Step, advance, claim, positions
 from consumers.store.tables import PEOPLE, TIMELINE, TimelineTables
 from consumers.timeline.project import TimelineProjection
 from schemas.errors import LogMismatch, PositionLost, StoreUnavailable
@@ -218,7 +218,7 @@ async def test_trouble_that_lasts_is_raised_to_whoever_runs_it(file_store: Datab
 
 async def test_a_stale_owner_writes_nothing(store: Database) -> None:
     await claim(store, "timeline", "old", EVENTS, {0: 0, 1: 5})
-    assert await claim(store, "timeline", "new", EVENTS, {0: 0}) == {0: Reached(0, "")}
+    assert await claim(store, "timeline", "new", EVENTS, {0: 0}) == {0: ReachedPosition(0, "")}
     with pytest.raises(PositionLost):
         async with store.writing() as connection:
             await connection.execute(TIMELINE.known.insert().values(subject="x", state="{}"))
@@ -234,7 +234,10 @@ async def test_a_position_that_moved_meanwhile_is_lost(store: Database) -> None:
     with pytest.raises(PositionLost):
         async with store.writing() as connection:
             await advance(connection, "me", [Step("timeline", EVENTS, 0, 0, 9)])
-    assert await claim(store, "timeline", "me", EVENTS, {0: 0, 3: 2}) == {0: Reached(7, "the seventh"), 3: Reached(2, "")}
+    assert await claim(store, "timeline", "me", EVENTS, {0: 0, 3: 2}) == {
+        0: ReachedPosition(7, "the seventh"),
+        3: ReachedPosition(2, ""),
+    }
 
 
 async def test_a_runner_whose_partitions_were_taken_over_goes_on_from_where_the_other_left_off(file_store: Database) -> None:

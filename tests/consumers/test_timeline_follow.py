@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from consumers.timeline.cursor import read_changes, write_changes
-from consumers.timeline.follow import Seen, Standing, Stated, all_seen, gone, settled, still_true, tell, unseen
+from consumers.timeline.follow import Seen, Stated, TimelineState, all_seen, gone, settled, still_true, tell, unseen
 from schemas.errors import InvalidRequest
 
 Row = tuple[str, int, str | None]
@@ -23,17 +23,17 @@ ROWS = st.lists(
 
 def new(seen: Seen, rows: Sequence[Row]) -> set[int]:
     """What a reader who comes back is told."""
-    standing = Standing(rows)
+    standing = TimelineState(rows)
     return set(unseen(still_true(seen, standing), standing))
 
 
 def test_what_came_after_all_that_was_seen_of_its_record_is_new() -> None:
-    seen = all_seen(Standing([("a", 1, None), ("a", 5, None), ("b", 9, None)]))
+    seen = all_seen(TimelineState([("a", 1, None), ("a", 5, None), ("b", 9, None)]))
     assert new(seen, [("a", 1, None), ("a", 5, None), ("a", 7, None), ("b", 9, None)]) == {7}
 
 
 def test_every_entry_of_a_record_that_was_not_seen_is_new() -> None:
-    seen = all_seen(Standing([("a", 5, None)]))
+    seen = all_seen(TimelineState([("a", 5, None)]))
     assert new(seen, [("a", 5, None), ("b", 1, None), ("b", 2, None)]) == {1, 2}
 
 
@@ -46,18 +46,18 @@ def test_every_entry_of_a_record_that_was_not_seen_is_new() -> None:
     ids=["what said nothing says something", "a withdrawal withdraws something else"],
 )
 def test_a_record_of_which_something_was_judged_anew_is_told_again(before: list[Row], now: list[Row]) -> None:
-    seen = all_seen(Standing([*before, ("a", 9, None)]))
+    seen = all_seen(TimelineState([*before, ("a", 9, None)]))
     assert 9 in new(seen, [*now, ("a", 9, None)])
     assert {place for _, place, fact in now if fact is None} <= new(seen, [*now, ("a", 9, None)])
 
 
 def test_a_correction_tells_nothing_again() -> None:
-    seen = all_seen(Standing([("a", 1, None), ("a", 2, None)]))
+    seen = all_seen(TimelineState([("a", 1, None), ("a", 2, None)]))
     assert new(seen, [("a", 2, None), ("a", 3, None)]) == {3}
 
 
 def test_what_says_nothing_and_came_later_tells_nothing_again() -> None:
-    seen = all_seen(Standing([("a", 1, None)]))
+    seen = all_seen(TimelineState([("a", 1, None)]))
     assert new(seen, [("a", 1, None), ("a", 2, "")]) == set()
 
 
@@ -74,9 +74,9 @@ HISTORY = st.lists(
 def test_who_leaves_anywhere_and_comes_back_misses_nothing(
     history: list[tuple[str, int, str | None, str | None]], came_by: int, left_after: int
 ) -> None:
-    before = Standing((record, place, then) for record, place, then, _ in history if place <= came_by)
+    before = TimelineState((record, place, then) for record, place, then, _ in history if place <= came_by)
     rows = [(record, place, now) for record, place, _, now in history if now != "replaced"]
-    standing = Standing(rows)
+    standing = TimelineState(rows)
     told = list(tell(all_seen(before), standing, standing.places - before.places))[:left_after]
     seen = told[-1][1] if told else all_seen(before)
     had = before.places | {place for place, _ in told}
@@ -92,7 +92,7 @@ def version(place: int, fact: str, number: int | None, *, record: str = "a", ask
 
 def lost(before: Sequence[Row], now: Sequence[Row], stated: Sequence[Stated]) -> list[str]:
     """What a reader who saw all of ``before`` is told to be gone."""
-    return gone(all_seen(Standing(before)), Standing(now), stated)
+    return gone(all_seen(TimelineState(before)), TimelineState(now), stated)
 
 
 BEFORE: list[Row] = [("a", 1, None), ("a", 2, None)]
@@ -131,16 +131,16 @@ def test_where_something_was_judged_anew_all_that_does_not_stand_is_gone() -> No
 
 
 def test_who_was_told_what_is_gone_is_not_told_again() -> None:
-    now = Standing([("a", 2, None), ("a", 3, "f")])
+    now = TimelineState([("a", 2, None), ("a", 3, "f")])
     stated = [*TWO, version(3, "f", 2)]
-    seen = settled(all_seen(Standing(BEFORE)), now, ())
+    seen = settled(all_seen(TimelineState(BEFORE)), now, ())
     assert gone(seen, now, stated) == []
     assert set(unseen(still_true(seen, now), now)) == set()
 
 
 @given(rows=ROWS)
 def test_a_cursor_says_what_was_seen(rows: list[Row]) -> None:
-    seen = all_seen(Standing([(record.encode().hex() * 16, place, fact) for record, place, fact in rows]))
+    seen = all_seen(TimelineState([(record.encode().hex() * 16, place, fact) for record, place, fact in rows]))
     assert read_changes(write_changes(seen)) == seen
 
 

@@ -14,17 +14,17 @@ from sqlalchemy.exc import IntegrityError
 
 from consumers.database.bulk import LOT_BYTES
 from consumers.database.database import Database
-from consumers.database.engines import Settings
+from consumers.database.engines import ConnectionSettings
 from consumers.database.insertion import Insertion, keep, replace
 from consumers.database.revision import Revision
-from consumers.database.statement import Among, Statement, given, given_rows, listed
+from consumers.database.statement import Among, SqlStatement, given, given_rows, listed
 from schemas.errors import SettingsError, StoreUnavailable
 
 pytestmark = pytest.mark.asyncio
 
 METADATA = MetaData()
 THING = Table("thing", METADATA, Column("key", Text, primary_key=True), Column("number", BigInteger, nullable=False))
-NUMBER = Statement(select(THING.c.number).where(THING.c.key == "a"))
+NUMBER = SqlStatement(select(THING.c.number).where(THING.c.key == "a"))
 
 
 async def fill(database: Database, **numbers: int) -> None:
@@ -156,8 +156,8 @@ async def test_a_missing_table_is_the_store_s_trouble(empty_store: Database) -> 
 
 async def test_a_list_is_one_parameter_however_long(empty_store: Database) -> None:
     await fill(empty_store, **{f"k{place}": place for place in range(50)})
-    among = Statement(select(func.count()).select_from(THING).where(Among(THING.c.key, "keys")))
-    numbers = Statement(select(func.count()).select_from(THING).where(Among(THING.c.number, "numbers", "BIGINT")))
+    among = SqlStatement(select(func.count()).select_from(THING).where(Among(THING.c.key, "keys")))
+    numbers = SqlStatement(select(func.count()).select_from(THING).where(Among(THING.c.number, "numbers", "BIGINT")))
     async with empty_store.reading() as connection:
         for size in (0, 1, 30):
             wanted = listed([f"k{place}" for place in range(size)], connection.dialect)
@@ -175,7 +175,7 @@ async def test_rows_can_be_given_and_joined(empty_store: Database) -> None:
             asked.join(THING, (THING.c.key == asked.c.key) & (THING.c.number == asked.c.number))
         )
 
-    joined = Statement(compose)  # type: ignore[arg-type] # a Select is a ClauseElement; the test does not import the name
+    joined = SqlStatement(compose)  # type: ignore[arg-type] # a Select is a ClauseElement; the test does not import the name
     async with empty_store.reading() as connection:
         for rows, found in (([], []), ([("a", 1), ("b", 1), ('"', 3), ("c", 3)], ["a", "c"])):
             values = given_rows(rows, names, connection.dialect)
@@ -236,8 +236,11 @@ async def test_rows_that_are_found_get_new_values_and_are_counted(empty_store: D
 @pytest.mark.engine
 @pytest.mark.parametrize("scheme", ["postgresql", "postgresql+asyncpg"])
 async def test_a_connection_that_breaks_within_a_transaction_is_replaced(postgres_url: str, scheme: str) -> None:
-    database = Database.connect(postgres_url.replace("postgresql", scheme, 1), Settings(pool=1))
-    process, end = Statement(select(func.pg_backend_pid())), Statement(select(func.pg_terminate_backend(bindparam("process"))))
+    database = Database.connect(postgres_url.replace("postgresql", scheme, 1), ConnectionSettings(pool=1))
+    process, end = (
+        SqlStatement(select(func.pg_backend_pid())),
+        SqlStatement(select(func.pg_terminate_backend(bindparam("process")))),
+    )
     other = Database.connect(postgres_url)
     with pytest.raises(StoreUnavailable):
         async with database.writing() as connection:
@@ -262,7 +265,7 @@ async def test_a_store_that_cannot_be_reached_does_not_answer(tmp_path: Path, ca
     unreachable = [f"sqlite:///{tmp_path / 'no' / 'such' / 'folder.db'}"]
     unreachable += [f"{scheme}://user:secret-word@127.0.0.1:1/db" for scheme in ("postgresql", "postgresql+asyncpg")]
     for url in unreachable:
-        database = Database.connect(url, Settings())
+        database = Database.connect(url, ConnectionSettings())
         with pytest.raises(StoreUnavailable) as raised:
             async with database.writing():
                 pass
@@ -284,7 +287,7 @@ async def test_a_file_that_is_no_database_does_not_answer(tmp_path: Path) -> Non
 
 @pytest.mark.engine
 async def test_postgresql_ends_what_takes_too_long_and_is_used_again(postgres_url: str) -> None:
-    database = Database.connect(postgres_url, Settings(statement_timeout=timedelta(milliseconds=50)))
+    database = Database.connect(postgres_url, ConnectionSettings(statement_timeout=timedelta(milliseconds=50)))
     with pytest.raises(StoreUnavailable):
         await database.fetch("SELECT pg_sleep(5)", ())
     assert (await database.fetch("SELECT 1", ()))[0][0] == 1
@@ -298,7 +301,7 @@ async def test_a_process_that_is_frozen_in_a_transaction_keeps_no_lock(
     empty_store: Database, store_url: str, count: int
 ) -> None:
     await fill(empty_store, **{f"k{place}": place for place in range(500)})
-    frozen = Database.connect(store_url, Settings(idle_timeout=timedelta(milliseconds=200)))
+    frozen = Database.connect(store_url, ConnectionSettings(idle_timeout=timedelta(milliseconds=200)))
     with pytest.raises(StoreUnavailable):
         async with frozen.writing() as connection:
             changes = [{"its_key": f"k{place}"} for place in range(count)]
@@ -314,7 +317,7 @@ async def test_a_process_that_is_frozen_in_a_transaction_keeps_no_lock(
 @pytest.mark.engine
 async def test_a_read_does_not_notice_that_its_connection_broke(postgres_url: str) -> None:
     for scheme in ("postgresql", "postgresql+asyncpg"):
-        database = Database.connect(postgres_url.replace("postgresql", scheme, 1), Settings(pool=1))
+        database = Database.connect(postgres_url.replace("postgresql", scheme, 1), ConnectionSettings(pool=1))
         [[process]] = await database.fetch("SELECT pg_backend_pid()", ())
         other = Database.connect(postgres_url)
         await other.fetch(f"SELECT pg_terminate_backend({process})", ())
@@ -327,7 +330,7 @@ async def test_a_read_does_not_notice_that_its_connection_broke(postgres_url: st
 @pytest.mark.engine
 @pytest.mark.parametrize("scheme", ["postgresql", "postgresql+asyncpg"])
 async def test_no_statement_is_prepared_where_a_pooler_would_lose_it(postgres_url: str, scheme: str) -> None:
-    database = Database.connect(postgres_url.replace("postgresql", scheme, 1), Settings(pool=1, pooler=True))
+    database = Database.connect(postgres_url.replace("postgresql", scheme, 1), ConnectionSettings(pool=1, pooler=True))
     for _ in range(20):
         await database.fetch("SELECT 1", ())
     [[prepared]] = await database.fetch("SELECT count(*) FROM pg_prepared_statements WHERE name <> ''", ())

@@ -12,7 +12,7 @@ import pytest
 from sqlalchemy import Column, Integer, MetaData, Table, Text, select, update
 
 from consumers.database.database import Database
-from consumers.database.engines import Settings
+from consumers.database.engines import ConnectionSettings
 from consumers.store.migrate import Schema, migrate
 from schemas.errors import StoreUnavailable
 from tests.command_line import Backbone
@@ -40,7 +40,7 @@ def pooler_url(postgres_url: str, engine_folder: Path) -> Iterator[str]:
 @pytest.mark.parametrize("scheme", SCHEMES)
 @pytest.mark.asyncio
 async def test_many_tasks_share_few_connections_and_nothing_is_lost(pooler_url: str, scheme: str) -> None:
-    database = Database.connect(pooler_url.replace("postgresql", scheme, 1), Settings(pool=4, pooler=True))
+    database = Database.connect(pooler_url.replace("postgresql", scheme, 1), ConnectionSettings(pool=4, pooler=True))
     assert await migrate(database) is Schema.EMPTY
     async with database.writing() as connection:
         await connection.run_sync(METADATA.create_all)
@@ -65,7 +65,7 @@ async def test_many_tasks_share_few_connections_and_nothing_is_lost(pooler_url: 
 @pytest.mark.parametrize("scheme", SCHEMES)
 @pytest.mark.asyncio
 async def test_a_transaction_has_the_limits_that_a_session_cannot_be_given(pooler_url: str, scheme: str) -> None:
-    settings = Settings(pooler=True, statement_timeout=timedelta(seconds=7), idle_timeout=timedelta(seconds=9))
+    settings = ConnectionSettings(pooler=True, statement_timeout=timedelta(seconds=7), idle_timeout=timedelta(seconds=9))
     database = Database.connect(pooler_url.replace("postgresql", scheme, 1), settings)
     names = ("statement_timeout", "idle_in_transaction_session_timeout", "synchronous_commit")
     async with database.writing() as connection:
@@ -77,7 +77,7 @@ async def test_a_transaction_has_the_limits_that_a_session_cannot_be_given(poole
 @pytest.mark.parametrize("scheme", SCHEMES)
 @pytest.mark.asyncio
 async def test_without_the_setting_the_pooler_refuses_at_the_first_connection(pooler_url: str, scheme: str) -> None:
-    database = Database.connect(pooler_url.replace("postgresql", scheme, 1), Settings())
+    database = Database.connect(pooler_url.replace("postgresql", scheme, 1), ConnectionSettings())
     with pytest.raises(StoreUnavailable, match=r"postgresql\.pooler"):
         await database.fetch("SELECT 1", ())
     await database.close()

@@ -72,10 +72,11 @@ def quarantine_history() -> list[Record]:
     common = {"source": "a", "door": "http", "media_type": "text/csv", "code": "invalid-value", "reason": "a reason"}
     more = {"receipt": "r1", "received_at": at(1)}
     first = [
-        quarantine.Kept(id="q1", position="line 2", part=part, parts=2, content=b"content", **common, **more) for part in (1, 0)
+        quarantine.KeptPart(id="q1", position="line 2", part=part, parts=2, content=b"content", **common, **more)
+        for part in (1, 0)
     ]
     tried = [quarantine.Tried(id="q1", at=at(2 + one), accepted=bool(one), receipt=f"r{one}") for one in (0, 1)]
-    other = quarantine.Kept(id="q2", position="message", part=0, parts=1, content=b"x", **common, **more)
+    other = quarantine.KeptPart(id="q2", position="message", part=0, parts=1, content=b"x", **common, **more)
     entries: list[tuple[int, quarantine.QuarantineRecord]] = [(0, one) for one in (*first, *tried)] + [(1, other)]
     return [
         Record(QUARANTINE, partition, offset, one.id, quarantine.encode(one), 0.0)

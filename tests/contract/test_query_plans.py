@@ -16,7 +16,7 @@ import pytest_asyncio
 from sqlalchemy import event
 
 from consumers.database.database import Database
-from consumers.database.engines import Settings
+from consumers.database.engines import ConnectionSettings
 from consumers.store.migrate import migrate
 from consumers.store.tables import PARKED, POSITION, RECEIPTS
 from consumers.timeline.cursor import write_changes
@@ -104,7 +104,7 @@ class AskedAmongMany(Asked):
 
 
 async def _filled(url: str, folder: Path) -> AsyncIterator[AskedAmongMany]:
-    database = Database.connect(url, Settings())
+    database = Database.connect(url, ConnectionSettings())
     many = await fill(database, ENTRIES[database.dialect.name], texts=False)
     await database.close()  # whoever listens hears of connections that are made from now on
     asked = AskedAmongMany(database, many, folder)

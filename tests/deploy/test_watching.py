@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from gateway.watching.measures import MEASURES, Kind
+from gateway.watching.measures import MEASURES, MetricKind
 from tests.deploy.files import DEPLOY, ROOT, documents
 
 RULES: list[dict[str, Any]] = documents(DEPLOY / "prometheus" / "alerts.yaml")[0]["groups"][0]["rules"]
@@ -33,7 +33,7 @@ SERVED = {
     for measure in MEASURES
     for name in (
         [f"{measure.name}{part}" for part in ("_bucket", "_sum", "_count")]
-        if measure.kind is Kind.HISTOGRAM
+        if measure.kind is MetricKind.HISTOGRAM
         else [measure.name]
     )
 }

@@ -19,7 +19,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from adapters.eventlog.connect import connect
 from consumers.database.database import Database
-from consumers.database.engines import Settings
+from consumers.database.engines import ConnectionSettings
 from consumers.following.runner import Runner
 from consumers.people.project import PeopleProjection
 from consumers.projection import Projection
@@ -92,7 +92,9 @@ class Slow:
 
 async def main(log_url: str, store_url: str, owner: str) -> None:
     log = OwnGroup(await connect(log_url, partitions=PARTITIONS), owner)
-    database = Database.connect(store_url, Settings(idle_timeout=timedelta(seconds=1), statement_timeout=timedelta(seconds=5)))
+    database = Database.connect(
+        store_url, ConnectionSettings(idle_timeout=timedelta(seconds=1), statement_timeout=timedelta(seconds=5))
+    )
     stop = asyncio.Event()
     projections = (TimelineProjection(SOURCES), PeopleProjection(PSEUDONYMS))
     runner = Runner([Announcing(one) for one in projections], log, database, owner, lambda: datetime.now(UTC))

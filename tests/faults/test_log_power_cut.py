@@ -19,7 +19,7 @@ from typing import NamedTuple
 import apsw
 import pytest
 
-from adapters.eventlog.embedded.append import Appender, entries_of
+from adapters.eventlog.embedded.append import FileAppender, entries_of
 from adapters.eventlog.embedded.file import prepare
 from adapters.eventlog.embedded.log import EmbeddedLog
 from adapters.eventlog.verify import verify
@@ -117,13 +117,13 @@ class Life:
             prepare(connection, PARTITIONS)
             for setting in self._settings:
                 connection.execute(setting)
-            self._append(Appender(connection, PARTITIONS, INDEX_EVERY))
+            self._append(FileAppender(connection, PARTITIONS, INDEX_EVERY))
         self._disk.cut()
         if connection is not None:
             with suppress(apsw.Error):
                 connection.close(True)
 
-    def _append(self, appender: Appender) -> None:
+    def _append(self, appender: FileAppender) -> None:
         for number, call in enumerate(self.calls):
             self.expected.begin(call)
             self.expected.acknowledge(appender.append(entries_of(call, PARTITIONS), 1_000_000 + number))

@@ -17,7 +17,7 @@ import pytest
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from consumers.database.database import Database
-from consumers.database.engines import Settings
+from consumers.database.engines import ConnectionSettings
 from consumers.following.applier import Applier
 from consumers.following.runner import Runner
 from consumers.people.project import PeopleProjection
@@ -276,7 +276,7 @@ async def test_a_server_without_a_free_connection_is_waited_for(server: Postgres
 
 
 async def test_a_pool_whose_connections_are_all_busy_says_which_setting(url: str) -> None:
-    database = Database.connect(url, Settings(pool=1, pool_timeout=timedelta(milliseconds=50)))
+    database = Database.connect(url, ConnectionSettings(pool=1, pool_timeout=timedelta(milliseconds=50)))
     async with database.writing():
         with pytest.raises(StoreUnavailable, match=r"postgresql\.pool"):
             async with database.writing():

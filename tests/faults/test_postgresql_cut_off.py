@@ -11,8 +11,8 @@ import pytest
 from sqlalchemy import literal_column, select, text
 
 from consumers.database.database import Database
-from consumers.database.engines import Settings
-from consumers.database.statement import Statement
+from consumers.database.engines import ConnectionSettings
+from consumers.database.statement import SqlStatement
 from schemas.errors import StoreUnavailable
 from tests.faults.silent_line import SilentLine, silent_line
 from tests.journeys.harness import Backbone, hospital_messages
@@ -25,7 +25,7 @@ SECOND = timedelta(seconds=1)
 END_S = 30.0
 """By then a wait must have ended: the limits below sum up to 2 s, and psycopg takes ten more to let go."""
 SCHEMES = ["postgresql", "postgresql+asyncpg"]
-_SEVEN = Statement(select(literal_column("7")))
+_SEVEN = SqlStatement(select(literal_column("7")))
 
 
 @pytest.fixture(params=SCHEMES)
@@ -36,7 +36,9 @@ def line(request: pytest.FixtureRequest, postgres_url: str) -> Iterator[tuple[Si
 
 
 def connected(url: str) -> Database:
-    return Database.connect(url, Settings(pool=2, statement_timeout=SECOND, connect_timeout=SECOND, pool_timeout=SECOND))
+    return Database.connect(
+        url, ConnectionSettings(pool=2, statement_timeout=SECOND, connect_timeout=SECOND, pool_timeout=SECOND)
+    )
 
 
 @pytest.mark.asyncio
@@ -89,7 +91,7 @@ async def test_a_transaction_over_a_line_that_falls_silent_has_an_end_wherever_i
 async def test_what_is_computed_between_two_statements_may_take_its_time(line: tuple[SilentLine, str]) -> None:
     _, url = line
     short = timedelta(milliseconds=250)
-    database = Database.connect(url, Settings(statement_timeout=short, connect_timeout=short))
+    database = Database.connect(url, ConnectionSettings(statement_timeout=short, connect_timeout=short))
     async with database.writing() as connection:
         await connection.execute(text("SELECT 1"))
         await pass_time(3 * short.total_seconds())  # longer than a statement may take

@@ -12,7 +12,7 @@ import pytest
 from sqlalchemy import text
 
 from consumers.database.database import Database
-from consumers.database.engines import Settings
+from consumers.database.engines import ConnectionSettings
 from deploy.local.postgres import PostgresServer
 from schemas.errors import StoreUnavailable
 from tests.journeys.harness import Backbone, hospital_messages
@@ -40,7 +40,7 @@ def server(engine_folder: Path) -> Iterator[PostgresServer]:
 @pytest.mark.parametrize("scheme", ["postgresql", "postgresql+asyncpg"])
 async def test_a_read_over_a_connection_that_is_there_is_given_up(server: PostgresServer, scheme: str) -> None:
     url = server.url().replace("postgresql", scheme, 1)
-    database = Database.connect(url, Settings(statement_timeout=SECOND, connect_timeout=SECOND))
+    database = Database.connect(url, ConnectionSettings(statement_timeout=SECOND, connect_timeout=SECOND))
 
     async def fetch() -> int:
         return int((await database.fetch("SELECT 7", ()))[0][0])

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from consumers.following.lag import Behind
+from consumers.following.lag import Lag
 from gateway.watching.freshness import Freshness
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -20,7 +20,7 @@ class Observer:
     def __init__(self) -> None:
         self.at: list[datetime] = []
 
-    def behind(self, projection: str, lag: Behind) -> None: ...
+    def behind(self, projection: str, lag: Lag) -> None: ...
 
     def heard(self, *said: Any) -> None: ...
 
@@ -32,10 +32,10 @@ class Observer:
 async def test_what_was_acknowledged_before_a_measurement_s_time_is_counted_in_it() -> None:
     now = NOON
 
-    async def slowly() -> Mapping[str, Behind]:
+    async def slowly() -> Mapping[str, Lag]:
         nonlocal now
         now += timedelta(seconds=30)  # what is appended meanwhile may be counted or not
-        return {"timeline": Behind(0, 0.0)}
+        return {"timeline": Lag(0, 0.0)}
 
     async def nobody() -> Mapping[str, datetime]:
         return {}

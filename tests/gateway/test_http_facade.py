@@ -11,7 +11,7 @@ from fhir.resources.R4B.patient import Patient
 
 from consumers.people.query import KnownPatient
 from gateway.routes.fhir.capability import capability_statement
-from gateway.routes.fhir.facade import Answer, entries_of, entry, person_as_patient, searchset
+from gateway.routes.fhir.facade import PageEntry, entries_of, entry, person_as_patient, searchset
 from schemas.fhir.bundle import RECORD_URN
 from schemas.fhir.check import faults_in
 from schemas.identifiers import NHS_NUMBER, SOURCE_URN, RecordKey
@@ -87,7 +87,7 @@ ENCOUNTER = {
 }
 LOCATION = {"resourceType": "Location", "name": "Kingsmill Ward"}
 URL = f"http://127.0.0.1:8080/fhir/Patient/{PERSON}"
-ANSWER = Answer("e1", "2026-02-03T10:00:00.000Z", "northfield-pas", payload(ENCOUNTER, LOCATION))
+ANSWER = PageEntry("e1", "2026-02-03T10:00:00.000Z", "northfield-pas", payload(ENCOUNTER, LOCATION))
 
 
 def test_a_payload_becomes_entries_about_the_one_patient() -> None:
@@ -132,7 +132,7 @@ def test_a_senders_own_addresses_are_made_ones_that_no_other_entry_has() -> None
         "type": "collection",
         "entry": [{"fullUrl": url, "resource": one} for url, one in parts],
     }
-    answers = [Answer(event, "2026-02-03T10:00:00.000Z", "riverside-bars", bundle) for event in ("e1", "e2")]
+    answers = [PageEntry(event, "2026-02-03T10:00:00.000Z", "riverside-bars", bundle) for event in ("e1", "e2")]
     found = list(entries_of(answers, URL, frozenset()))
     task, request = (one["resource"] for one in found[:2])
     assert task["for"] == request["subject"] == {"reference": URL}

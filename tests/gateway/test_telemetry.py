@@ -9,10 +9,10 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from adapters.observe import CORRELATION, Correlation, Observer
-from consumers.following.lag import Behind, Waiting
+from adapters.observe import CORRELATION, Correlation, IntakeObserver
+from consumers.following.lag import Lag, Waiting
 from gateway.watching.log_lines import JsonLines, TextLines, log_lines
-from gateway.watching.measures import MEASURES, Kind
+from gateway.watching.measures import MEASURES, MetricKind
 from gateway.watching.telemetry import Metrics
 from schemas.log import EVENTS, RECEIPTS, Record
 
@@ -41,7 +41,7 @@ def record(message: str, *parts: object, error: BaseException | None = None) -> 
 
 def test_the_metrics_observe_the_doors() -> None:
     metrics = Metrics()
-    observer: Observer = metrics
+    observer: IntakeObserver = metrics
     observer.arrived("northfield-pas", "mllp", accepted=2, rejected=1)
     observer.repeated("northfield-pas", "mllp")
     observer.appended(3, 0.004)
@@ -60,7 +60,7 @@ def test_the_metrics_observe_the_doors() -> None:
 def test_the_metrics_observe_answers_and_projections() -> None:
     metrics = Metrics()
     metrics.answered("/people/{person}", "GET", 200, 0.02)
-    metrics.behind("timeline", Behind(7, 1.5, {3: Waiting(7, 1.5), 4: Waiting(0, 0.0)}, parked=2))
+    metrics.behind("timeline", Lag(7, 1.5, {3: Waiting(7, 1.5), 4: Waiting(0, 0.0)}, parked=2))
     metrics.heard("northfield-pas", datetime.fromtimestamp(1_770_000_000, UTC), timedelta(days=1))
     metrics.heard("willow-contacts", None, None)
     metrics.measured(datetime.fromtimestamp(1_770_000_060, UTC))
@@ -114,8 +114,8 @@ LABELS = {"source", "door", "outcome", "code", "route", "method", "status", "top
 @pytest.mark.parametrize("measure", MEASURES, ids=lambda measure: measure.name)
 def test_a_metric_is_named_by_the_conventions(measure: Any) -> None:
     assert measure.name.startswith("backbone_")
-    assert measure.name.endswith("_total") == (measure.kind is Kind.COUNTER)
-    assert measure.kind is not Kind.HISTOGRAM or measure.name.endswith("_seconds")
+    assert measure.name.endswith("_total") == (measure.kind is MetricKind.COUNTER)
+    assert measure.kind is not MetricKind.HISTOGRAM or measure.name.endswith("_seconds")
     assert measure.says.endswith(".") and "\n" not in measure.says
     assert set(measure.labels) <= LABELS | {"use", "version", "python"}
 

@@ -22,7 +22,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from schemas.fhir.check import FAULTS_MOST, Fault, definitions, faults_in
+from schemas.fhir.check import FAULTS_MOST, FhirFault, definitions, faults_in
 from schemas.fhir.r4 import PRIMITIVES, RESOURCES
 from schemas.identifiers import NhsNumber
 
@@ -132,7 +132,7 @@ INVALID: list[tuple[str, Any, str, str]] = [
 
 @pytest.mark.parametrize(("resource", "element", "reason"), [row[1:] for row in INVALID], ids=[row[0] for row in INVALID])
 def test_a_fault_is_named_by_its_element_and_reason_alone(resource: Any, element: str, reason: str) -> None:
-    assert faults_in(resource) == [Fault(element, reason)]
+    assert faults_in(resource) == [FhirFault(element, reason)]
 
 
 class Values(NamedTuple):
@@ -198,7 +198,7 @@ def rows(table: dict[str, Values]) -> list[tuple[str, Any, bool]]:
 @pytest.mark.parametrize(("primitive", "value", "valid"), rows(PRIMITIVE | TIMES))
 def test_a_primitive_is_written_as_fhir_writes_it(primitive: str, value: Any, valid: bool) -> None:
     element = f"Patient.extension[0].value{primitive[:1].upper()}{primitive[1:]}"
-    assert faults_in(holder(primitive, value)) == ([] if valid else [Fault(element, f"is not a valid {primitive}")])
+    assert faults_in(holder(primitive, value)) == ([] if valid else [FhirFault(element, f"is not a valid {primitive}")])
 
 
 @pytest.mark.parametrize(("primitive", "value", "valid"), rows(TIMES))
@@ -221,7 +221,7 @@ def test_what_json_cannot_hold_is_a_fault_and_no_exception(value: Any) -> None:
 def test_what_is_written_as_json_is_judged_as_it_is_written() -> None:
     number, born = NhsNumber("9990000018"), datetime.date(1941, 3, 9)
     assert faults_in(patient(identifier=[{"value": number}], birthDate=born)) == []
-    assert faults_in(patient(identifier=[{"value": number}], gender=born)) == [Fault("Patient.gender", NO_CODE)]
+    assert faults_in(patient(identifier=[{"value": number}], gender=born)) == [FhirFault("Patient.gender", NO_CODE)]
 
 
 def test_a_resource_nested_as_deeply_as_json_may_be_is_checked_to_the_bottom() -> None:
@@ -328,13 +328,13 @@ def changed_examples(draw: st.DrawFn) -> dict[str, Any]:
 PYTHON_TYPE: dict[str, Any] = {"string": str, "boolean": bool, "integer": int, "number": (int, float)}
 
 
-def of_another_json_type(fault: Fault, value: Any) -> bool:
+def of_another_json_type(fault: FhirFault, value: Any) -> bool:
     """pydantic makes a date of a number, a number of text, a flag of a number."""
     wanted = PRIMITIVES[fault.reason.split()[-1]]["type"] if fault.reason.startswith("is not a valid ") else "string"
     return not isinstance(value, PYTHON_TYPE[wanted]) or (isinstance(value, bool) and wanted != "boolean")
 
 
-STRICTER: dict[str, Callable[[Fault, Any], bool]] = {
+STRICTER: dict[str, Callable[[FhirFault, Any], bool]] = {
     "codes of required bindings are checked": lambda fault, _: fault.reason == "is not one of its codes",
     "nothing is empty": lambda fault, value: fault.reason == "is empty" or value == "",
     "nothing is null": lambda fault, value: value is None or fault.reason.startswith("has null in "),
@@ -390,10 +390,10 @@ def test_no_message_holds_anything_of_the_content(resource: dict[str, Any], data
 
 UNFINISHED = {
     "process-message-success.json": {
-        Fault("Bundle.entry[1].resource.participant[0]", "lacks status"),
-        Fault("Bundle.entry[3].resource", "has an element that FHIR R4 does not define"),
-        Fault("Bundle.entry[3].resource", "lacks schedule"),
-        *(Fault(f"Bundle.entry[{number}].resource.id", "is not a valid id") for number in (4, 5, 6, 7, 8)),
+        FhirFault("Bundle.entry[1].resource.participant[0]", "lacks status"),
+        FhirFault("Bundle.entry[3].resource", "has an element that FHIR R4 does not define"),
+        FhirFault("Bundle.entry[3].resource", "lacks schedule"),
+        *(FhirFault(f"Bundle.entry[{number}].resource.id", "is not a valid id") for number in (4, 5, 6, 7, 8)),
     }
 }
 """Published examples that are not FHIR R4 themselves (placeholders for ids, a misspelt element), with all their faults."""

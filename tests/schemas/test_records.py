@@ -7,7 +7,7 @@ import orjson
 import pytest
 
 from schemas.arrival import quarantine, receipt
-from schemas.arrival.quarantine import CHUNK_BYTES, Kept, Tried
+from schemas.arrival.quarantine import CHUNK_BYTES, KeptPart, Tried
 from schemas.arrival.receipt import Receipt, Refusal
 from schemas.log import EVENTS, PARTITIONS, QUARANTINE, RECEIPTS, TOPICS
 
@@ -32,7 +32,7 @@ FULL = msgspec.structs.replace(
     part=1,
     name="extract.csv",
 )
-KEPT = Kept(
+KEPT = KeptPart(
     id="q1",
     source="northfield-pas",
     door="folder",
@@ -60,7 +60,7 @@ def test_a_receipt_leaves_out_what_it_has_nothing_to_say_of() -> None:
 
 
 @pytest.mark.parametrize("record", [KEPT, TRIED], ids=["kept", "tried"])
-def test_a_record_of_the_quarantine_is_read_back_as_it_was_written(record: Kept | Tried) -> None:
+def test_a_record_of_the_quarantine_is_read_back_as_it_was_written(record: KeptPart | Tried) -> None:
     assert quarantine.decode(quarantine.encode(record)) == record
 
 

@@ -1,4 +1,4 @@
-"""Writes the embedded log's file: each call of `Appender.append` is one transaction.
+"""Writes the embedded log's file: each call of `FileAppender.append` is one transaction.
 
 Like `adapters.eventlog.embedded.file`, this module names no driver, so that the simulated power cuts of ``tests/faults`` hit
 the same statements as in production.
@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 from adapters.eventlog.embedded.file import (
     BEGIN_WRITE,
     COMMIT,
-    Connection,
+    FileConnection,
     checksum,
     ends,
     ends_after,
@@ -46,7 +46,7 @@ event loop is busy: 64 rows take 20 ms in one statement and 80 ms in 64. 64 rows
 old versions of SQLite."""
 
 
-class Entry(NamedTuple):
+class LogEntry(NamedTuple):
     """A record about to be appended."""
 
     topic: str
@@ -57,24 +57,24 @@ class Entry(NamedTuple):
     """CRC-32 of the value alone, computed before the entry's offset is known."""
 
 
-def entries_of(records: Iterable[NewRecord], partitions: int) -> list[Entry]:
+def entries_of(records: Iterable[NewRecord], partitions: int) -> list[LogEntry]:
     """The entries of ``records``. Raises `TooLarge` when one is over `RECORD_BYTES`."""
-    entries: list[Entry] = []
+    entries: list[LogEntry] = []
     for number, (topic, name, value) in enumerate(records):
         key = name.encode()
         if len(value) > RECORD_BYTES:
             raise TooLarge(f"record {number} of the call has {len(value)} bytes; one may have {RECORD_BYTES}", where=topic)
-        entries.append(Entry(topic, zlib.crc32(key) % partitions, key, value, zlib.crc32(value)))
+        entries.append(LogEntry(topic, zlib.crc32(key) % partitions, key, value, zlib.crc32(value)))
     return entries
 
 
-class Appender:
+class FileAppender:
     """Appends entries to the file.
 
     It remembers the ends of the partitions, but only relies on them as long as no other process has appended to the file.
     """
 
-    def __init__(self, connection: Connection, partitions: int, index_every: int = INDEX_EVERY) -> None:
+    def __init__(self, connection: FileConnection, partitions: int, index_every: int = INDEX_EVERY) -> None:
         self._connection, self._partitions, self._index_every = connection, partitions, index_every
         self._version = -1
         """``PRAGMA data_version`` for which the attributes below are right; -1: nothing is known yet."""
@@ -83,7 +83,7 @@ class Appender:
         self._last = 0
         self._indexed = 0
 
-    def append(self, entries: Sequence[Entry], appended_us: int) -> list[Position]:
+    def append(self, entries: Sequence[LogEntry], appended_us: int) -> list[Position]:
         """Append ``entries`` in one transaction and return their positions, in the order given. They are then on the disk.
 
         When it raises, close the connection, which rolls back: what this object remembers is wrong then, and after a disk error
@@ -118,7 +118,7 @@ class Appender:
         self._last = last(self._connection)
         self._version = now
 
-    def _insert(self, entries: Sequence[Entry], appended_us: int) -> list[Position]:
+    def _insert(self, entries: Sequence[LogEntry], appended_us: int) -> list[Position]:
         positions: list[Position] = []
         values: list[Any] = []
         for topic, partition, key, value, crc in entries:

@@ -7,7 +7,7 @@ import logging
 from collections import deque
 from collections.abc import Iterable, Sequence
 
-from adapters.eventlog.embedded.append import Entry
+from adapters.eventlog.embedded.append import LogEntry
 from schemas.errors import BackboneError, LogUnavailable
 from schemas.log import Position
 
@@ -21,7 +21,7 @@ class Job:
 
     __slots__ = ("deadline", "desk", "entries", "future", "size")
 
-    def __init__(self, entries: Sequence[Entry], desk: Desk, patience: float) -> None:
+    def __init__(self, entries: Sequence[LogEntry], desk: Desk, patience: float) -> None:
         self.entries, self.desk = entries, desk
         self.size = sum([len(entry.value) for entry in entries])
         self.future: asyncio.Future[Sequence[Position]] = desk.loop.create_future()

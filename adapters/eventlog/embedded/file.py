@@ -1,8 +1,8 @@
 """The embedded log's file: its settings, its tables, and the ends of its partitions. `adapters.eventlog.embedded.append` writes
 it.
 
-This module names no driver: a `Connection` is the standard library's in production, and in ``tests/faults`` another one that
-simulates power cuts. Both run the same statements.
+This module names no driver: a `FileConnection` is the standard library's in production, and in ``tests/faults`` another one
+that simulates power cuts. Both run the same statements.
 
 The layout was chosen by measuring (events of 2 KiB with receipts of 500 bytes, 48 partitions, 8 KiB pages):
 
@@ -87,7 +87,7 @@ class Cursor(Protocol):
     def fetchall(self) -> list[Any]: ...
 
 
-class Connection(Protocol):
+class FileConnection(Protocol):
     """The part of a driver's connection that is used, in autocommit mode."""
 
     def execute(self, sql: str, parameters: Sequence[Any] = ..., /) -> Cursor: ...
@@ -111,7 +111,7 @@ def _crc_of(topic: str, partition: int) -> int:
     return zlib.crc32(f"{topic}\x1f{partition}".encode())
 
 
-def prepare(connection: Connection, partitions: int) -> None:
+def prepare(connection: FileConnection, partitions: int) -> None:
     """Apply the settings to the connection, and create the tables of a new file. Hold the append lock.
 
     Raises `SettingsError` when the file is not a log, is of a newer format or has another number of partitions.
@@ -144,39 +144,39 @@ def _check(about: Mapping[str, int], partitions: int) -> None:
         )
 
 
-def identity(connection: Connection) -> int:
+def identity(connection: FileConnection) -> int:
     """Distinguishes this log from every other, also from a later one under the same name."""
     return int(connection.execute(_IDENTITY).fetchall()[0][0])
 
 
-def topics(connection: Connection) -> dict[str, int]:
+def topics(connection: FileConnection) -> dict[str, int]:
     """Name to number of each topic that has entries."""
     return dict(connection.execute(_TOPICS).fetchall())
 
 
-def version(connection: Connection) -> int:
+def version(connection: FileConnection) -> int:
     """A number that changes whenever another connection has written since the last call."""
     return int(connection.execute(_VERSION).fetchall()[0][0])
 
 
-def last(connection: Connection) -> int:
+def last(connection: FileConnection) -> int:
     """Number of the last entry; 0 if there is none."""
     return int(connection.execute(_LAST).fetchall()[0][0])
 
 
-def indexed(connection: Connection) -> int:
+def indexed(connection: FileConnection) -> int:
     """Number of the last entry that is indexed."""
     return int(connection.execute(_INDEXED).fetchall()[0][0])
 
 
-def ends(connection: Connection, partitions: int) -> dict[tuple[int, int], int]:
+def ends(connection: FileConnection, partitions: int) -> dict[tuple[int, int], int]:
     """The offset after the last entry of each (topic number, partition), without those that have no entries."""
     places = connection.execute(_INDEXED_ENDS, (partitions,)).fetchall()
     known = {(topic, partition): offset + 1 for topic, partition, offset in places if offset is not None}
     return known | ends_after(connection, indexed(connection))
 
 
-def ends_after(connection: Connection, seq: int) -> dict[tuple[int, int], int]:
+def ends_after(connection: FileConnection, seq: int) -> dict[tuple[int, int], int]:
     """Like `ends`, but only from the entries after ``seq``. Raises `CorruptLog`."""
     found = connection.execute(_ENDS_AFTER, (seq,)).fetchall()
     if any(None in row for row in found):

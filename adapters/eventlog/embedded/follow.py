@@ -14,7 +14,7 @@ from functools import partial
 from typing import TypeVar
 
 from adapters.eventlog.embedded.lock import FileLock
-from adapters.eventlog.embedded.reader import Batch, EmbeddedReader, corrupt
+from adapters.eventlog.embedded.reader import EmbeddedReader, RecordRange, corrupt
 from schemas.errors import LogUnavailable
 from schemas.log import Claim, Record
 
@@ -120,14 +120,14 @@ class EmbeddedFollower:
                 return records
         return ()
 
-    def _look(self, limit: int) -> Batch | None:
+    def _look(self, limit: int) -> RecordRange | None:
         """The entries after the last one that was returned, or ``None``. Runs in the thread."""
         reader = self._reader
         if reader is None or reader.last() == self._behind:
             return None
         return reader.behind(self._behind, self._topics, limit)
 
-    def _wanted(self, batch: Batch) -> tuple[Sequence[Record], bool]:
+    def _wanted(self, batch: RecordRange) -> tuple[Sequence[Record], bool]:
         """The records of the batch from the claimed positions on, up to the first gap, and whether there was no gap.
 
         Raises `CorruptLog` when it begins with a gap: offsets of this log have none, so an entry was lost.

@@ -9,7 +9,7 @@ import contextlib
 from pathlib import Path
 
 from adapters.eventlog.embedded.driver import connected, explained
-from adapters.eventlog.embedded.file import BEGIN_WRITE, COMMIT, SETTINGS, Connection
+from adapters.eventlog.embedded.file import BEGIN_WRITE, COMMIT, SETTINGS, FileConnection
 
 _PREFIX = "mark "
 _NOTE = "INSERT OR IGNORE INTO about (name, value) VALUES (?, ?)"
@@ -30,6 +30,6 @@ def mark(path: Path, name: str, value: str | None, wait: float) -> str | None:
         return found
 
 
-def _noted(connection: Connection, name: str) -> str | None:
+def _noted(connection: FileConnection, name: str) -> str | None:
     row = connection.execute(_NOTED, (_PREFIX + name,)).fetchone()
     return None if row is None else bytes(row[0]).decode()

@@ -74,7 +74,7 @@ _Row = tuple[int, int, int, int, int, int, bytes, bytes]
 """Number, topic, partition, offset, time, checksum, key, value."""
 
 
-class Batch(NamedTuple):
+class RecordRange(NamedTuple):
     """The records of one range that a follower reads."""
 
     records: Sequence[Record]
@@ -133,7 +133,7 @@ class EmbeddedReader:
                 raise
             raise corrupt(topic, partition, start, error.message) from error
 
-    def behind(self, seq: int, names: Sequence[str], limit: int) -> Batch:
+    def behind(self, seq: int, names: Sequence[str], limit: int) -> RecordRange:
         """At most ``limit`` records and about `READ_BYTES` of the topics ``names`` after entry ``seq``, in order of arrival."""
         with explained(self._path):
             end = last(self._connection)
@@ -143,7 +143,7 @@ class EmbeddedReader:
                 found = self._together(wanted)
             except (ValueError, CorruptLog, sqlite3.DatabaseError):  # something is broken: reading row by row finds it
                 found = self._one_by_one(self._connection.execute(_ENTRIES, wanted), limit)
-        return Batch(found.records, found.cut or until, (found.cut or until) == end)
+        return RecordRange(found.records, found.cut or until, (found.cut or until) == end)
 
     def before(self, wanted: Mapping[tuple[str, int], int]) -> int:
         """Number of the entry after which to begin reading, so that no wanted offset of a (topic, partition) is missed."""

@@ -17,7 +17,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from queue import Empty, SimpleQueue
 
-from adapters.eventlog.embedded.append import Appender, Entry
+from adapters.eventlog.embedded.append import FileAppender, LogEntry
 from adapters.eventlog.embedded.callers import Desk, Job, Outcome
 from adapters.eventlog.embedded.driver import Files, check_place, explain, files_of, full, open_to_append, removed
 from adapters.eventlog.embedded.lock import FileLock
@@ -49,7 +49,7 @@ class GroupWriter:
         self._path, self._partitions, self._patience, self._committed = path, partitions, patience, committed
         self._lock = FileLock(path.with_name(path.name + "-append.lock"))
         self._connection: sqlite3.Connection | None = None
-        self._appender: Appender | None = None
+        self._appender: FileAppender | None = None
         self._files: Files | None = None
         """The files that this connection writes."""
         self._failed: tuple[BackboneError, float] | None = None
@@ -67,7 +67,7 @@ class GroupWriter:
         """A daemon thread, so that a hanging disk cannot keep the process from ending."""
         self._thread.start()
 
-    def submit(self, entries: Sequence[Entry]) -> asyncio.Future[Sequence[Position]]:
+    def submit(self, entries: Sequence[LogEntry]) -> asyncio.Future[Sequence[Position]]:
         """Append ``entries`` with the next group. Call it on the event loop that awaits the result. Raises `LogUnavailable`."""
         with self._submitting:
             if self._closed:
@@ -192,10 +192,10 @@ class GroupWriter:
         self._failed = self._fault(error), time.monotonic()
         _tell([(job, self._fault(error)) for job in jobs])
 
-    def _open(self, *, make: bool) -> Appender:
+    def _open(self, *, make: bool) -> FileAppender:
         """Open a new connection, and return its appender."""
         self._connection = open_to_append(self._path, self._partitions, self._patience / 2, make=make)
-        self._appender = Appender(self._connection, self._partitions)
+        self._appender = FileAppender(self._connection, self._partitions)
         self._files = files_of(self._path)
         return self._appender
 
@@ -216,7 +216,7 @@ class GroupWriter:
             cure = "Find the process that holds the lock file beside the log; it may be stopped."
             raise LogUnavailable("another process has locked the log", cure=cure, where=str(self._lock.path))
 
-    def _checkpoint(self, appender: Appender) -> None:
+    def _checkpoint(self, appender: FileAppender) -> None:
         """Run a checkpoint. A failure loses nothing: acknowledged entries are in the write-ahead file, and it is tried again
         soon.
         """

@@ -46,7 +46,7 @@ _BY_KEY = DefaultPartitioner()
 """Chooses the partition like Kafka's own producers: murmur2 of the key."""
 
 
-class Appender:
+class KafkaAppender:
     """Sends records and waits until all in-sync replicas have them."""
 
     def __init__(self, options: KafkaOptions, trouble: LogUnavailable | None = None) -> None:

@@ -11,13 +11,13 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 
 from aiokafka import AIOKafkaConsumer
 
-from adapters.eventlog.kafka.appender import Appender
+from adapters.eventlog.kafka.appender import KafkaAppender
 from adapters.eventlog.kafka.client import started, stopped
 from adapters.eventlog.kafka.follower import KafkaFollower, group_options
 from adapters.eventlog.kafka.marks import mark
 from adapters.eventlog.kafka.options import KafkaOptions
-from adapters.eventlog.kafka.reader import Reader, consumer_options
-from adapters.eventlog.kafka.topics import Found, prepare
+from adapters.eventlog.kafka.reader import KafkaReader, consumer_options
+from adapters.eventlog.kafka.topics import FoundCluster, prepare
 from adapters.eventlog.kafka.watchdog import Watchdog
 from schemas.errors import LogUnavailable
 from schemas.log import Claim, Follower, NewRecord, Position, Record
@@ -32,10 +32,10 @@ class KafkaLog:
 
     atomic = False
 
-    def __init__(self, options: KafkaOptions, found: Found) -> None:
+    def __init__(self, options: KafkaOptions, found: FoundCluster) -> None:
         self._options = options
         self.identity = f"kafka:{found.cluster}/{options.prefix.removesuffix('.')}"
-        self._appender, self._reader = Appender(options, found.trouble), Reader(options)
+        self._appender, self._reader = KafkaAppender(options, found.trouble), KafkaReader(options)
         self._closed = False
 
     @classmethod

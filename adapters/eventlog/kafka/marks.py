@@ -9,9 +9,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from adapters.eventlog.kafka.appender import Appender
+from adapters.eventlog.kafka.appender import KafkaAppender
 from adapters.eventlog.kafka.options import KafkaOptions
-from adapters.eventlog.kafka.reader import Reader
+from adapters.eventlog.kafka.reader import KafkaReader
 from adapters.eventlog.kafka.topics import require_topic
 from schemas.log import MARKS, NewRecord
 
@@ -24,7 +24,7 @@ async def mark(options: KafkaOptions, name: str, value: str | None) -> str | Non
     own = replace(options, partitions=1)
     if not await require_topic(own, MARKS, create=value is not None):
         return None
-    reader = Reader(own)
+    reader = KafkaReader(own)
     try:
         found = await _first(reader, name)
         if found is None and value is not None:
@@ -36,14 +36,14 @@ async def mark(options: KafkaOptions, name: str, value: str | None) -> str | Non
 
 
 async def _write(options: KafkaOptions, record: NewRecord) -> None:
-    appender = Appender(options)
+    appender = KafkaAppender(options)
     try:
         await appender.append([record])
     finally:
         await appender.close()
 
 
-async def _first(reader: Reader, name: str) -> str | None:
+async def _first(reader: KafkaReader, name: str) -> str | None:
     start = (await reader.starts(MARKS))[0]
     while records := await reader.read(MARKS, 0, start, _READ_AT_ONCE):
         for record in records:

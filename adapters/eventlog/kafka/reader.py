@@ -43,7 +43,7 @@ FEW = 10
 are behind is read from every partition every second: with a megabyte each, that would be most of what the brokers send."""
 
 
-class Reader:
+class KafkaReader:
     """Two consumers without a group: one for large reads, and one for up to `FEW` records.
 
     Ends and starts can be read at any time; reads of records take turns, because a consumer has a single assignment.

@@ -31,7 +31,7 @@ _ACCEPTED = frozenset({"NoError", "TopicAlreadyExistsError"})
 """Answers that mean that a topic exists after creating it: two processes may start at once."""
 
 
-class Found(NamedTuple):
+class FoundCluster(NamedTuple):
     """A cluster whose topics exist and are configured correctly."""
 
     cluster: str
@@ -40,7 +40,7 @@ class Found(NamedTuple):
     """Why some partitions, at least, accept no records for now."""
 
 
-async def prepare(options: KafkaOptions, *, create: bool) -> Found:
+async def prepare(options: KafkaOptions, *, create: bool) -> FoundCluster:
     """Ensure that the topics exist and can keep the promises.
 
     Raises `LogUnavailable` when the cluster does not answer, `LogMismatch` when it is not ``options.cluster`` or has lost a
@@ -62,7 +62,7 @@ async def prepare(options: KafkaOptions, *, create: bool) -> Found:
                 raise NotFound("the log does not exist yet", where=", ".join(missing), cure="Start with `backbone serve`.")
             await _make(admin, missing, wanted)
         troubles = [await _check(admin, name, wanted) for name in names]
-        return Found(cluster, next(filter(None, troubles), None))
+        return FoundCluster(cluster, next(filter(None, troubles), None))
 
 
 async def require_topic(options: KafkaOptions, topic: str, *, create: bool) -> bool:

@@ -19,7 +19,7 @@ _SEGMENTS = frozenset({"PID", "PD1", "NK1", "ZU1"})
 """The segments that the person is read from."""
 
 
-class Person(NamedTuple):
+class MessagePerson(NamedTuple):
     """The person of a message, as the source knows them."""
 
     record: RecordKey
@@ -29,7 +29,7 @@ class Person(NamedTuple):
     """Proof that the Patient is valid; ``None`` if it is not."""
 
 
-def person(pid: Segment, reading: Reading) -> Person:
+def person(pid: Segment, reading: Reading) -> MessagePerson:
     """The person of ``pid``.
 
     Raises `MissingIdentifier` when it identifies nobody.
@@ -38,11 +38,11 @@ def person(pid: Segment, reading: Reading) -> Person:
     if not message.alone("PID"):
         return _read(pid, reading)
     words = (message.syntax, reading.latest, *message.lines_of(_SEGMENTS))
-    found: Person = reading.site.people.recall(words, reading.flags, lambda: _read(pid, reading))
+    found: MessagePerson = reading.site.people.recall(words, reading.flags, lambda: _read(pid, reading))
     return found
 
 
-def _read(pid: Segment, reading: Reading) -> Person:
+def _read(pid: Segment, reading: Reading) -> MessagePerson:
     named = identity(pid, reading)
     shown = patient(pid, named.identifiers, reading)
-    return Person(named.record, shown, proven(shown))
+    return MessagePerson(named.record, shown, proven(shown))

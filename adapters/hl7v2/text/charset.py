@@ -42,7 +42,7 @@ _HEAD_BYTES = 1024
 """MSH-18 is searched for in this many bytes: MSH has 21 short fields."""
 
 
-class Reading(NamedTuple):
+class DecodedMessage(NamedTuple):
     """The decoded text of a message."""
 
     text: str
@@ -52,22 +52,22 @@ class Reading(NamedTuple):
     """What was wrong with MSH-18."""
 
 
-def read(raw: bytes) -> Reading:
+def read(raw: bytes) -> DecodedMessage:
     """Decode ``raw``.
 
     Raises `Unreadable` on UTF-16, which single-byte delimiters cannot separate.
     """
     refuse_utf_16(raw)
     if raw.isascii():
-        return Reading(raw.decode("ascii"), "utf-8")
+        return DecodedMessage(raw.decode("ascii"), "utf-8")
     declared = _declared(raw)
     codecs = CHARSETS.get(declared)
     for codec in _possible(codecs or (), raw):
         text = _decoded(raw, codec)
         if text is not None:
-            return Reading(text, codec)
+            return DecodedMessage(text, codec)
     flag = "charset-unknown at MSH-18" if codecs is None else "charset-wrong at MSH-18"
-    return next(Reading(text, codec, flag) for codec in _LIKELY if (text := _decoded(raw, codec)) is not None)
+    return next(DecodedMessage(text, codec, flag) for codec in _LIKELY if (text := _decoded(raw, codec)) is not None)
 
 
 def refuse_utf_16(raw: bytes) -> None:

@@ -20,7 +20,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from adapters.tabular.expressions.functions import Function
-from adapters.tabular.expressions.tokens import Kind, Token
+from adapters.tabular.expressions.tokens import Token, TokenKind
 
 Row = dict[Any, Any]
 Run = Callable[[Row], Any]
@@ -65,11 +65,11 @@ class _Parser:
         place = self._at + ahead
         return self._tokens[place] if place < len(self._tokens) else None
 
-    def _is(self, kind: Kind, text: str, ahead: int = 0) -> bool:
+    def _is(self, kind: TokenKind, text: str, ahead: int = 0) -> bool:
         token = self._peek(ahead)
         return token is not None and token.kind is kind and token.text == text
 
-    def _take(self, kind: Kind, *texts: str) -> str | None:
+    def _take(self, kind: TokenKind, *texts: str) -> str | None:
         token = self._peek()
         if token is None or token.kind is not kind or token.text not in texts:
             return None
@@ -77,12 +77,12 @@ class _Parser:
         return token.text
 
     def _must(self, sign: str) -> None:
-        if self._take(Kind.SIGN, sign) is None:
+        if self._take(TokenKind.SIGN, sign) is None:
             raise _LeaveToEngineError
 
     def choice(self) -> Shortcut:
         test = self._any()
-        if self._take(Kind.SIGN, "?") is None:
+        if self._take(TokenKind.SIGN, "?") is None:
             return test
         then = self.choice()
         self._must(":")
@@ -92,29 +92,29 @@ class _Parser:
 
     def _any(self) -> Shortcut:
         left = self._all()
-        while self._take(Kind.NAME, "or"):
+        while self._take(TokenKind.NAME, "or"):
             left = _or(_truth(left), _truth(self._all()))
         return left
 
     def _all(self) -> Shortcut:
         left = self._test()
-        while self._take(Kind.NAME, "and"):
+        while self._take(TokenKind.NAME, "and"):
             left = _and(_truth(left), _truth(self._test()))
         return left
 
     def _test(self) -> Shortcut:
         left = self._joined()
-        sign = self._take(Kind.SIGN, "=", "!=")
+        sign = self._take(TokenKind.SIGN, "=", "!=")
         if sign:
             right = self._joined()
             return _COMPARED[sign](left, right)
-        if self._take(Kind.NAME, "in"):
+        if self._take(TokenKind.NAME, "in"):
             return _among(left, self._texts())
         return left
 
     def _joined(self) -> Shortcut:
         parts = [self._value()]
-        while self._take(Kind.SIGN, "&"):
+        while self._take(TokenKind.SIGN, "&"):
             parts.append(self._value())
         if len(parts) == 1:
             return parts[0]
@@ -128,13 +128,13 @@ class _Parser:
         if token is None:
             raise _LeaveToEngineError
         self._at += 1
-        if token.kind is Kind.TEXT:
+        if token.kind is TokenKind.TEXT:
             return _constant(token.text, "text")
-        if token.kind in (Kind.NAME, Kind.QUOTED):
+        if token.kind in (TokenKind.NAME, TokenKind.QUOTED):
             return self._name(token)
-        if token.kind is Kind.VARIABLE:
+        if token.kind is TokenKind.VARIABLE:
             return self._call(token.text)
-        if token == (Kind.SIGN, "(", token.at):
+        if token == (TokenKind.SIGN, "(", token.at):
             inner = self.choice()
             self._must(")")
             return inner
@@ -143,9 +143,9 @@ class _Parser:
     def _name(self, token: Token) -> Shortcut:
         """A column. A path or a predicate after it is left to the engine: nothing here takes ``.`` or ``[``."""
         name = token.text
-        if token.kind is Kind.NAME and name in _LITERALS:
+        if token.kind is TokenKind.NAME and name in _LITERALS:
             return _constant(_LITERALS[name], "truth")
-        if token.kind is Kind.NAME and name in _KEYWORDS:
+        if token.kind is TokenKind.NAME and name in _KEYWORDS:
             raise _LeaveToEngineError
         return Shortcut(lambda row: row.get(name), "text", column=name)
 
@@ -154,18 +154,18 @@ class _Parser:
         texts: list[str] = []
         while True:
             token = self._peek()
-            if token is None or token.kind is not Kind.TEXT:
+            if token is None or token.kind is not TokenKind.TEXT:
                 raise _LeaveToEngineError
             texts.append(token.text)
             self._at += 1
-            if self._take(Kind.SIGN, ",") is None:
+            if self._take(TokenKind.SIGN, ",") is None:
                 self._must("]")
                 return frozenset(texts)
 
     def _call(self, name: str) -> Shortcut:
         self._must("(")
         arguments = [self.choice()]
-        while self._take(Kind.SIGN, ","):
+        while self._take(TokenKind.SIGN, ","):
             arguments.append(self.choice())
         self._must(")")
         own = _OWN.get(name)

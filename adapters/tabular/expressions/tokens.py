@@ -13,7 +13,7 @@ from enum import Enum
 from typing import NamedTuple
 
 
-class Kind(Enum):
+class TokenKind(Enum):
     """What a token is."""
 
     NAME = "name"
@@ -29,7 +29,7 @@ class Kind(Enum):
 class Token(NamedTuple):
     """One word of an expression."""
 
-    kind: Kind
+    kind: TokenKind
     text: str
     """A name without its backticks, a variable without its ``$``, a text without its quotes."""
     at: int
@@ -66,7 +66,7 @@ def tokens(expression: str) -> list[Token]:
             at += 1
             continue
         if pattern:
-            found.append(Token(Kind.PATTERN, match[0], at))
+            found.append(Token(TokenKind.PATTERN, match[0], at))
         elif match.lastgroup != "space":
             found.append(_token(match, at))
         at = match.end()
@@ -77,8 +77,8 @@ def _token(match: re.Match[str], at: int) -> Token:
     group = str(match.lastgroup)
     text = match[group]
     if group == "text":
-        return Token(Kind.TEXT, _ESCAPES.sub(_unescape, text[1:-1]), at)
-    return Token(Kind(group), text, at)
+        return Token(TokenKind.TEXT, _ESCAPES.sub(_unescape, text[1:-1]), at)
+    return Token(TokenKind(group), text, at)
 
 
 def _unescape(match: re.Match[str]) -> str:
@@ -91,7 +91,11 @@ def _ends_value(found: Sequence[Token]) -> bool:
     if not found:
         return False
     last = found[-1]
-    return last.text in _CLOSING if last.kind is Kind.SIGN else not (last.kind is Kind.NAME and last.text in _INFIX_WORDS)
+    return (
+        last.text in _CLOSING
+        if last.kind is TokenKind.SIGN
+        else not (last.kind is TokenKind.NAME and last.text in _INFIX_WORDS)
+    )
 
 
 class Names(NamedTuple):
@@ -101,12 +105,12 @@ class Names(NamedTuple):
     """Names read from the row itself."""
     whole: bool
     """It may read any column: it has ``$``, ``$$``, a wildcard or a path whose steps cannot be told from columns."""
-    calls: tuple[Call, ...]
+    calls: tuple[FunctionCall, ...]
     free: tuple[Token, ...]
     """Variables that are neither called nor bound by the expression."""
 
 
-class Call(NamedTuple):
+class FunctionCall(NamedTuple):
     """One call of a function that the expression does not define."""
 
     name: str
@@ -122,7 +126,7 @@ def names(found: Sequence[Token]) -> Names:
     columns, whole = _columns(found)
     calls, free = [], []
     for place, token in enumerate(found):
-        if token.kind is not Kind.VARIABLE or token.text in bound:
+        if token.kind is not TokenKind.VARIABLE or token.text in bound:
             continue
         if token.text in ("", "$"):
             whole = True
@@ -134,18 +138,18 @@ def names(found: Sequence[Token]) -> Names:
 
 
 def _sign(found: Sequence[Token], place: int) -> str:
-    return found[place].text if 0 <= place < len(found) and found[place].kind is Kind.SIGN else ""
+    return found[place].text if 0 <= place < len(found) and found[place].kind is TokenKind.SIGN else ""
 
 
 def _bound(found: Sequence[Token]) -> frozenset[str]:
     """Variables that the expression itself gives a value: ``$x := …``, parameters, ``@$x`` and ``#$x``."""
     bound, parameters = set(), False
     for place, token in enumerate(found):
-        if token.kind is Kind.NAME and token.text in ("function", "λ") and _sign(found, place + 1) == "(":
+        if token.kind is TokenKind.NAME and token.text in ("function", "λ") and _sign(found, place + 1) == "(":
             parameters = True
         elif parameters and _sign(found, place) == ")":
             parameters = False
-        elif token.kind is Kind.VARIABLE and (
+        elif token.kind is TokenKind.VARIABLE and (
             parameters or _sign(found, place + 1) == ":=" or _sign(found, place - 1) in ("@", "#")
         ):
             bound.add(token.text)
@@ -157,7 +161,7 @@ def _columns(found: Sequence[Token]) -> tuple[set[str], bool]:
     whole = False
     for place, relative in _places(found):
         token, after_dot = found[place], _sign(found, place - 1) == "."
-        if token.kind is Kind.SIGN and token.text in ("*", "**", "%") and not _ends_value(found[:place]):
+        if token.kind is TokenKind.SIGN and token.text in ("*", "**", "%") and not _ends_value(found[:place]):
             whole = True
         elif _names_a_field(found, place):
             whole = whole or (relative and not after_dot)
@@ -168,8 +172,8 @@ def _columns(found: Sequence[Token]) -> tuple[set[str], bool]:
 
 def _names_a_field(found: Sequence[Token], place: int) -> bool:
     token = found[place]
-    if token.kind is not Kind.NAME or token.text in _LITERALS:
-        return token.kind is Kind.QUOTED
+    if token.kind is not TokenKind.NAME or token.text in _LITERALS:
+        return token.kind is TokenKind.QUOTED
     if token.text in _INFIX_WORDS and _ends_value(found[:place]):
         return False
     return not (token.text in ("function", "λ") and _sign(found, place + 1) == "(")
@@ -189,15 +193,15 @@ def _places(found: Sequence[Token]) -> Iterator[tuple[int, bool]]:
             open_brackets.append(steps or (bool(open_brackets) and open_brackets[-1]))
 
 
-def _call(found: Sequence[Token], place: int) -> Call:
+def _call(found: Sequence[Token], place: int) -> FunctionCall:
     depth, commas, inner = 0, 0, 0
     for token in found[place + 1 :]:
-        sign = token.text if token.kind is Kind.SIGN else ""
+        sign = token.text if token.kind is TokenKind.SIGN else ""
         depth += (sign in _OPENING) - (sign in _CLOSING)
         if depth == 0:
             break
         inner += 1
         commas += sign == "," and depth == 1
     first = found[place + 2] if inner > 1 else None
-    text = first.text if first and first.kind is Kind.TEXT and _sign(found, place + 3) in (",", ")") else None
-    return Call(found[place].text, found[place].at, commas + 1 if inner > 1 else 0, text)
+    text = first.text if first and first.kind is TokenKind.TEXT and _sign(found, place + 3) in (",", ")") else None
+    return FunctionCall(found[place].text, found[place].at, commas + 1 if inner > 1 else 0, text)

@@ -33,7 +33,7 @@ Complete = Callable[[Resource, str, Resource], Resource]
 """From what a mapping says, when it happened, and a reference to the Patient."""
 
 
-class Said(NamedTuple):
+class FocusRule(NamedTuple):
     """What one event type says about its focus."""
 
     elements: Mapping[str, Any]
@@ -41,19 +41,19 @@ class Said(NamedTuple):
     """Path of the element that holds when it happened; empty when FHIR has none for it."""
 
 
-def _order(status: str) -> Said:
-    return Said({"status": status, "intent": "order"}, ("authoredOn",))
+def _order(status: str) -> FocusRule:
+    return FocusRule({"status": status, "intent": "order"}, ("authoredOn",))
 
 
-def _stay(status: str, time: tuple[str, ...] = ()) -> Said:
-    return Said({"status": status, "class": _INPATIENT}, time)
+def _stay(status: str, time: tuple[str, ...] = ()) -> FocusRule:
+    return FocusRule({"status": status, "class": _INPATIENT}, time)
 
 
-def _visit(status: str) -> Said:
-    return Said({"status": status, "class": _AMBULATORY}, ("period", "start"))
+def _visit(status: str) -> FocusRule:
+    return FocusRule({"status": status, "class": _AMBULATORY}, ("period", "start"))
 
 
-SAID: Mapping[str, Said] = MappingProxyType(
+SAID: Mapping[str, FocusRule] = MappingProxyType(
     {
         "encounter-planned-1": _stay("planned"),
         "encounter-admitted-1": _stay("in-progress", ("period", "start")),
@@ -64,37 +64,37 @@ SAID: Mapping[str, Said] = MappingProxyType(
         "encounter-attended-1": _visit("finished"),
         "encounter-cancelled-1": _stay("cancelled"),
         "referral-requested-1": _order("active"),
-        "referral-accepted-1": Said({"status": "accepted", "intent": "order"}, ("lastModified",)),
-        "referral-declined-1": Said({"status": "rejected", "intent": "order"}, ("lastModified",)),
+        "referral-accepted-1": FocusRule({"status": "accepted", "intent": "order"}, ("lastModified",)),
+        "referral-declined-1": FocusRule({"status": "rejected", "intent": "order"}, ("lastModified",)),
         "referral-changed-1": _order("active"),
         "referral-cancelled-1": _order("revoked"),
-        "referral-completed-1": Said({"status": "completed", "intent": "order"}, ("lastModified",)),
+        "referral-completed-1": FocusRule({"status": "completed", "intent": "order"}, ("lastModified",)),
         "notice-given-1": _order("active"),
         "notice-answered-1": _order("completed"),
         "notice-withdrawn-1": _order("revoked"),
-        "assessment-completed-1": Said({"status": "completed"}, ("effectiveDateTime",)),
-        "service-started-1": Said({"status": "active"}, ("period", "start")),
-        "service-changed-1": Said({"status": "active"}),
-        "service-ended-1": Said({"status": "finished"}, ("period", "end")),
+        "assessment-completed-1": FocusRule({"status": "completed"}, ("effectiveDateTime",)),
+        "service-started-1": FocusRule({"status": "active"}, ("period", "start")),
+        "service-changed-1": FocusRule({"status": "active"}),
+        "service-ended-1": FocusRule({"status": "finished"}, ("period", "end")),
         "contact-made-1": _visit("finished"),
         "contact-missed-1": _visit("cancelled"),
-        "alarm-raised-1": Said({"status": "completed"}, ("sent",)),
-        "alert-raised-1": Said({"status": "active"}, ("period", "start")),
-        "alert-cleared-1": Said({"status": "inactive"}, ("period", "end")),
-        "plan-agreed-1": Said({"status": "active", "intent": "plan"}, ("created",)),
-        "plan-reviewed-1": Said({"status": "active", "intent": "plan"}),
-        "goal-set-1": Said({"lifecycleStatus": "active"}),
-        "goal-progressed-1": Said({"lifecycleStatus": "active"}),
-        "about-me-written-1": Said({"status": "completed"}, ("authored",)),
-        "carer-named-1": Said({"active": True}, ("period", "start")),
-        "carer-ended-1": Said({"active": False}, ("period", "end")),
-        "document-received-1": Said({"status": "current"}),
-        "choice-recorded-1": Said({"status": "active"}, ("dateTime",)),
+        "alarm-raised-1": FocusRule({"status": "completed"}, ("sent",)),
+        "alert-raised-1": FocusRule({"status": "active"}, ("period", "start")),
+        "alert-cleared-1": FocusRule({"status": "inactive"}, ("period", "end")),
+        "plan-agreed-1": FocusRule({"status": "active", "intent": "plan"}, ("created",)),
+        "plan-reviewed-1": FocusRule({"status": "active", "intent": "plan"}),
+        "goal-set-1": FocusRule({"lifecycleStatus": "active"}),
+        "goal-progressed-1": FocusRule({"lifecycleStatus": "active"}),
+        "about-me-written-1": FocusRule({"status": "completed"}, ("authored",)),
+        "carer-named-1": FocusRule({"active": True}, ("period", "start")),
+        "carer-ended-1": FocusRule({"active": False}, ("period", "end")),
+        "document-received-1": FocusRule({"status": "current"}),
+        "choice-recorded-1": FocusRule({"status": "active"}, ("dateTime",)),
     }
 )
 """By event type. A missed visit is an Encounter that was cancelled: R4 has no word for one where nobody came."""
 
-_NOTHING = Said({})
+_NOTHING = FocusRule({})
 
 
 def complete(kind: str, event: str) -> Complete:

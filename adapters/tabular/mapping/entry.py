@@ -11,8 +11,8 @@ from adapters.tabular.mapping.complete import Complete, complete
 from adapters.tabular.mapping.document import Node
 from adapters.tabular.mapping.elements import check_elements
 from adapters.tabular.mapping.example import event_type
-from adapters.tabular.mapping.leaf import Leaf, Part, Scope, columns_of
-from adapters.tabular.mapping.leaves import Known, Leaves, is_slip, unknown_column
+from adapters.tabular.mapping.leaf import Leaf, LeafGroup, Scope, columns_of
+from adapters.tabular.mapping.leaves import KnownColumns, Leaves, is_slip, unknown_column
 from adapters.tabular.mapping.shape import resource
 from schemas.catalogue import EventType
 from schemas.event import Sensitivity
@@ -36,7 +36,7 @@ class Focus(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class MappingEntry:
     """One entry of ``each``."""
 
     type: EventType
@@ -55,13 +55,13 @@ class Entry:
     sequence: Value | None
     thread: Value | None
     sensitivity: Value | None
-    part: Part
+    part: LeafGroup
 
 
-class Entries:
+class EntryReader:
     """Reads entries. ``shared`` has the nodes of `SHARED` at the top of the file."""
 
-    def __init__(self, leaves: Leaves, known: Known, shared: Mapping[str, Node]) -> None:
+    def __init__(self, leaves: Leaves, known: KnownColumns, shared: Mapping[str, Node]) -> None:
         self._leaves = leaves
         self._known = known
         self._shared = shared
@@ -73,13 +73,13 @@ class Entries:
             self._leaves.make(node, f"when of {entry['event'].text if 'event' in entry else 'an entry'}").run if node else None
         )
 
-    def entry(self, node: Node, keys: dict[str, Node], when: Value | None) -> Entry:
+    def entry(self, node: Node, keys: dict[str, Node], when: Value | None) -> MappingEntry:
         """The entry at ``node``. Raises `MappingError`."""
         kind = event_type(node, keys)
         for key, cure in _CURES.items():
             if key not in keys:
                 raise node.fault(f"the entry of {kind.name} does not say `{key}`", cure)
-        return Entry(
+        return MappingEntry(
             type=kind,
             when=when,
             fact=keys["fact"].word("fact") if "fact" in keys else kind.name.rpartition("-")[0],

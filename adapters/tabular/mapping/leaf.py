@@ -49,7 +49,7 @@ class Leaf:
         return InvalidValue(f"the value {reason} (for {self.target}, line {self.line} of the mapping)", where=where + columns)
 
 
-class Part:
+class LeafGroup:
     """Leaves that are evaluated together."""
 
     __slots__ = ("_columns", "_engine", "_functions", "_slots", "leaves")

@@ -9,15 +9,15 @@ from typing import NamedTuple
 
 from adapters.tabular.expressions.engine import SyntaxFaultError, check_syntax
 from adapters.tabular.expressions.functions import JSONATA, REFUSED, Codes, Function, functions
-from adapters.tabular.expressions.tokens import Call, names, tokens
+from adapters.tabular.expressions.tokens import FunctionCall, names, tokens
 from adapters.tabular.mapping.document import Node, instead, nearest
-from adapters.tabular.mapping.leaf import Leaf, Part
+from adapters.tabular.mapping.leaf import Leaf, LeafGroup
 
 LEAVES_MOST = 2000
 """Expressions in one mapping; the largest known has some 150."""
 
 
-class Known(NamedTuple):
+class KnownColumns(NamedTuple):
     """The columns a mapping may name."""
 
     columns: frozenset[str]
@@ -30,7 +30,7 @@ class Known(NamedTuple):
 class Leaves:
     """The leaves made so far."""
 
-    def __init__(self, codes: Codes, known: Known, *, flat: bool) -> None:
+    def __init__(self, codes: Codes, known: KnownColumns, *, flat: bool) -> None:
         self._functions = functions(codes)
         self._codes = codes
         self._known = known
@@ -48,9 +48,9 @@ class Leaves:
         self._since.append(leaf)
         return leaf
 
-    def part(self) -> Part:
+    def part(self) -> LeafGroup:
         """The leaves made since the last part, to be evaluated together."""
-        part = Part(self._since, self._functions)
+        part = LeafGroup(self._since, self._functions)
         self._since = []
         return part
 
@@ -72,7 +72,7 @@ class Leaves:
         if self._flat:
             self._check_columns(referred.columns, node, target)
 
-    def _check_call(self, call: Call, node: Node) -> None:
+    def _check_call(self, call: FunctionCall, node: Node) -> None:
         refused = REFUSED.get(call.name)
         if refused:
             raise node.fault(f"${call.name} may not be called in a mapping", f"It {refused}: leave it out.")
@@ -88,7 +88,7 @@ class Leaves:
         near = nearest(f"${name}", [*own, *(f"${function}" for function in sorted(JSONATA))])
         return instead(f"${name}", near or own) + ("" if near else " Or use one of JSONata's own.")
 
-    def _check_arguments(self, call: Call, function: Function, node: Node) -> None:
+    def _check_arguments(self, call: FunctionCall, function: Function, node: Node) -> None:
         if not function.least <= call.arguments <= function.most:
             takes = str(function.least) if function.least == function.most else f"{function.least} or {function.most}"
             raise node.fault(
@@ -129,6 +129,6 @@ def is_slip(name: str, known: Iterable[str]) -> bool:
 _DIGITS = re.compile("[0-9]+")
 
 
-def unknown_column(name: str, known: Known) -> str:
+def unknown_column(name: str, known: KnownColumns) -> str:
     """The cure for a column that is not among the declared ones."""
     return f"{instead(name, sorted(known.columns))} Or add it under `columns:` (or `optional:`)."

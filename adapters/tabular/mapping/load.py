@@ -17,10 +17,10 @@ from adapters.tabular.expressions.functions import folded
 from adapters.tabular.expressions.tokens import names, tokens
 from adapters.tabular.mapping.document import Node, instead, read_document
 from adapters.tabular.mapping.elements import check_elements
-from adapters.tabular.mapping.entry import KEYS, SHARED, Build, Entries, Entry
+from adapters.tabular.mapping.entry import KEYS, SHARED, Build, EntryReader, MappingEntry
 from adapters.tabular.mapping.example import Example, columns_named, example
-from adapters.tabular.mapping.leaf import Leaf, Part
-from adapters.tabular.mapping.leaves import Known, Leaves
+from adapters.tabular.mapping.leaf import Leaf, LeafGroup
+from adapters.tabular.mapping.leaves import KnownColumns, Leaves
 from adapters.tabular.mapping.shape import resource
 from adapters.tabular.rows.layout import FLAT, KINDS, TABLES, Layout
 
@@ -48,12 +48,12 @@ class Mapping:
     nhs_number: str
     rejects_unmatched: bool
     """Whether a row that no ``when`` matches is rejected instead of passed over."""
-    conditions: Part
+    conditions: LeafGroup
     patient: Build
     birth: tuple[Leaf, ...]
     """The leaves that say when the person was born or died."""
-    person: Part
-    each: tuple[Entry, ...]
+    person: LeafGroup
+    each: tuple[MappingEntry, ...]
     tests: tuple[Example, ...]
 
 
@@ -96,10 +96,10 @@ class _Loader:
             tests=tuple(example(node, self._kind) for node in self._list("tests")),
         )
 
-    def _parts(self) -> tuple[tuple[Entry, ...], Part, Build, Part]:
+    def _parts(self) -> tuple[tuple[MappingEntry, ...], LeafGroup, Build, LeafGroup]:
         """The entries, the part of their conditions, the patient and its part."""
         shared = {key: self._keys[key] for key in SHARED if key in self._keys}
-        reader = Entries(self._leaves, self._known, shared)
+        reader = EntryReader(self._leaves, self._known, shared)
         for node in (*self._list("record"), *self._list("nhs_number")):
             reader.column(node)
         nodes = self._required("each").items("each")
@@ -139,17 +139,17 @@ class _Loader:
     def _names(self, key: str) -> tuple[str, ...]:
         return tuple(node.word(key) for node in self._list(key))
 
-    def _find_known(self) -> Known:
+    def _find_known(self) -> KnownColumns:
         """The declared columns, else every name found anywhere in the file except in a ``key``."""
         declared = {*self._names("columns"), *self._names("optional")}
         if "columns" in self._keys:
-            return Known(frozenset(declared), closed=True)
+            return KnownColumns(frozenset(declared), closed=True)
         read = [self._keys[key] for key in ("each", "patient", *SHARED) if key in self._keys]
         rows = {name for node in self._list("tests") for name in columns_named(node)}
         own = {*self._record, self._number} - {""}
-        return Known(frozenset(own | declared | rows | _read_in(read)), closed=False, tested=bool(rows))
+        return KnownColumns(frozenset(own | declared | rows | _read_in(read)), closed=False, tested=bool(rows))
 
-    def _layout(self, each: Iterable[Entry]) -> Layout:
+    def _layout(self, each: Iterable[MappingEntry]) -> Layout:
         columns = {*self._record, self._number}
         for entry in each:
             columns.update(entry.record, entry.key_columns)

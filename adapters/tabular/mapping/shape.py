@@ -20,7 +20,7 @@ _NOTHING: tuple[Any, ...] = (None, "", [], {})
 """What FHIR forbids as a value: an element without content is an element that is not there."""
 
 
-class Shape(NamedTuple):
+class Template(NamedTuple):
     """A template, or a part of one."""
 
     build: Build
@@ -28,7 +28,7 @@ class Shape(NamedTuple):
     constant: bool
 
 
-def shape(node: Node, target: str, leaf: MakeLeaf) -> Shape:
+def shape(node: Node, target: str, leaf: MakeLeaf) -> Template:
     """The template at ``node``, which makes the element ``target``. Raises `MappingError`."""
     if isinstance(node.value, dict):
         return _object(node.value, target, leaf)
@@ -39,14 +39,14 @@ def shape(node: Node, target: str, leaf: MakeLeaf) -> Shape:
     if not isinstance(node.value, str) or target.endswith("resourceType"):
         return _constant(node.value)
     made = leaf(node, target)
-    return _constant(made.run({})) if made.constant else Shape(made.run, constant=False)
+    return _constant(made.run({})) if made.constant else Template(made.run, constant=False)
 
 
-def _constant(value: Any) -> Shape:
-    return Shape(lambda scope: value, constant=True)
+def _constant(value: Any) -> Template:
+    return Template(lambda scope: value, constant=True)
 
 
-def _object(entries: dict[str, Node], target: str, leaf: MakeLeaf, *, always: bool = False) -> Shape:
+def _object(entries: dict[str, Node], target: str, leaf: MakeLeaf, *, always: bool = False) -> Template:
     shapes = {key: shape(entry, f"{target}.{key}", leaf) for key, entry in entries.items()}
     fixed = {key: made.build({}) for key, made in shapes.items() if made.constant}
     moving = tuple((key, made.build) for key, made in shapes.items() if not made.constant)
@@ -63,21 +63,21 @@ def _object(entries: dict[str, Node], target: str, leaf: MakeLeaf, *, always: bo
                 held = True
         return found if held else None
 
-    return Shape(build, constant=False)
+    return Template(build, constant=False)
 
 
-def _list(items: list[Shape]) -> Shape:
+def _list(items: list[Template]) -> Template:
     builds = tuple(item.build for item in items)
     if all(item.constant for item in items):
         return _constant([build({}) for build in builds])
     if len(builds) == 1:
-        return Shape(_only(builds[0]), constant=False)
+        return Template(_only(builds[0]), constant=False)
 
     def build(scope: Scope) -> list[Any] | None:
         found = [value for run in builds if (value := run(scope)) not in _NOTHING]
         return found or None
 
-    return Shape(build, constant=False)
+    return Template(build, constant=False)
 
 
 def _only(build: Build) -> Build:

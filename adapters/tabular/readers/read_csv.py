@@ -17,7 +17,7 @@ from typing import Any, BinaryIO, NamedTuple
 
 from adapters.tabular.readers.encoding import encoded, encoding_of
 from adapters.tabular.readers.failed import refuse_failed
-from adapters.tabular.readers.text import QUOTE, Reader, Text, lines
+from adapters.tabular.readers.text import QUOTE, CsvReader, Text, lines
 from adapters.tabular.readers.whole import skim, walk
 from adapters.tabular.rows.columns import Columns, cells_of, columns, name_of
 from adapters.tabular.rows.layout import Layout, Row, Rows
@@ -147,11 +147,11 @@ def survey(content: BinaryIO, encoding: str, delimiter: str, layout: Layout) -> 
         return table
 
 
-def _reader(text: io.TextIOWrapper, taken: list[str], delimiter: str, most: int = ROW_CHARACTERS_MOST) -> Reader:
+def _reader(text: io.TextIOWrapper, taken: list[str], delimiter: str, most: int = ROW_CHARACTERS_MOST) -> CsvReader:
     return csv.reader(lines(text, taken, most), delimiter=delimiter, strict=True)
 
 
-def _header(reader: Reader, taken: list[str]) -> tuple[list[str], int]:
+def _header(reader: CsvReader, taken: list[str]) -> tuple[list[str], int]:
     """The first row that holds anything but the spreadsheet's line, and the line it stands on."""
     line = 1
     try:

@@ -10,7 +10,7 @@ from adapters.tabular.rows.limits import ROW_CHARACTERS_MOST
 from schemas.errors import TooLarge
 
 
-class Reader(Protocol):
+class CsvReader(Protocol):
     """What `csv.reader` makes."""
 
     line_num: int

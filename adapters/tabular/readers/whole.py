@@ -12,7 +12,7 @@ import csv
 import io
 from collections.abc import Sequence
 
-from adapters.tabular.readers.text import QUOTE, Reader, too_long
+from adapters.tabular.readers.text import QUOTE, CsvReader, too_long
 from adapters.tabular.rows.columns import Columns, refuse_unnamed, unnamed
 from adapters.tabular.rows.limits import ROW_CHARACTERS_MOST, ROWS_MOST
 from schemas.errors import TooLarge, Unreadable
@@ -57,7 +57,7 @@ def _is_well_quoted(parts: Sequence[str], around: set[str]) -> bool:
     )
 
 
-def walk(reader: Reader, taken: list[str], found: Columns) -> None:
+def walk(reader: CsvReader, taken: list[str], found: Columns) -> None:
     """Go through all rows that ``reader`` has left, whose lines are in ``taken``. Raises `Unreadable` or `TooLarge`."""
     nameless = unnamed(found.names)
     rows, cells, last = 0, 0, ""

@@ -18,14 +18,14 @@ _NEWEST = {False: State.CURRENT, True: State.WITHDRAWN}
 _PAST = {False: State.PAST, True: State.PAST_WITHDRAWAL}
 
 
-class Standing(NamedTuple):
+class RankedVersion(NamedTuple):
     """A version and the one it replaces."""
 
     version: Version
     replaces: str | None
 
 
-def fold(versions: Iterable[Version], silent: Collection[int] = (), newest: Version | None = None) -> list[Standing]:
+def fold(versions: Iterable[Version], silent: Collection[int] = (), newest: Version | None = None) -> list[RankedVersion]:
     """Set number, state and ``known_until`` of each version of one fact, in place; returns the versions in order.
 
     ``silent`` are the places of the snapshots that repeat what was known. ``newest``, if given, is the newest stored version,
@@ -35,10 +35,10 @@ def fold(versions: Iterable[Version], silent: Collection[int] = (), newest: Vers
     for version in sorted(versions, key=lambda one: one.rank):
         if version.place in silent or _repeats(version, last):
             _silence(version, last)
-            standing.append(Standing(version, None))
+            standing.append(RankedVersion(version, None))
             continue
         _number(version, last)
-        standing.append(Standing(version, last.event if last else None))
+        standing.append(RankedVersion(version, last.event if last else None))
         last = version
     _date([newest, *(one.version for one in standing)] if newest else [one.version for one in standing])
     return standing

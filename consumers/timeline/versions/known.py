@@ -30,7 +30,7 @@ Moment = tuple[str, bool, str, int]
 """Sort key of a statement: when it was written down, whether it is a snapshot, its order within its fact, its place."""
 
 
-class Known(msgspec.Struct):
+class KnownSubject(msgspec.Struct):
     """What is known of a subject. Stored only for subjects of which snapshots are sent."""
 
     latest: Moment
@@ -113,19 +113,19 @@ def saying(told: Told, subject: str) -> Saying:
     return Saying(moment, version, snapshot, content, focal)
 
 
-def apply_sayings(sayings: Iterable[Saying], known: Known | None) -> tuple[Known, set[int]]:
+def apply_sayings(sayings: Iterable[Saying], known: KnownSubject | None) -> tuple[KnownSubject, set[int]]:
     """Apply ``sayings`` in order to what was ``known`` before; returns what is known then and the places of silent snapshots.
 
     The first statement ever made about a subject is never silent.
     """
     silent: set[int] = set()
-    found = known or Known(("", False, "", 0), "", {})
+    found = known or KnownSubject(("", False, "", 0), "", {})
     for said in sorted(sayings, key=lambda one: one.moment):
         content = said.digest
         new = {} if content == found.said else _digests(said)
         if said.snapshot and found.elements and all(found.elements.get(name) == value for name, value in new.items()):
             silent.add(said.version.place)
-        found = Known(said.moment, content, _after(found.elements, new))
+        found = KnownSubject(said.moment, content, _after(found.elements, new))
     return found, silent
 
 

@@ -19,7 +19,7 @@ from gateway.http.body import whole as whole_body
 from gateway.http.direct import router, services
 from gateway.http.documented import JSON, READS, answers, body, resource
 from gateway.http.problems import FHIR_TYPE
-from gateway.routes.fhir.facade import Answer, entries_of, entry, searchset
+from gateway.routes.fhir.facade import PageEntry, entries_of, entry, searchset
 from gateway.routes.fhir.negotiation import FORMAT, agree, heeded
 from gateway.routes.fhir.operation import PARAMETERS_BYTES, pairs_in
 from gateway.routes.fhir.patient import ID, PLAIN, base, fhir, patient_of, patient_url, says
@@ -83,7 +83,7 @@ class _Wanted(NamedTuple):
     def of(self, entries: bytes) -> list[Resource]:
         """The searchset entries of a timeline page."""
         fresh = [
-            Answer(row.id, row.recorded_at, row.source["id"], row.resource)
+            PageEntry(row.id, row.recorded_at, row.source["id"], row.resource)
             for row in _ENTRIES.decode(entries)
             if row.recorded_at >= self.since
         ]

@@ -25,7 +25,7 @@ _CHOICES = ("deceased", "multipleBirth")
 """Elements with a choice of types; only one record's answer to a choice counts."""
 
 
-class Answer(NamedTuple):
+class PageEntry(NamedTuple):
     """One entry of a timeline page, decoded."""
 
     event: str
@@ -102,7 +102,7 @@ def entry(full_url: str, resource: Resource, mode: str = "match") -> Resource:
     return {"fullUrl": full_url, "resource": resource, "search": {"mode": mode}}
 
 
-def entries_of(answers: Iterable[Answer], patient_url: str, types: Collection[str]) -> Iterator[Resource]:
+def entries_of(answers: Iterable[PageEntry], patient_url: str, types: Collection[str]) -> Iterator[Resource]:
     """The searchset entries of a page: each payload's focus, then whatever came with it.
 
     The payload's own Patient is left out, as the person's takes its place. ``types`` are the resource types wanted; all when
@@ -119,7 +119,7 @@ def entries_of(answers: Iterable[Answer], patient_url: str, types: Collection[st
             yield entry(addresses[part["fullUrl"]], stated, "include" if place else "match")
 
 
-def _addresses(answer: Answer, patient_url: str) -> Iterator[tuple[str, str]]:
+def _addresses(answer: PageEntry, patient_url: str) -> Iterator[tuple[str, str]]:
     """How each resource is referred to inside the payload → its address here.
 
     A sender may use the same ``fullUrl`` in many payloads with different content, but no two entries of a Bundle may share one

@@ -15,7 +15,7 @@ from starlette.requests import Request
 
 from adapters.registry import FHIR_VERSION, of_r4
 from gateway.uses.parameters import Parameter
-from gateway.uses.values import Kind
+from gateway.uses.values import ValueKind
 from schemas.errors import NotAcceptable
 
 _JSON = frozenset({"json", "application/json", "application/fhir+json", "text/json"})
@@ -24,7 +24,7 @@ _RANGES = _JSON | {"*/*", "application/*", "text/*"}
 _REFUSED = re.compile(r";\s*q\s*=\s*0(?:\.0*)?\s*(?:;|$)", re.IGNORECASE)
 """A weight of 0: "not acceptable" (RFC 9110 §12.4.2)."""
 
-_ANY = Kind(str, {"type": "string", "examples": sorted(_JSON)})
+_ANY = ValueKind(str, {"type": "string", "examples": sorted(_JSON)})
 FORMAT = Parameter("_format", _ANY, "The format of the answer, instead of Accept: JSON.")
 
 

@@ -27,7 +27,7 @@ from gateway.routes.fhir.negotiation import FORMAT, agree
 from gateway.routes.intake import ERRORS, traceparent
 from gateway.settings.shapes import Door, SourceSettings
 from gateway.uses.parameters import Parameter, Parameters, in_header
-from gateway.uses.values import SOURCE, Kind
+from gateway.uses.values import SOURCE, ValueKind
 from schemas.errors import InvalidRequest, NotAcceptable, UnknownSource
 from schemas.identifiers import SOURCE_URN
 
@@ -37,7 +37,7 @@ QUERY = Parameters(
 )
 _REQUEST_ID = in_header(
     "X-Request-Id",
-    Kind(str, {"type": "string", "maxLength": 200}),
+    ValueKind(str, {"type": "string", "maxLength": 200}),
     "The sender's own id of this message. Used again for another message, that one is flagged.",
 )
 _OUTCOME = resource("OperationOutcome")
