@@ -18,7 +18,6 @@ from consumers.store.tables import METADATA
 ENGINES = [
     "sqlite",
     pytest.param("postgresql", marks=pytest.mark.engine),
-    pytest.param("postgresql+asyncpg", marks=pytest.mark.engine),
 ]
 """What every store is tried on."""
 
@@ -31,7 +30,7 @@ def store_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
         return
     server: str = request.getfixturevalue("postgres_url")
     made = empty_database(server)
-    yield made.replace("postgresql://", f"{request.param}://", 1)
+    yield made
     with psycopg.connect(server, autocommit=True) as connection:
         connection.execute(f'DROP DATABASE "{make_url(made).database}" WITH (FORCE)')
 

@@ -56,7 +56,7 @@ class Database:
 
     @staticmethod
     def connect(url: str, settings: ConnectionSettings | None = None) -> Database:
-        """The store at ``url``: ``sqlite:///path``, ``postgresql://…`` (psycopg 3) or ``postgresql+asyncpg://…``.
+        """The store at ``url``: ``sqlite:///path`` or ``postgresql://…``.
 
         Opens nothing yet. Raises `SettingsError` when the URL names none of these engines.
         """
@@ -171,7 +171,7 @@ class Database:
             await self._kept.close()
             self._kept = self._driver = None
         for engine in (self._reader, self._writer):
-            with suppress(TimeoutError):  # asyncpg waits until the server has hung up; what is left open ends with the process
+            with suppress(TimeoutError):  # what is left open ends with the process
                 async with asyncio.timeout(CLOSE_S):
                     await engine.dispose()
 

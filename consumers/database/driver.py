@@ -11,7 +11,6 @@ import sqlite3
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
-from sqlalchemy import CursorResult
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -76,28 +75,13 @@ class Psycopg:
             raise
 
 
-class Through:
-    """Any other driver, by way of SQLAlchemy."""
-
-    async def rows(self, connection: AsyncConnection, words: str, values: Row) -> Sequence[Row]:
-        found = await self._run(connection, words, values)
-        return found.all()
-
-    async def changed(self, connection: AsyncConnection, words: str, values: Row) -> int:
-        return (await self._run(connection, words, values)).rowcount
-
-    async def _run(self, connection: AsyncConnection, words: str, values: Row) -> CursorResult[Any]:
-        return await connection.exec_driver_sql(words, values)
-
-
 _DRIVERS: Mapping[str, Driver] = {InlineSQLite.driver: Inline(), "psycopg": Psycopg()}
 """Driver of the dialect → how to call it directly."""
-_THROUGH = Through()
 
 
 def driver_of(connection: AsyncConnection) -> Driver:
     """How statements are run on ``connection``."""
-    return _DRIVERS.get(connection.dialect.driver, _THROUGH)
+    return _DRIVERS[connection.dialect.driver]
 
 
 def inline(connection: AsyncConnection) -> sqlite3.Connection:

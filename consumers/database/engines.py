@@ -24,8 +24,8 @@ CACHE_KIB = 65_536
 """Limit of SQLite's own cache: 64 MiB hold the upper levels of every index for about ten million entries."""
 KEEPALIVE_S = 30
 """A server silent for this long is asked whether it is there, and given up after as long again. Otherwise one that was cut off
-without a word is waited for until the system gives up, a quarter of an hour later. asyncpg has no such setting:
-`consumers.database.deadline` ends its waits, and those for anything in between that still acknowledges."""
+without a word is waited for until the system gives up, a quarter of an hour later. `consumers.database.deadline` ends the waits
+for anything in between that still acknowledges."""
 APPLICATION = "care-backbone"
 """What PostgreSQL's ``pg_stat_activity`` calls our sessions."""
 CHECKPOINT_PAGES = 4_000
@@ -63,7 +63,6 @@ DRIVERS: Mapping[str, str] = {
     "sqlite": inline_sqlite.DRIVER,
     "postgresql": "postgresql+psycopg",
     "postgresql+psycopg": "postgresql+psycopg",
-    "postgresql+asyncpg": "postgresql+asyncpg",
 }
 """Scheme of the URL in the settings → SQLAlchemy's driver."""
 
@@ -144,7 +143,7 @@ def _session(settings: ConnectionSettings) -> dict[str, str]:
     return session
 
 
-def _psycopg(target: URL, settings: ConnectionSettings) -> Engines:
+def _postgresql(target: URL, settings: ConnectionSettings) -> Engines:
     arguments: dict[str, Any] = {
         "application_name": APPLICATION,
         "connect_timeout": max(1, round(settings.connect_timeout.total_seconds())),
@@ -157,8 +156,21 @@ def _psycopg(target: URL, settings: ConnectionSettings) -> Engines:
         arguments["prepare_threshold"] = None
     else:
         arguments["options"] = " ".join(f"-c {name}={value}" for name, value in _session(settings).items())
-    made = _postgresql(target, settings, autocommit=True, connect_args=arguments, paramstyle="format")  # by position, as all
+    options: dict[str, Any] = {
+        "connect_args": arguments,
+        "paramstyle": "format",  # by position, as all
+        "pool_size": settings.pool,
+        "max_overflow": 0,
+        "pool_timeout": settings.pool_timeout.total_seconds(),
+        "hide_parameters": True,
+    }
+    made = Engines(
+        create_async_engine(target, isolation_level="AUTOCOMMIT", skip_autocommit_rollback=True, **options),
+        create_async_engine(target, **options),
+    )
     event.listen(made.writer.sync_engine, "after_cursor_execute", _watch_again)
+    if settings.pooler:
+        event.listen(made.writer.sync_engine, "begin", _begin(settings))
     return made
 
 
@@ -175,27 +187,6 @@ def _watch_again(connection: Connection, cursor: Any, statement: str, values: An
         extra.close()
 
 
-def _asyncpg(target: URL, settings: ConnectionSettings) -> Engines:
-    arguments: dict[str, Any] = {"timeout": settings.connect_timeout.total_seconds()}
-    if settings.pooler:
-        arguments |= {"statement_cache_size": 0, "prepared_statement_cache_size": 0}
-    session = {} if settings.pooler else _session(settings)
-    arguments["server_settings"] = session | {"application_name": APPLICATION}
-    # Every statement is prepared and then run, in two steps: behind a pooler only a transaction keeps these together.
-    return _postgresql(target, settings, autocommit=not settings.pooler, connect_args=arguments)
-
-
-def _postgresql(target: URL, settings: ConnectionSettings, autocommit: bool, **options: Any) -> Engines:
-    timeout = settings.pool_timeout.total_seconds()
-    options |= {"pool_size": settings.pool, "max_overflow": 0, "pool_timeout": timeout, "hide_parameters": True}
-    plain = {"isolation_level": "AUTOCOMMIT", "skip_autocommit_rollback": True} if autocommit else {}
-    made = Engines(create_async_engine(target, **plain, **options), create_async_engine(target, **options))
-    if settings.pooler:
-        for engine in made if not autocommit else (made.writer,):
-            event.listen(engine.sync_engine, "begin", _begin(settings))
-    return made
-
-
 def _begin(settings: ConnectionSettings) -> Callable[[Connection], None]:
     """Give a transaction the parameters that a session of its own would have."""
     each = ", ".join(f"set_config('{name}', '{value}', true)" for name, value in _session(settings).items())
@@ -208,6 +199,5 @@ def _begin(settings: ConnectionSettings) -> Callable[[Connection], None]:
 
 _MAKERS: Mapping[str, Callable[[URL, ConnectionSettings], Engines]] = {
     inline_sqlite.DRIVER: _sqlite,
-    "postgresql+psycopg": _psycopg,
-    "postgresql+asyncpg": _asyncpg,
+    "postgresql+psycopg": _postgresql,
 }

@@ -152,10 +152,12 @@ def url(*schemes: str) -> Parse:
     def parse(value: object, base: Path) -> Url:
         written = text(value, base)
         scheme, separator, rest = written.partition("://")
-        scheme = scheme.partition("+")[0]  # postgresql+asyncpg names the driver as well
+        scheme, plus, driver = scheme.partition("+")
         if not separator or scheme not in schemes:
             examples = " or ".join(_EXAMPLES[known] for known in schemes)
             raise ValueError(f"write {examples}{nearest(scheme, schemes)}")
+        if plus and (scheme, driver) != ("postgresql", "psycopg"):
+            raise ValueError(f"write {_EXAMPLES[scheme]}: no other driver is spoken")
         if scheme != "sqlite":
             if not Url(written).parts.hostname and not Url(written).parts.query:
                 raise ValueError(f"write {_EXAMPLES[scheme]}")

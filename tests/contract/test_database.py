@@ -234,9 +234,8 @@ async def test_rows_that_are_found_get_new_values_and_are_counted(empty_store: D
 
 
 @pytest.mark.engine
-@pytest.mark.parametrize("scheme", ["postgresql", "postgresql+asyncpg"])
-async def test_a_connection_that_breaks_within_a_transaction_is_replaced(postgres_url: str, scheme: str) -> None:
-    database = Database.connect(postgres_url.replace("postgresql", scheme, 1), ConnectionSettings(pool=1))
+async def test_a_connection_that_breaks_within_a_transaction_is_replaced(postgres_url: str) -> None:
+    database = Database.connect(postgres_url, ConnectionSettings(pool=1))
     process, end = (
         SqlStatement(select(func.pg_backend_pid())),
         SqlStatement(select(func.pg_terminate_backend(bindparam("process")))),
@@ -254,7 +253,9 @@ async def test_a_connection_that_breaks_within_a_transaction_is_replaced(postgre
     await database.close()
 
 
-@pytest.mark.parametrize("url", ["", "nonsense", "mysql://host/db", "sqlite://", "sqlite:///:memory:"])
+@pytest.mark.parametrize(
+    "url", ["", "nonsense", "mysql://host/db", "sqlite://", "sqlite:///:memory:", "postgresql+asyncpg://host/db"]
+)
 async def test_a_url_that_names_no_store_is_a_wrong_setting(url: str) -> None:
     with pytest.raises(SettingsError):
         Database.connect(url)
@@ -262,9 +263,7 @@ async def test_a_url_that_names_no_store_is_a_wrong_setting(url: str) -> None:
 
 async def test_a_store_that_cannot_be_reached_does_not_answer(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.DEBUG)
-    unreachable = [f"sqlite:///{tmp_path / 'no' / 'such' / 'folder.db'}"]
-    unreachable += [f"{scheme}://user:secret-word@127.0.0.1:1/db" for scheme in ("postgresql", "postgresql+asyncpg")]
-    for url in unreachable:
+    for url in (f"sqlite:///{tmp_path / 'no' / 'such' / 'folder.db'}", "postgresql://user:secret-word@127.0.0.1:1/db"):
         database = Database.connect(url, ConnectionSettings())
         with pytest.raises(StoreUnavailable) as raised:
             async with database.writing():
@@ -295,7 +294,7 @@ async def test_postgresql_ends_what_takes_too_long_and_is_used_again(postgres_ur
 
 
 @pytest.mark.engine
-@pytest.mark.parametrize("store_url", ["postgresql", "postgresql+asyncpg"], indirect=True)
+@pytest.mark.parametrize("store_url", ["postgresql"], indirect=True)
 @pytest.mark.parametrize("count", [1, 2, 500])
 async def test_a_process_that_is_frozen_in_a_transaction_keeps_no_lock(
     empty_store: Database, store_url: str, count: int
@@ -316,21 +315,19 @@ async def test_a_process_that_is_frozen_in_a_transaction_keeps_no_lock(
 
 @pytest.mark.engine
 async def test_a_read_does_not_notice_that_its_connection_broke(postgres_url: str) -> None:
-    for scheme in ("postgresql", "postgresql+asyncpg"):
-        database = Database.connect(postgres_url.replace("postgresql", scheme, 1), ConnectionSettings(pool=1))
-        [[process]] = await database.fetch("SELECT pg_backend_pid()", ())
-        other = Database.connect(postgres_url)
-        await other.fetch(f"SELECT pg_terminate_backend({process})", ())
-        await other.close()
-        [[now]] = await database.fetch("SELECT pg_backend_pid()", ())
-        assert now != process
-        await database.close()
+    database = Database.connect(postgres_url, ConnectionSettings(pool=1))
+    [[process]] = await database.fetch("SELECT pg_backend_pid()", ())
+    other = Database.connect(postgres_url)
+    await other.fetch(f"SELECT pg_terminate_backend({process})", ())
+    await other.close()
+    [[now]] = await database.fetch("SELECT pg_backend_pid()", ())
+    assert now != process
+    await database.close()
 
 
 @pytest.mark.engine
-@pytest.mark.parametrize("scheme", ["postgresql", "postgresql+asyncpg"])
-async def test_no_statement_is_prepared_where_a_pooler_would_lose_it(postgres_url: str, scheme: str) -> None:
-    database = Database.connect(postgres_url.replace("postgresql", scheme, 1), ConnectionSettings(pool=1, pooler=True))
+async def test_no_statement_is_prepared_where_a_pooler_would_lose_it(postgres_url: str) -> None:
+    database = Database.connect(postgres_url, ConnectionSettings(pool=1, pooler=True))
     for _ in range(20):
         await database.fetch("SELECT 1", ())
     [[prepared]] = await database.fetch("SELECT count(*) FROM pg_prepared_statements WHERE name <> ''", ())

@@ -26,7 +26,6 @@ pytestmark = [
 
 METADATA = MetaData()
 COUNT = Table("count", METADATA, Column("key", Text, primary_key=True), Column("number", Integer, nullable=False))
-SCHEMES = ["postgresql", "postgresql+asyncpg"]
 
 
 @pytest.fixture
@@ -37,10 +36,9 @@ def pooler_url(postgres_url: str, engine_folder: Path) -> Iterator[str]:
         yield url
 
 
-@pytest.mark.parametrize("scheme", SCHEMES)
 @pytest.mark.asyncio
-async def test_many_tasks_share_few_connections_and_nothing_is_lost(pooler_url: str, scheme: str) -> None:
-    database = Database.connect(pooler_url.replace("postgresql", scheme, 1), ConnectionSettings(pool=4, pooler=True))
+async def test_many_tasks_share_few_connections_and_nothing_is_lost(pooler_url: str) -> None:
+    database = Database.connect(pooler_url, ConnectionSettings(pool=4, pooler=True))
     assert await migrate(database) is Schema.EMPTY
     async with database.writing() as connection:
         await connection.run_sync(METADATA.create_all)
@@ -54,19 +52,17 @@ async def test_many_tasks_share_few_connections_and_nothing_is_lost(pooler_url: 
 
     async def read() -> None:
         for number in range(50):
-            words = "SELECT CAST($1 AS INTEGER), number FROM count" if "asyncpg" in scheme else "SELECT %s, number FROM count"
-            assert (await database.fetch(words, (number,)))[0][0] == number
+            assert (await database.fetch("SELECT %s, number FROM count", (number,)))[0][0] == number
 
     await asyncio.gather(*(count() for _ in range(6)), *(read() for _ in range(6)))
     assert (await database.fetch("SELECT number FROM count", ()))[0][0] == 150
     await database.close()
 
 
-@pytest.mark.parametrize("scheme", SCHEMES)
 @pytest.mark.asyncio
-async def test_a_transaction_has_the_limits_that_a_session_cannot_be_given(pooler_url: str, scheme: str) -> None:
+async def test_a_transaction_has_the_limits_that_a_session_cannot_be_given(pooler_url: str) -> None:
     settings = ConnectionSettings(pooler=True, statement_timeout=timedelta(seconds=7), idle_timeout=timedelta(seconds=9))
-    database = Database.connect(pooler_url.replace("postgresql", scheme, 1), settings)
+    database = Database.connect(pooler_url, settings)
     names = ("statement_timeout", "idle_in_transaction_session_timeout", "synchronous_commit")
     async with database.writing() as connection:
         found = [(await connection.exec_driver_sql(f"SHOW {name}")).scalar_one() for name in names]
@@ -74,10 +70,9 @@ async def test_a_transaction_has_the_limits_that_a_session_cannot_be_given(poole
     await database.close()
 
 
-@pytest.mark.parametrize("scheme", SCHEMES)
 @pytest.mark.asyncio
-async def test_without_the_setting_the_pooler_refuses_at_the_first_connection(pooler_url: str, scheme: str) -> None:
-    database = Database.connect(pooler_url.replace("postgresql", scheme, 1), ConnectionSettings())
+async def test_without_the_setting_the_pooler_refuses_at_the_first_connection(pooler_url: str) -> None:
+    database = Database.connect(pooler_url, ConnectionSettings())
     with pytest.raises(StoreUnavailable, match=r"postgresql\.pooler"):
         await database.fetch("SELECT 1", ())
     await database.close()

@@ -40,7 +40,6 @@ from tests.stores import empty_database, rows
 
 pytestmark = [pytest.mark.asyncio, pytest.mark.engine]
 
-SCHEMES = ["postgresql", "postgresql+asyncpg"]
 CONNECTIONS = 20
 BATCH = 25
 """Records at a time: small, so that there are many commits to be hit."""
@@ -55,9 +54,9 @@ def server(engine_folder: Path) -> Iterator[PostgresServer]:
     server.kill()  # nothing of it is needed any more
 
 
-@pytest.fixture(params=SCHEMES)
-def url(request: pytest.FixtureRequest, server: PostgresServer) -> str:
-    return empty_database(server.url()).replace("postgresql", request.param, 1)
+@pytest.fixture
+def url(server: PostgresServer) -> str:
+    return empty_database(server.url())
 
 
 def clock() -> datetime:
@@ -341,13 +340,9 @@ async def numbers(url: str) -> tuple[Database, Applier, Scripted, list[Record]]:
     return database, applier, scripted, records
 
 
-def plain(url: str) -> str:
-    return url.replace("postgresql+asyncpg", "postgresql", 1)
-
-
 async def test_a_deadlock_is_tried_again(url: str) -> None:
     database, applier, scripted, records = await numbers(url)
-    async with await psycopg.AsyncConnection.connect(plain(url)) as other:
+    async with await psycopg.AsyncConnection.connect(url) as other:
         await other.execute("SET deadlock_timeout = '10min'")  # so that it is never the one that is given up
         await other.execute("UPDATE number SET value = value + 10 WHERE key = 'b'")
         crossing: list[asyncio.Task[Any]] = []
@@ -376,7 +371,7 @@ async def _cross(other: psycopg.AsyncConnection[Any]) -> None:
 
 async def test_a_serialisation_failure_is_tried_again(url: str) -> None:
     database, applier, scripted, records = await numbers(url)
-    async with await psycopg.AsyncConnection.connect(plain(url), autocommit=True) as other:
+    async with await psycopg.AsyncConnection.connect(url, autocommit=True) as other:
         level = "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ"
 
         async def meddle(_: AsyncConnection) -> None:

@@ -24,15 +24,14 @@ pytestmark = pytest.mark.engine
 SECOND = timedelta(seconds=1)
 END_S = 30.0
 """By then a wait must have ended: the limits below sum up to 2 s, and psycopg takes ten more to let go."""
-SCHEMES = ["postgresql", "postgresql+asyncpg"]
 _SEVEN = SqlStatement(select(literal_column("7")))
 
 
-@pytest.fixture(params=SCHEMES)
-def line(request: pytest.FixtureRequest, postgres_url: str) -> Iterator[tuple[SilentLine, str]]:
+@pytest.fixture
+def line(postgres_url: str) -> Iterator[tuple[SilentLine, str]]:
     """A line to an empty database, and the store's URL over it."""
     with silent_line(empty_database(postgres_url)) as (made, url):
-        yield made, url.replace("postgresql", request.param, 1)
+        yield made, url
 
 
 def connected(url: str) -> Database:

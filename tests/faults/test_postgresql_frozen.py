@@ -37,10 +37,8 @@ def server(engine_folder: Path) -> Iterator[PostgresServer]:
 
 
 @pytest.mark.asyncio
-@pytest.mark.parametrize("scheme", ["postgresql", "postgresql+asyncpg"])
-async def test_a_read_over_a_connection_that_is_there_is_given_up(server: PostgresServer, scheme: str) -> None:
-    url = server.url().replace("postgresql", scheme, 1)
-    database = Database.connect(url, ConnectionSettings(statement_timeout=SECOND, connect_timeout=SECOND))
+async def test_a_read_over_a_connection_that_is_there_is_given_up(server: PostgresServer) -> None:
+    database = Database.connect(server.url(), ConnectionSettings(statement_timeout=SECOND, connect_timeout=SECOND))
 
     async def fetch() -> int:
         return int((await database.fetch("SELECT 7", ()))[0][0])

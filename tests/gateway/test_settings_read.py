@@ -167,6 +167,12 @@ FAULTS = [
     ("a file engine with two slashes", "log = 'sqlite://log.db'", "line 1, log", "three slashes"),
     ("an engine without a host", "store = 'postgresql:///care'", "line 1, store", "postgresql://host/database"),
     ("a secret in the file", f"key_secret = '{SECRET}'", "line 1, key_secret", "BACKBONE_KEY_SECRET"),
+    (
+        "another driver",
+        "store = 'postgresql+asyncpg://db/care'",
+        "line 1, store",
+        "postgresql://host/database: no other driver",
+    ),
     ("a password in the file", "store = 'postgresql://care:hidden-word@db/care'", "line 1, store", "BACKBONE_STORE"),
     ("a secret file that is not there", "key_secret_file = 'none'", "line 1, key_secret_file", "cannot be read"),
     ("a secret too short", "key_secret_file = 'short'", "line 1, key_secret_file", "32 random characters"),
