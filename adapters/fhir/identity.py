@@ -13,12 +13,13 @@ from collections.abc import Iterator, Mapping
 from types import MappingProxyType
 from typing import NamedTuple
 
+from adapters.identity import RefusalWords, record_named
 from adapters.translator import Arrival
-from schemas.errors import InvalidValue, MissingIdentifier
+from schemas.errors import InvalidValue
 from schemas.fhir.bundle import Resource
 from schemas.fhir.codes import IDENTIFIER_TYPE
 from schemas.identifiers import SOURCE_URN, LocalId, NhsNumber, RecordKey, nhs_number
-from schemas.resources.person import VERIFICATION_STATUS, local_identifier, nhs_number_identifier
+from schemas.resources.person import VERIFICATION_STATUS, nhs_number_identifier
 from schemas.source import Source
 
 NUMBER_SYSTEMS = frozenset(
@@ -55,6 +56,11 @@ STATUSES: Mapping[str, str] = MappingProxyType(
 """Codes of the verification status, as systems write them, to those of the NHS Data Dictionary. Any other code does not mean
 "verified", so it counts as present but not traced."""
 _UNKNOWN_STATUS = "02"
+_REFUSED = RefusalWords(
+    where="Patient.identifier",
+    none="the Patient has neither a local identifier nor a valid NHS number",
+    several="the Patient has two NHS numbers and no local identifier",
+)
 
 
 class PatientIdentity(NamedTuple):
@@ -81,18 +87,15 @@ def identity(patient: Resource, arrival: Arrival) -> PatientIdentity:
 
     Raises `MissingIdentifier` when no identifier is usable, `InvalidValue` when one has the system of another source.
     """
-    source, keys = arrival.source, arrival.pseudonyms
+    source = arrival.source
     sent = list(_identifiers(patient, source))
-    numbers, flags = _numbers(sent, source)
+    numbers, invalid = _numbers(sent, source)
     local = _local(sent, source) or (None if numbers else _other(sent))
-    if local:
-        record, own = keys.record(source.id, local), local_identifier(source, local)
-        added = [] if any(own.items() <= one.identifier.items() for one in sent) else [own]
-    else:
-        record, added = keys.record_by_number(source.id, _only(list(numbers), flags)), []
+    named = record_named(arrival, local, numbers, invalid, _REFUSED)
+    added = [own for own in named.own if not any(own.items() <= one.identifier.items() for one in sent)]
     added += [identifier for number, identifier in numbers.items() if not _current(number, identifier, sent)]
-    known = patient if not added else patient | {"identifier": [*patient.get("identifier", ()), *added]}
-    return PatientIdentity(record, known, tuple(flags))
+    shown = patient if not added else patient | {"identifier": [*patient.get("identifier", ()), *added]}
+    return PatientIdentity(named.key, shown, tuple(named.flags))
 
 
 def _identifiers(patient: Resource, source: Source) -> Iterator[_Sent]:
@@ -106,17 +109,17 @@ def _identifiers(patient: Resource, source: Source) -> Iterator[_Sent]:
 
 
 def _numbers(sent: list[_Sent], source: Source) -> tuple[dict[NhsNumber, Resource], list[str]]:
-    """The NHS numbers in the notation of UK Core, and a flag for each invalid one."""
+    """The NHS numbers in the notation of UK Core, and where the invalid ones are."""
     numbers: dict[NhsNumber, Resource] = {}
-    flags = []
+    invalid = []
     for one in sent:
         if one.system in NUMBER_SYSTEMS:
             found = nhs_number(one.value)
             if found is None:
-                flags.append(f"nhs-number-invalid at Patient.identifier[{one.number}]")
+                invalid.append(f"Patient.identifier[{one.number}]")
             else:
                 numbers.setdefault(found, nhs_number_identifier(found, _status(one.identifier), source))
-    return numbers, flags
+    return numbers, invalid
 
 
 def _status(identifier: Resource) -> str:
@@ -156,15 +159,3 @@ def _with_system(one: _Sent) -> LocalId:
 def _is_local_type(identifier: Resource) -> bool:
     codings = identifier.get("type", {}).get("coding", ())
     return any(coding.get("system") == IDENTIFIER_TYPE and coding.get("code") in LOCAL_TYPES for coding in codings)
-
-
-def _only(numbers: list[NhsNumber], flags: list[str]) -> NhsNumber:
-    """The only NHS number. ``flags`` name the invalid ones. Raises `MissingIdentifier`."""
-    where = "Patient.identifier"
-    if not numbers and flags:
-        raise MissingIdentifier.for_wrong_number(where)
-    if not numbers:
-        raise MissingIdentifier("the Patient has neither a local identifier nor a valid NHS number", where=where)
-    if len(numbers) > 1:
-        raise MissingIdentifier("the Patient has two NHS numbers and no local identifier", where=where)
-    return numbers[0]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from adapters.identity import RefusalWords, record_named
 from adapters.tabular.cache import CellCache
 from adapters.tabular.expressions import dates
 from adapters.tabular.expressions.dates import ImpossibleError
@@ -9,15 +10,16 @@ from adapters.tabular.expressions.functions import text_of
 from adapters.tabular.mapping.load import Mapping
 from adapters.tabular.rows.layout import FLAT, Row, named
 from adapters.translator import Arrival
-from schemas.errors import InvalidValue, MissingIdentifier
+from schemas.errors import InvalidValue
 from schemas.fhir.bundle import Resource, patient_reference
 from schemas.fhir.proven import proven
-from schemas.identifiers import LocalId, NhsNumber, RecordKey, nhs_number
+from schemas.identifiers import LocalId, RecordKey, nhs_number
 from schemas.resources.person import local_identifier, nhs_number_identifier, unchecked_number_identifier
 
 _BETWEEN = "|"
 """Separates the parts of a record identifier made of several columns; doubled inside a part, so that no two people share one.
 """
+_NOBODY = "nothing says whose record the row is"
 
 
 class RowPerson:
@@ -41,6 +43,7 @@ class People:
         self._arrival = arrival
         self._today = arrival.received_at.astimezone(dates.LONDON).date().isoformat()
         own = mapping.person.columns
+        self._columns = named([*mapping.record, *filter(None, [mapping.nhs_number])])
         whose = None if own is None else {*own, *mapping.record, mapping.nhs_number} - {""}
         self._kept = CellCache[RowPerson](whose if mapping.layout.kind in FLAT else None)
 
@@ -55,32 +58,17 @@ class People:
         return RowPerson(key, {"resourceType": "Patient", "identifier": [local_identifier(source, local)]})
 
     def _read(self, row: Row) -> RowPerson:
-        local = local_id(row, self._mapping.record)
-        number, identifiers, flags = self._number(row)
-        source, pseudonyms = self._arrival.source, self._arrival.pseudonyms
-        if local:
-            identifiers.insert(0, local_identifier(source, local))
-            key = pseudonyms.record(source.id, local)
-        elif number:
-            key = pseudonyms.record_by_number(source.id, number)
-        else:
-            columns = [*self._mapping.record, *([self._mapping.nhs_number] if self._mapping.nhs_number else [])]
-            where = f"{row.position}, {named(columns)}"
-            if flags:
-                raise MissingIdentifier.for_wrong_number(where)
-            raise MissingIdentifier("nothing says whose record the row is", where=where)
-        return RowPerson(key, self._patient(row, identifiers), flags)
-
-    def _number(self, row: Row) -> tuple[NhsNumber | None, list[Resource], tuple[str, ...]]:
-        """An NHS number that cannot be one is kept as sent, flagged, and never linked on."""
-        column = self._mapping.nhs_number
+        local, column = local_id(row, self._mapping.record), self._mapping.nhs_number
         text = _text(row, column) if column else ""
-        if not text:
-            return None, [], ()
-        number = nhs_number(text)
-        if number is None:
-            return None, [unchecked_number_identifier(text)], (f'nhs-number-invalid at column "{column}"',)
-        return number, [nhs_number_identifier(number, "", self._arrival.source)], ()
+        number = nhs_number(text) if text else None
+        invalid = [f'column "{column}"'] if text and not number else ()
+        words = RefusalWords(f"{row.position}, {self._columns}", _NOBODY, _NOBODY)
+        key, identifiers, flags = record_named(self._arrival, local, [number] if number else (), invalid, words)
+        if number:
+            identifiers.append(nhs_number_identifier(number, "", self._arrival.source))
+        elif text:
+            identifiers.append(unchecked_number_identifier(text))
+        return RowPerson(key, self._patient(row, identifiers), tuple(flags))
 
     def _patient(self, row: Row, identifiers: list[Resource]) -> Resource:
         mapping = self._mapping

@@ -15,7 +15,7 @@ from adapters.hl7v2.content.reading import Reading
 from adapters.hl7v2.text.message import Segment
 from adapters.hl7v2.text.quirks import LOCAL_TYPES, NHS_AUTHORITIES, NHS_TYPES, NO_RECORD_TYPES, VERIFICATION
 from adapters.hl7v2.text.syntax import Syntax
-from schemas.errors import MissingIdentifier
+from adapters.identity import RefusalWords, record_named
 from schemas.fhir.bundle import Resource
 from schemas.fhir.codes import IDENTIFIER_TYPE
 from schemas.identifiers import NHS_NUMBER, LocalId, NhsNumber, RecordKey, nhs_number
@@ -23,6 +23,8 @@ from schemas.resources.person import UNTRACED, local_identifier, nhs_number_iden
 
 _LOCAL_RANK = {kind: rank for rank, kind in enumerate((*LOCAL_TYPES, ""))}
 _UNRANKED = len(_LOCAL_RANK)
+_NONE = "it has neither a local identifier nor exactly one valid NHS number"
+_REFUSED = RefusalWords(where="PID-3", none=_NONE, several=_NONE)
 
 
 class Identity(NamedTuple):
@@ -54,18 +56,18 @@ def identity(pid: Segment, reading: Reading) -> Identity:
     Raises `MissingIdentifier` when it names none.
     """
     sent = _identifiers(pid.repetitions(3), pid.syntax)
-    source, keys = reading.site.source, reading.arrival.pseudonyms
-    numbers = _numbers(pid, sent, reading)
+    source = reading.site.source
+    numbers = _numbers(pid, sent)
     local = _local(sent, source.organisation)
-    if local is None:
-        record, identifiers = keys.record_by_number(source.id, _only(numbers, sent)), []
-    else:
-        own = LocalId(local.value)
-        record, identifiers = keys.record(source.id, own), [local_identifier(source, own)]
-    for number, status in numbers.items():
+    invalid = ["PID-3"] if any(one.national and one.value and not one.number for one in sent) else []
+    own = None if local is None else LocalId(local.value)
+    named = record_named(reading.arrival, own, numbers, invalid, _REFUSED)
+    reading.add_flags(named.flags)
+    identifiers = named.own
+    for number, status in _statuses(numbers, pid, reading).items():
         identifiers.append(nhs_number_identifier(number, status, source))
     identifiers += [_other(one) for one in sent if one is not local and one.value and not one.number]
-    return Identity(record, identifiers)
+    return Identity(named.key, identifiers)
 
 
 def replaced(mrg: Segment, pid: Segment, reading: Reading) -> list[Resource]:
@@ -110,25 +112,24 @@ def _local(sent: list[_Sent], organisation: str) -> _Sent | None:
     return min(candidates, key=lambda one: (_LOCAL_RANK.get(one.kind, _UNRANKED), one.authority.upper() != organisation))
 
 
-def _numbers(pid: Segment, sent: list[_Sent], reading: Reading) -> dict[NhsNumber, str]:
-    """NHS numbers with their verification status (``""`` if none is stated).
-
-    Two different numbers on one record contradict each other, so neither may link the record to a person.
-    """
+def _numbers(pid: Segment, sent: list[_Sent]) -> dict[NhsNumber, str]:
+    """The valid NHS numbers, each with the status stated beside it (``""`` if none is)."""
     numbers: dict[NhsNumber, str] = {}
     for one in sent:
         if one.number:
             numbers.setdefault(one.number, VERIFICATION.get(one.check, ""))
-        elif one.national and one.value:
-            reading.flag("nhs-number-invalid", "PID-3")
-    if not numbers and pid.fields[2]:
-        numbers = _external(pid)
+    return numbers or (_external(pid) if pid.fields[2] else {})
+
+
+def _statuses(numbers: dict[NhsNumber, str], pid: Segment, reading: Reading) -> dict[NhsNumber, str]:
+    """The verification status of each of ``numbers``.
+
+    Two different numbers on one record contradict each other, so neither may link the record to a person.
+    """
     if len(numbers) > 1:
         reading.flag("nhs-numbers-differ", "PID-3")
         return dict.fromkeys(numbers, UNTRACED)
-    for number, status in numbers.items():
-        numbers[number] = status or _stated_status(pid, reading)
-    return numbers
+    return {number: status or _stated_status(pid, reading) for number, status in numbers.items()}
 
 
 def _external(pid: Segment) -> dict[NhsNumber, str]:
@@ -153,14 +154,6 @@ def _stated_status(pid: Segment, reading: Reading) -> str:
         if status:
             return status
     return VERIFICATION.get(reading.message.segment("ZU1").text(27).upper(), "")
-
-
-def _only(numbers: dict[NhsNumber, str], sent: list[_Sent]) -> NhsNumber:
-    if not numbers and any(one.national and one.value for one in sent):
-        raise MissingIdentifier.for_wrong_number("PID-3")
-    if len(numbers) != 1:
-        raise MissingIdentifier("it has neither a local identifier nor exactly one valid NHS number", where="PID-3")
-    return next(iter(numbers))
 
 
 def _other(one: _Sent) -> Resource:

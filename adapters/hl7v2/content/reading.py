@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import date, datetime, timedelta
 from enum import Enum, auto
 from functools import lru_cache
@@ -82,9 +82,11 @@ class Reading:
 
     def flag(self, code: str, where: str) -> None:
         """Add a flag, once: something at ``where`` deserves a look."""
-        flag = f"{code} at {where}"
-        if flag not in self.flags:
-            self.flags.append(flag)
+        self.add_flags((f"{code} at {where}",))
+
+    def add_flags(self, flags: Iterable[str]) -> None:
+        """Add those of ``flags`` that are not there yet."""
+        self.flags += [flag for flag in flags if flag not in self.flags]
 
     def time(self, sent: str, where: str) -> Moment | None:
         """The time in the field ``where``; ``None`` if it is omitted, deleted or, by `TIME_RULES`, left out.

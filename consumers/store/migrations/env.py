@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from alembic import context
 
-given = context.config.attributes
-context.configure(
-    connection=given["connection"], target_metadata=given["metadata"], version_table=given["stamp"], version_table_pk=True
-)
+from consumers.store.tables import METADATA
+
+context.configure(connection=context.config.attributes["connection"], target_metadata=METADATA)
 with context.begin_transaction():
     context.run_migrations()
