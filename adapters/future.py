@@ -4,14 +4,11 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
+from schemas.catalogue import CATALOGUE
 from schemas.event import Event
 
 AHEAD = timedelta(days=1)
 """How far a sender's clock or time zone may be wrong before a time counts as in the future."""
-MAY_LIE_AHEAD = frozenset({"encounter-planned-1", "encounter-discharge-planned-1"})
-"""Event types about the future."""
-SAYS_IT_IS_OVER = frozenset({"service-ended-1", "carer-ended-1"})
-"""Event types that say that something has ended. An end in the future is a plan: nothing has ended, and nothing is wrong."""
 FLAG = "time-in-future at time"
 """Flag of such an event. It is accepted all the same, because a sender of events or resources is responsible for their
 times."""
@@ -20,4 +17,4 @@ times."""
 def flagged(event: Event, received_at: datetime) -> tuple[str, ...]:
     """`FLAG` if ``event`` says that something happened that cannot have happened by ``received_at``."""
     happened_at = datetime.fromisoformat(event.time)
-    return (FLAG,) if happened_at > received_at + AHEAD and event.type not in MAY_LIE_AHEAD else ()
+    return (FLAG,) if happened_at > received_at + AHEAD and not CATALOGUE[event.type].may_lie_ahead else ()

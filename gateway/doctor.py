@@ -165,8 +165,10 @@ async def _store(make: Factory) -> AsyncIterator[Finding]:
     if _is_not_there(make.settings.store.file):
         yield Finding(Level.OK, "store", f"{make.settings.store.shown} is made at the first start")
         return
+    from consumers.database.migration.history import Schema
     from consumers.database.trouble import READ_ONLY, cure_of
-    from consumers.store.migrate import Schema, schema
+    from consumers.database.use import STORE
+    from consumers.store.migrate import schema
 
     found = await schema(make.database)
     level, says, cure = {
@@ -177,7 +179,7 @@ async def _store(make: Factory) -> AsyncIterator[Finding]:
     }[found]
     yield Finding(level, "store", f"{make.settings.store.shown}: {says}", cure)
     if await make.database.only_reads():
-        yield Finding(Level.FAIL, "store", "PostgreSQL only reads: nothing is projected", cure_of(READ_ONLY))
+        yield Finding(Level.FAIL, "store", "PostgreSQL only reads: nothing is projected", cure_of(READ_ONLY, STORE))
     if make.settings.postgresql.pooler != "none":
         async for finding in _pooler(make):
             yield finding
@@ -193,9 +195,10 @@ async def _pooler(make: Factory) -> AsyncIterator[Finding]:
 
 async def _projections(make: Factory) -> AsyncIterator[Finding]:
     """Check how far each projection has got, and what it could not apply."""
+    from consumers.database.migration.history import Schema
     from consumers.following.lag import behind
     from consumers.following.recognise import Recogniser
-    from consumers.store.migrate import Schema, schema
+    from consumers.store.migrate import schema
     from consumers.store.origin import require, require_none
 
     if _is_not_there(make.settings.store.file) or await schema(make.database) is not Schema.CURRENT:

@@ -124,7 +124,7 @@ def asyncapi() -> Schema:
         "channels": {
             "events": _channel(EVENTS, "All events; order holds within a record.", events),
             "receipts": _channel(RECEIPTS, "What arrived, and what became of it; order holds within a source.", ["Receipt"]),
-            "quarantine": _channel(QUARANTINE, "What was rejected, whole, and what became of it later.", ["Kept", "Tried"]),
+            "quarantine": _channel(QUARANTINE, "What was rejected, whole, and what became of it later.", ["KeptPart", "Tried"]),
         },
         "operations": {
             name: {"action": "send", "channel": {"$ref": f"#/channels/{channel}"}, "summary": summary}
@@ -141,7 +141,7 @@ _OPERATIONS = {
 }
 _ACCOUNTS: Mapping[str, tuple[type, str]] = {
     "Receipt": (Receipt, "The account of one arrival"),
-    "Kept": (KeptPart, "One part of a rejected item"),
+    "KeptPart": (KeptPart, "One part of a rejected item"),
     "Tried": (Tried, "The outcome of sending a kept item through again"),
 }
 

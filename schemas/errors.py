@@ -17,11 +17,13 @@
     │   ├── OtherLogError            not the log that was used so far
     │   ├── OtherSecretError         the log was written with another key secret
     │   └── MappingError             a mapping file has a fault; names file, line and what to write instead
-    ├── EngineUnavailable            the log or the store does not answer: try again later
+    ├── EngineUnavailable            the log, the store or the ledger does not answer: try again later
     │   ├── LogUnavailable
     │   │   ├── CorruptLog           an entry differs from what was appended
     │   │   └── LogMismatch          not the log that was read so far, or it has lost what comes next
     │   ├── StoreUnavailable
+    │   ├── LedgerUnavailable
+    │   │   └── LedgerMismatch       not the ledger that was used so far, or it is gone
     │   └── ReceiverUnavailable      a system we send to
     ├── ConsumerStuck                a consumer reads nothing although records are waiting: the process ends
     ├── PositionLost                 another process has taken this partition over: roll back
@@ -217,6 +219,20 @@ class StoreUnavailable(EngineUnavailable):
     """The store does not answer."""
 
     code = "store-unavailable"
+
+
+class LedgerUnavailable(EngineUnavailable):
+    """The ledger does not answer."""
+
+    code = "ledger-unavailable"
+    cure = "Nothing was promised and nothing disclosed; ask again. `backbone doctor` says what is wrong."
+
+
+class LedgerMismatch(LedgerUnavailable):
+    """This is not the ledger that was used so far."""
+
+    code = "ledger-mismatch"
+    cure = "Correct BACKBONE_LEDGER, or restore the ledger from a backup (docs/operate.md): nothing else has what it holds."
 
 
 class ReceiverUnavailable(EngineUnavailable):

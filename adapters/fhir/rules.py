@@ -235,11 +235,16 @@ IN_ERROR = "entered-in-error"
 
 TIMES: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {
+        "person-registered-1": (),
+        "person-changed-1": (),
         "person-died-1": ("deceasedDateTime", "meta.lastUpdated"),
+        "records-merged-1": (),
         "encounter-planned-1": ("period.start", "meta.lastUpdated"),
         "encounter-admitted-1": ("period.start", "meta.lastUpdated"),
         "encounter-attended-1": ("period.start", "meta.lastUpdated"),
+        "encounter-transferred-1": (),
         "encounter-changed-1": ("meta.lastUpdated", "period.start"),
+        "encounter-discharge-planned-1": (),
         "encounter-discharged-1": ("period.end", "meta.lastUpdated", "period.start"),
         "encounter-cancelled-1": ("period.start", "meta.lastUpdated"),
         "contact-made-1": ("period.start", "meta.lastUpdated"),
@@ -269,6 +274,7 @@ TIMES: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "carer-ended-1": ("period.end",),
         "document-received-1": ("date", "content.attachment.creation"),
         "choice-recorded-1": ("dateTime",),
+        "entry-withdrawn-1": (),
     }
 )
 """Event type to the elements of its focus that say when it happened, best first. After them come ``meta.lastUpdated``, the

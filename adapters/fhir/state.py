@@ -209,7 +209,7 @@ def refuse_modifiers(*resources: Resource) -> None:
 
 def _when(row: EventType, focus: Resource, reading: DocumentReading) -> tuple[FhirMoment, tuple[str, ...]]:
     """When it happened: as the resource says, else when it was recorded, else, with a flag, when it arrived."""
-    found = first_moment(focus, (*TIMES.get(row.name, ()), "meta.lastUpdated"))
+    found = first_moment(focus, (*TIMES[row.name], "meta.lastUpdated"))
     if found is None and reading.stamp:
         found = moment(reading.stamp)
     if found is not None:

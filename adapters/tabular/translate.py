@@ -13,7 +13,7 @@ from typing import BinaryIO, NamedTuple
 import orjson
 
 from adapters.compose import Origin, Statement, compose, content_hash
-from adapters.future import AHEAD, MAY_LIE_AHEAD, SAYS_IT_IS_OVER
+from adapters.future import AHEAD
 from adapters.tabular.cache import CellCache
 from adapters.tabular.explain import fields_of
 from adapters.tabular.expressions import dates
@@ -184,7 +184,7 @@ class _Speaker:
 
     def _is_planned(self, entry: MappingEntry, scope: Scope) -> bool:
         """Whether the entry states the end of something that ends only later. Anything but a date is judged elsewhere."""
-        if entry.type.name not in SAYS_IT_IS_OVER:
+        if not entry.type.is_an_end:
             return False
         said = entry.occurred_at.run(scope)
         try:
@@ -200,7 +200,7 @@ class _Speaker:
             happened_at = dates.happened_at(said)
         except (ValueError, KeyError):
             raise entry.occurred_at.fault("is not turned into a date by the expression", row.position) from None
-        if happened_at > self._latest and entry.type.name not in MAY_LIE_AHEAD:
+        if happened_at > self._latest and not entry.type.may_lie_ahead:
             raise entry.occurred_at.fault("is a date in the future", row.position)
         return said, dates.precision(said)
 

@@ -1,8 +1,6 @@
-"""One asynchronous interface to the store, whichever engine is behind it.
+"""One asynchronous interface to the store and to the ledger, whichever engine is behind it.
 
-Reads are single statements in autocommit; writes are one transaction. Everything in the store can be rebuilt from the log and
-carries the position it belongs to, so a commit may be reported before it reaches the disk: after a power cut rows and position
-fall back together, and the log makes up for both.
+Reads are single statements in autocommit; writes are one transaction. `consumers.database.use` says how the two differ.
 """
 
 from __future__ import annotations
@@ -22,7 +20,7 @@ from sqlalchemy.util import greenlet_spawn
 from consumers.database.deadline import transaction
 from consumers.database.engines import ConnectionSettings, Engines, engines
 from consumers.database.trouble import answering
-from schemas.errors import StoreUnavailable
+from consumers.database.use import STORE, DatabaseUse
 
 CLOSE_S = 2.0
 """How long closing connections may take: a stop has ten seconds for everything."""
@@ -37,10 +35,14 @@ class Pool(NamedTuple):
 
 
 class Database:
-    """The store. Belongs to the event loop that first uses it: another thread makes its own."""
+    """The store or the ledger. Belongs to the event loop that first uses it: another thread makes its own.
 
-    def __init__(self, made: Engines, settings: ConnectionSettings) -> None:
+    Its methods raise `DatabaseUse.unavailable`: `StoreUnavailable`, `LedgerUnavailable`.
+    """
+
+    def __init__(self, made: Engines, settings: ConnectionSettings, use: DatabaseUse = STORE) -> None:
         self._reader, self._writer = made
+        self.use = use
         self._patience_s = (settings.statement_timeout + settings.connect_timeout).total_seconds()
         """Longest wait for a statement. The server itself gives up sooner, unless it is frozen or cut off."""
         self._pool_wait_s = settings.pool_timeout.total_seconds()
@@ -49,25 +51,25 @@ class Database:
         # SQLite has one writer. Within a loop a second one must wait here: waiting inside SQLite would stop the loop, and with
         # it the first.
         self._turn = asyncio.Lock() if self.is_sqlite else None
-        self._file = OpenFile(made.writer.url.database) if self.is_sqlite else None
+        self._file = OpenFile(made.writer.url.database, for_good=use.durable) if self.is_sqlite else None
         self._kept: AsyncConnection | None = None
         self._driver: Any = None
         """The driver's own connection beneath the kept one: asking SQLAlchemy for it each time would cost 20 µs."""
 
     @staticmethod
-    def connect(url: str, settings: ConnectionSettings | None = None) -> Database:
-        """The store at ``url``: ``sqlite:///path`` or ``postgresql://…``.
+    def connect(url: str, settings: ConnectionSettings | None = None, use: DatabaseUse = STORE) -> Database:
+        """The database at ``url``: ``sqlite:///path`` or ``postgresql://…``.
 
         Opens nothing yet. Raises `SettingsError` when the URL names none of these engines.
         """
         settings = settings or ConnectionSettings()
-        return Database(engines(url, settings), settings)
+        return Database(engines(url, settings, use), settings, use)
 
     @asynccontextmanager
     async def reading(self) -> AsyncIterator[AsyncConnection]:
-        """A connection for reads, each statement on its own. Raises `StoreUnavailable`."""
+        """A connection for reads, each statement on its own."""
         await self._let_go_of_another_file()
-        with answering():
+        with answering(self.use):
             async with asyncio.timeout(self._patience_s), self._reader.connect() as connection:
                 yield connection
 
@@ -75,14 +77,28 @@ class Database:
     async def writing(self) -> AsyncIterator[AsyncConnection]:
         """A connection in a transaction: committed when the block ends, rolled back when it raises.
 
-        Raises `StoreUnavailable`, after which the transaction may or may not have been committed. Every wait for a statement
-        ends.
+        When the commit raises, the transaction may or may not have been committed. Every wait for a statement ends.
         """
         async with self._turn or nullcontext():
             await self._let_go_of_another_file()
-            with answering():
+            with answering(self.use):
                 async with self._begun() as connection:
                     yield connection
+            if self.use.durable:  # what went to a file that is no longer there is lost with the process
+                await self._let_go_of_another_file()
+
+    async def checkpoint(self) -> None:
+        """Bring SQLite's write-ahead file into the database's. PostgreSQL does so by itself.
+
+        No process writes meanwhile: up to SQLite 3.51.2 a checkpoint beside another connection's commit could, rarely, lose it
+        ("WAL-reset bug"). FULL takes the write lock first. Source: https://www.sqlite.org/c3ref/wal_checkpoint_v2.html.
+        """
+        async with self._turn or nullcontext():
+            with answering(self.use):
+                if self.is_sqlite:
+                    async with self._writer.connect() as connection:
+                        driver: Any = (await connection.get_raw_connection()).driver_connection
+                        driver.execute("PRAGMA wal_checkpoint(FULL)").fetchall()
 
     def _begun(self) -> AbstractAsyncContextManager[AsyncConnection]:
         if self.is_sqlite:  # it waits for nobody, and has a limit of its own for other processes
@@ -93,30 +109,29 @@ class Database:
         """The rows of one read by a statement already compiled for the driver (see `consumers.database.statement`).
 
         The fast path, for serving pages: nothing is compiled and, on SQLite, no connection is taken from a pool. A connection
-        that has broken since the last read is replaced without the caller noticing. Raises `StoreUnavailable`.
+        that has broken since the last read is replaced without the caller noticing.
         """
         if self._file is not None:
             await self._let_go_of_another_file()
-            with answering():
+            with answering(self.use):
                 return await self._fetch_inline(statement, parameters)
-        with answering():
+        with answering(self.use):
             async with asyncio.timeout(self._patience_s):
                 return await self._fetch_anew(statement, parameters)
 
     async def only_reads(self) -> bool:
-        """Whether PostgreSQL takes no writes of ours, as a standby does not. Raises `StoreUnavailable`."""
+        """Whether PostgreSQL takes no writes of ours, as a standby does not."""
         return not self.is_sqlite and list(await self.fetch("SELECT current_setting('transaction_read_only')", ())) == [("on",)]
 
     async def _let_go_of_another_file(self) -> None:
         """Close the open file if its name now leads to another file or to none: reads from it are stale, and writes are lost.
 
-        Raises `StoreUnavailable`, once: the next try opens the new file, which the projections fill again.
+        Raises then: of the store once, as the next try opens the new file, which the projections fill again.
         """
         if self._file is not None and not self._file.is_there():
             await self.close()
-            message = "the store's file was moved or removed while it was in use"
-            cure = "Try again: the store is made again from the log by itself."
-            raise StoreUnavailable(message, cure=cure, where=str(self._file.path))
+            message = f"the {self.use.name}'s file was moved or removed while it was in use"
+            raise self.use.unavailable(message, cure=self.use.removed, where=str(self._file.path))
 
     async def _fetch_inline(self, statement: str, parameters: Sequence[Any]) -> Sequence[Any]:
         # Statements run to their end where they are called, so all reads of a loop can share one connection.
@@ -177,21 +192,24 @@ class Database:
 
 
 class OpenFile:
-    """The file of a store in use, as the system knows it: its name may lead to another file at any moment."""
+    """The file in use, as the system knows it: its name may lead to another file at any moment.
 
-    def __init__(self, path: str | None) -> None:
-        self.path = Path(path or "")
+    ``for_good``: no other file will ever do. Otherwise the next one is taken for it once its absence was noticed.
+    """
+
+    def __init__(self, path: str | None, *, for_good: bool) -> None:
+        self.path, self._for_good = Path(path or ""), for_good
         self._known: tuple[int, int] | None = None
 
     def is_there(self) -> bool:
-        """Whether the name still leads to the same file as at the first call, or at the first call after it did not."""
+        """Whether the name still leads to the same file as at the first call that found one."""
         try:
             found = self.path.stat()
             now = (found.st_dev, found.st_ino)
         except FileNotFoundError:
             now = None
         same = self._known is None or now == self._known
-        self._known = now if same else None
+        self._known = now if same else self._known if self._for_good else None
         return same
 
 

@@ -14,6 +14,7 @@ from sqlalchemy.exc import ArgumentError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from consumers.database import inline_sqlite
+from consumers.database.use import DatabaseUse
 from schemas.errors import SettingsError
 
 BUSY_TIMEOUT = timedelta(seconds=5)
@@ -32,8 +33,23 @@ CHECKPOINT_PAGES = 4_000
 """The write-ahead log is folded into the file every 16 MiB, a quarter as often as by default, because a backlog writes much."""
 
 
+REBUILT = ("journal_mode=WAL", "synchronous=NORMAL", f"wal_autocheckpoint={CHECKPOINT_PAGES}")
+"""Of a file that the log makes up for."""
+DURABLE = (
+    # Until it is in WAL mode: if a power cut undid the removal of the journal, the change of mode would be rolled back at the
+    # next start, and with it the content of the write-ahead file.
+    "synchronous=EXTRA",
+    "journal_mode=WAL",
+    "synchronous=FULL",  # a commit returns after its fsync
+    "fullfsync=ON",  # macOS: fsync alone stops at the drive's cache
+    "checkpoint_fullfsync=ON",
+    "wal_autocheckpoint=0",  # `consumers.database.database.Database.checkpoint` holds off writers meanwhile
+)
+"""Of a file that nothing makes up for, as of the embedded log (`adapters.eventlog.embedded.file`)."""
+
+
 class ConnectionSettings(NamedTuple):
-    """The settings of connections to a store."""
+    """The settings of connections to a database."""
 
     pool: int = 5
     """Most connections of each kind (reading, writing) that one process holds."""
@@ -47,12 +63,10 @@ class ConnectionSettings(NamedTuple):
     pooler: bool = False
     """Whether PostgreSQL is behind a pooler that shares connections between transactions (PgBouncer with ``pool_mode =
     transaction``). Nothing may then outlive a transaction, neither a prepared statement nor a session's parameter."""
-    durable: bool = False
-    """Whether a commit is reported only once it is on disk, for data that no log can bring back."""
 
 
 class Engines(NamedTuple):
-    """The two engines of one store."""
+    """The two engines of one database."""
 
     reader: AsyncEngine
     """In autocommit: each statement sees what is committed when it begins, and none costs a transaction."""
@@ -67,31 +81,30 @@ DRIVERS: Mapping[str, str] = {
 """Scheme of the URL in the settings → SQLAlchemy's driver."""
 
 
-def engines(url: str, settings: ConnectionSettings) -> Engines:
-    """The engines of the store at ``url``. Opens nothing yet.
+def engines(url: str, settings: ConnectionSettings, use: DatabaseUse) -> Engines:
+    """The engines of the database at ``url``. Opens nothing yet.
 
     Raises `SettingsError` when the URL names no engine of `DRIVERS`, or no file.
     """
-    target = _target(url)
-    return _MAKERS[target.drivername](target, settings)
+    target = _target(url, use)
+    return _MAKERS[target.drivername](target, settings, use.durable)
 
 
-def _target(url: str) -> URL:
-    cure = "Use sqlite:///path/store.db or postgresql://user@host/name."
+def _target(url: str, use: DatabaseUse) -> URL:
+    cure = f"Use sqlite:///path/{use.name}.db or postgresql://user@host/name."
     try:
         given = make_url(url)
         target = given.set(drivername=DRIVERS[given.drivername])
     except (ArgumentError, KeyError):
-        raise SettingsError("the store's URL names no known engine", cure=cure, where="store") from None
+        raise SettingsError(f"the {use.name}'s URL names no known engine", cure=cure, where=use.name) from None
     if target.drivername == inline_sqlite.DRIVER and target.database in (None, "", ":memory:"):
-        raise SettingsError("the store's URL names no file", cure=cure, where="store")
+        raise SettingsError(f"the {use.name}'s URL names no file", cure=cure, where=use.name)
     return target
 
 
-def _sqlite(target: URL, settings: ConnectionSettings) -> Engines:
+def _sqlite(target: URL, settings: ConnectionSettings, durable: bool) -> Engines:
     inline_sqlite.register()
     cache = f"cache_size=-{CACHE_KIB}"
-    synchronous = "synchronous=FULL" if settings.durable else "synchronous=NORMAL"
 
     def engine(factory: type[inline_sqlite.ReadingConnection], *pragmas: str) -> AsyncEngine:
         arguments = {"factory": factory, "timeout": BUSY_TIMEOUT.total_seconds(), "cached_statements": 512}
@@ -106,10 +119,9 @@ def _sqlite(target: URL, settings: ConnectionSettings) -> Engines:
         event.listen(made.sync_engine, "connect", prepare)
         return made
 
-    checkpoint = f"wal_autocheckpoint={CHECKPOINT_PAGES}"
     return Engines(
         engine(inline_sqlite.ReadingConnection, "query_only=ON", cache),
-        engine(inline_sqlite.WritingConnection, "journal_mode=WAL", synchronous, "foreign_keys=ON", cache, checkpoint),
+        engine(inline_sqlite.WritingConnection, *(DURABLE if durable else REBUILT), "foreign_keys=ON", cache),
     )
 
 
@@ -131,11 +143,11 @@ def _set(connection: sqlite3.Connection, pragma: str) -> None:
             return
 
 
-def _session(settings: ConnectionSettings) -> dict[str, str]:
+def _session(settings: ConnectionSettings, durable: bool) -> dict[str, str]:
     """PostgreSQL's parameters of a session."""
     limits = {"statement_timeout": settings.statement_timeout, "idle_in_transaction_session_timeout": settings.idle_timeout}
     session = {name: str(int(limit / timedelta(milliseconds=1))) for name, limit in limits.items()}
-    session["synchronous_commit"] = "on" if settings.durable else "off"
+    session["synchronous_commit"] = "on" if durable else "off"
     # Every statement has an index. PostgreSQL keeps the plans of prepared statements: a plan made while a table was empty or
     # not yet analysed (ANALYZE) would scan the whole table for minutes, however much it has grown since.
     session["enable_seqscan"] = "off"
@@ -143,7 +155,7 @@ def _session(settings: ConnectionSettings) -> dict[str, str]:
     return session
 
 
-def _postgresql(target: URL, settings: ConnectionSettings) -> Engines:
+def _postgresql(target: URL, settings: ConnectionSettings, durable: bool) -> Engines:
     arguments: dict[str, Any] = {
         "application_name": APPLICATION,
         "connect_timeout": max(1, round(settings.connect_timeout.total_seconds())),
@@ -155,7 +167,7 @@ def _postgresql(target: URL, settings: ConnectionSettings) -> Engines:
     if settings.pooler:
         arguments["prepare_threshold"] = None
     else:
-        arguments["options"] = " ".join(f"-c {name}={value}" for name, value in _session(settings).items())
+        arguments["options"] = " ".join(f"-c {name}={value}" for name, value in _session(settings, durable).items())
     options: dict[str, Any] = {
         "connect_args": arguments,
         "paramstyle": "format",  # by position, as all
@@ -170,7 +182,7 @@ def _postgresql(target: URL, settings: ConnectionSettings) -> Engines:
     )
     event.listen(made.writer.sync_engine, "after_cursor_execute", _watch_again)
     if settings.pooler:
-        event.listen(made.writer.sync_engine, "begin", _begin(settings))
+        event.listen(made.writer.sync_engine, "begin", _begin(settings, durable))
     return made
 
 
@@ -187,9 +199,9 @@ def _watch_again(connection: Connection, cursor: Any, statement: str, values: An
         extra.close()
 
 
-def _begin(settings: ConnectionSettings) -> Callable[[Connection], None]:
+def _begin(settings: ConnectionSettings, durable: bool) -> Callable[[Connection], None]:
     """Give a transaction the parameters that a session of its own would have."""
-    each = ", ".join(f"set_config('{name}', '{value}', true)" for name, value in _session(settings).items())
+    each = ", ".join(f"set_config('{name}', '{value}', true)" for name, value in _session(settings, durable).items())
 
     def begin(connection: Connection) -> None:
         connection.exec_driver_sql(f"SELECT {each}").close()
@@ -197,7 +209,7 @@ def _begin(settings: ConnectionSettings) -> Callable[[Connection], None]:
     return begin
 
 
-_MAKERS: Mapping[str, Callable[[URL, ConnectionSettings], Engines]] = {
+_MAKERS: Mapping[str, Callable[[URL, ConnectionSettings, bool], Engines]] = {
     inline_sqlite.DRIVER: _sqlite,
     "postgresql+psycopg": _postgresql,
 }

@@ -1,4 +1,4 @@
-"""Tells the store's own trouble (gone, full, locked, in a deadlock) from trouble with what it was given to do.
+"""Tells a database's own trouble (gone, full, locked, in a deadlock) from trouble with what it was given to do.
 
 The first calls for another try, the second can never succeed. Confusing the two would park a record because a disk was full.
 
@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
-from schemas.errors import StoreUnavailable
+from consumers.database.use import DatabaseUse
 
 ENGINE_STATES = ("08", "25006", "25P03", "25P04", "28", "3D", "40", "42", "53", "55", "57", "58", "XX")
 """Beginnings of SQLSTATEs: connection, read-only transaction, a transaction that lasted too long, authorisation, no such
@@ -24,13 +24,12 @@ READ_ONLY = "25006"
 """SQLSTATE of a server, or of a role's sessions, that takes no writes."""
 
 CURES: Mapping[str, str] = {
-    READ_ONLY: "The server is read-only, as a standby is: name the primary in BACKBONE_STORE.",
+    READ_ONLY: "The server is read-only, as a standby is: name the primary in {variable}.",
     "25P03": "The process was silent within a transaction for longer than postgresql.idle; the work is repeated by itself.",
-    "28": "Correct the role and its password in BACKBONE_STORE, or let the role in by pg_hba.conf.",
-    "3D": "Create the database, or correct its name in BACKBONE_STORE.",
+    "28": "Correct the role and its password in {variable}, or let the role in by pg_hba.conf.",
+    "3D": "Create the database, or correct its name in {variable}.",
     "08P01": 'If a pooler in transaction mode stands before PostgreSQL, set postgresql.pooler = "transaction".',
     "42501": "Let the role create and change tables in the database's schema; best make it their owner.",
-    "42P01": "The tables are not there yet: `backbone serve` with projections among its roles makes them.",
     "42": "The tables are not those of this version of the backbone: `backbone doctor` says which version they are.",
     "40": "Another process wrote to the same rows; the work was rolled back. Try again.",
     "53100": "Make room on PostgreSQL's disk.",
@@ -42,22 +41,19 @@ CURES: Mapping[str, str] = {
     "SQLITE_IOERR": "Check the disk of the data folder: is it full, over a quota, or failing?",
     "SQLITE_READONLY": "Let the user that runs the backbone write to the file, its -wal and -shm beside it, and their folder.",
     "SQLITE_CANTOPEN": "Let the user that runs the backbone read and write the file and its folder; is the folder there?",
-    "SQLITE_NOTADB": "The file is no store. Move it away; `backbone serve` makes a new one from the log.",
-    "SQLITE_CORRUPT": "The file is damaged. Move it away; `backbone serve` makes a new one from the log.",
-    "SQLITE_ERROR": "The tables are not there yet, or of another version: `backbone serve` with projections among its "
-    "roles makes them; `backbone doctor` says of which version they are.",
-    "SQLITE": "Check the file of the store and its disk: `backbone doctor` says more.",
+    "SQLITE": "Check the file of the {name} and its disk: `backbone doctor` says more.",
     "every connection is busy": "Raise postgresql.pool, or spread the work over more processes.",
-    "": "Is PostgreSQL running at the address in BACKBONE_STORE, the database there, the role let in, and a connection free? "
+    "": "Is PostgreSQL running at the address in {variable}, the database there, the role let in, and a connection free? "
     'Behind a pooler in transaction mode set postgresql.pooler = "transaction".',
 }
-"""Prefix of a trouble's code → what to do about it; the last is for a server that was not reached, or refused the login."""
+"""Prefix of a trouble's code → what to do about it, unless its use has a cure of its own (`DatabaseUse.cures`);
+the last is for a server that was not reached, or refused the login."""
 
 _SQLITE_CONTENT = (sqlite3.IntegrityError, sqlite3.DataError, sqlite3.ProgrammingError)
 
 
 def engine_trouble(error: BaseException) -> str | None:
-    """The code of the store's own trouble behind ``error``, or ``None`` when it is something else. Never any content."""
+    """The code of the database's own trouble behind ``error``, or ``None`` when it is something else. Never any content."""
     if isinstance(error, DBAPIError):
         return _driver_trouble(error.orig, error.connection_invalidated)
     if isinstance(error, sqlite3.Error):
@@ -83,16 +79,16 @@ def _is_connection_error(origin: BaseException | None) -> bool:
 
 
 @contextmanager
-def answering() -> Iterator[None]:
-    """Within it, the store's own trouble becomes `StoreUnavailable`; everything else passes through."""
+def answering(use: DatabaseUse) -> Iterator[None]:
+    """Within it, the database's own trouble becomes `DatabaseUse.unavailable`; everything else passes through."""
     try:
         yield
     except Exception as error:
         trouble = engine_trouble(error)
         if trouble is None:
             raise
-        message = f"the store does not answer ({trouble}){_said(error)}"
-        raise StoreUnavailable(message, cure=cure_of(trouble)) from error
+        message = f"the {use.name} does not answer ({trouble}){_said(error)}"
+        raise use.unavailable(message, cure=cure_of(trouble, use)) from error
 
 
 def _said(error: BaseException) -> str:
@@ -112,6 +108,7 @@ _SAID_CHARACTERS = 400
 """Enough for two attempts, at an IPv6 and an IPv4 address."""
 
 
-def cure_of(trouble: str) -> str:
-    """What to do about the trouble of this code (`engine_trouble`)."""
-    return next(cure for code, cure in CURES.items() if trouble.startswith(code))
+def cure_of(trouble: str, use: DatabaseUse) -> str:
+    """What to do about the trouble of this code (`engine_trouble`) of a database of that use."""
+    found = next(cure for code, cure in {**use.cures, **CURES}.items() if trouble.startswith(code))
+    return found.format(name=use.name, variable=use.variable)

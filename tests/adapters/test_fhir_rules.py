@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from adapters.fhir.rules import FACTS, KINDS, TIMES
+from adapters.fhir.rules import FACTS, KINDS, TIMES, WITHDRAWN
+from adapters.tabular.mapping.complete import FOCUS_RULES
 from schemas.catalogue import CATALOGUE
 from schemas.event import Precision, payload
 from schemas.fhir.bundle import focus_of
@@ -296,11 +297,22 @@ def test_a_time_outside_the_calendar_is_refused(time: str) -> None:
     assert refusal(stated("Consent", "active", {"dateTime": time}))[0] == "invalid-value"
 
 
-def test_every_event_type_that_is_made_has_its_times() -> None:
-    made = {rule.makes.name for kind in KINDS.values() for rule in kind.rules}
-    assert made - set(TIMES) == {"person-registered-1", "person-changed-1", "records-merged-1"}
-    assert set(TIMES) <= made
-    assert set(FACTS) <= made
+NOT_OF_FHIR = {
+    "encounter-transferred-1": "an Encounter that goes on says that something changed, not that it was a move",
+    "encounter-discharge-planned-1": "R4 has no element for a discharge that is planned",
+}
+"""Event types that no FHIR resource makes, and why."""
+
+
+def test_every_event_type_is_made_of_a_resource_or_a_reason_says_why_not() -> None:
+    made = {rule.makes.name for kind in KINDS.values() for rule in kind.rules} | {WITHDRAWN.name}
+    assert made == CATALOGUE.keys() - NOT_OF_FHIR.keys()
+    assert made >= FACTS.keys()
+
+
+def test_the_tables_of_times_and_of_what_a_type_says_have_every_event_type() -> None:
+    assert TIMES.keys() == CATALOGUE.keys()
+    assert FOCUS_RULES.keys() == CATALOGUE.keys()
 
 
 # --- versions ---------------------------------------------------------------------------------------------------------------

@@ -15,8 +15,9 @@ from alembic.migration import MigrationContext
 from sqlalchemy import Connection, inspect, text
 
 from consumers.database.database import Database
+from consumers.database.migration.history import Schema
 from consumers.following.runner import Runner
-from consumers.store.migrate import HEAD, VERSIONS, Schema, alembic, answering, migrate, schema
+from consumers.store.migrate import HEAD, HISTORY, VERSIONS, answering, migrate, schema
 from consumers.store.positions import Step, advance, claim
 from consumers.store.tables import METADATA, POSITION, TIMELINE
 from consumers.timeline.project import TimelineProjection
@@ -61,12 +62,12 @@ def differences(connection: Connection) -> list[Any]:
 
 async def test_the_migrations_make_exactly_the_tables_and_can_be_undone(empty_store: Database) -> None:
     async with empty_store.writing() as connection:
-        await connection.run_sync(alembic, "upgrade", "head")
+        await connection.run_sync(HISTORY.alembic, "upgrade", "head")
         assert await connection.run_sync(differences) == []
         migrated = await connection.run_sync(described)
     assert await schema(empty_store) is Schema.CURRENT
     async with empty_store.writing() as connection:
-        await connection.run_sync(alembic, "downgrade", "base")
+        await connection.run_sync(HISTORY.alembic, "downgrade", "base")
         assert await connection.run_sync(described) == {}
         await connection.run_sync(METADATA.create_all)
         assert await connection.run_sync(described) == migrated
@@ -78,13 +79,13 @@ async def test_long_values_are_compressed_where_the_engine_can_and_resources_sta
 ) -> None:
     database = Database.connect(empty_database(postgres_url))
     async with database.writing() as connection:
-        await connection.run_sync(alembic, "upgrade", "head")
+        await connection.run_sync(HISTORY.alembic, "upgrade", "head")
     assert await _stored(database) == (await _offered(database), ["toast_tuple_target=1024"])
     async with database.writing() as connection:
-        await connection.run_sync(alembic, "downgrade", "0003")
+        await connection.run_sync(HISTORY.alembic, "downgrade", "0003")
     assert await _stored(database) == ({""}, None)
     async with database.writing() as connection:
-        await connection.run_sync(alembic, "downgrade", "base")
+        await connection.run_sync(HISTORY.alembic, "downgrade", "base")
         await connection.run_sync(METADATA.create_all)
     assert await _stored(database) == (await _offered(database), ["toast_tuple_target=1024"])
     await database.close()
@@ -169,7 +170,7 @@ async def entries(database: Database) -> list[Any]:
 
 async def test_an_older_store_is_brought_up_once_and_its_owners_have_to_claim_anew(empty_store: Database) -> None:
     async with empty_store.writing() as connection:
-        await connection.run_sync(alembic, "upgrade", VERSIONS[0])
+        await connection.run_sync(HISTORY.alembic, "upgrade", VERSIONS[0])
         await connection.execute(POSITION.insert().values(projection="people", topic="t", partition=0, next=7, owner="me"))
     with pytest.raises(StoreUnavailable, match="backbone serve"):
         await answering(empty_store)
@@ -228,14 +229,14 @@ async def test_a_version_can_be_undone_or_says_that_it_cannot(empty_store: Datab
     ]
     before = module.down_revision or "base"
     async with empty_store.writing() as connection:
-        await connection.run_sync(alembic, "upgrade", before) if before != "base" else None
+        await connection.run_sync(HISTORY.alembic, "upgrade", before) if before != "base" else None
         earlier = await connection.run_sync(described)
-        await connection.run_sync(alembic, "upgrade", version)
+        await connection.run_sync(HISTORY.alembic, "upgrade", version)
         if getattr(module, "irreversible", False):
             with pytest.raises(SettingsError):
-                await connection.run_sync(alembic, "downgrade", before)
+                await connection.run_sync(HISTORY.alembic, "downgrade", before)
         else:
-            await connection.run_sync(alembic, "downgrade", before)
+            await connection.run_sync(HISTORY.alembic, "downgrade", before)
             assert await connection.run_sync(described) == earlier
 
 

@@ -13,7 +13,8 @@ from sqlalchemy import Column, Integer, MetaData, Table, Text, select, update
 
 from consumers.database.database import Database
 from consumers.database.engines import ConnectionSettings
-from consumers.store.migrate import Schema, migrate
+from consumers.database.migration.history import Schema
+from consumers.store.migrate import migrate
 from schemas.errors import StoreUnavailable
 from tests.command_line import Backbone
 from tests.contract.pooler import PROGRAM, pooled

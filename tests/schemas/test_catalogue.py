@@ -8,7 +8,7 @@ from itertools import chain, combinations
 
 import pytest
 
-from schemas.catalogue import CATALOGUE, Character, EventType, Kind, Movement
+from schemas.catalogue import CATALOGUE, RANK_MOST, Character, EventType, Kind, Movement
 from schemas.event import Sensitivity
 from schemas.fhir.r4 import RESOURCES
 from schemas.sentence import render, title
@@ -57,6 +57,19 @@ document-received choice-recorded entry-withdrawn
 
 def test_every_type_of_the_public_contract_is_there() -> None:
     assert {f"{name}-1" for name in FRONT_DOOR.split()} <= set(CATALOGUE)
+
+
+RANKS = {name: rank for rank, name in enumerate(FRONT_DOOR.split())}
+"""As they were stored by the first release: the row's position in the table of then."""
+
+
+def test_a_rank_that_is_stored_never_changes() -> None:
+    assert {row.name: row.rank for row in ROWS if row.rank < len(RANKS)} == {f"{name}-1": rank for name, rank in RANKS.items()}
+
+
+def test_a_rank_belongs_to_one_type_and_fits_where_it_is_stored() -> None:
+    assert len({row.rank for row in ROWS}) == len(ROWS)
+    assert all(0 <= row.rank <= RANK_MOST for row in ROWS)
 
 
 def words_of(template: str) -> list[str]:

@@ -53,8 +53,15 @@ def _visit(status: str) -> FocusRule:
     return FocusRule({"status": status, "class": _AMBULATORY}, ("period", "start"))
 
 
-SAID: Mapping[str, FocusRule] = MappingProxyType(
+_NOTHING = FocusRule({})
+"""A type that says nothing of its focus: the mapping says all of it."""
+
+FOCUS_RULES: Mapping[str, FocusRule] = MappingProxyType(
     {
+        "person-registered-1": _NOTHING,
+        "person-changed-1": _NOTHING,
+        "person-died-1": _NOTHING,
+        "records-merged-1": _NOTHING,
         "encounter-planned-1": _stay("planned"),
         "encounter-admitted-1": _stay("in-progress", ("period", "start")),
         "encounter-transferred-1": _stay("in-progress"),
@@ -90,16 +97,15 @@ SAID: Mapping[str, FocusRule] = MappingProxyType(
         "carer-ended-1": FocusRule({"active": False}, ("period", "end")),
         "document-received-1": FocusRule({"status": "current"}),
         "choice-recorded-1": FocusRule({"status": "active"}, ("dateTime",)),
+        "entry-withdrawn-1": _NOTHING,
     }
 )
 """By event type. A missed visit is an Encounter that was cancelled: R4 has no word for one where nobody came."""
 
-_NOTHING = FocusRule({})
-
 
 def complete(kind: str, event: str) -> Complete:
     """What makes a focus whole: what the type of ``event`` says and the mapping does not. The mapping's part stays as it is."""
-    said = SAID.get(event, _NOTHING)
+    said = FOCUS_RULES[event]
     whose = PERSON_IN.get(kind, "")
     place = _PLACES[len(said.time)]
 

@@ -34,12 +34,9 @@ _DIGITS = {Precision.YEAR: 4, Precision.MONTH: 7, Precision.DAY: 10}
 """How many characters of an ISO 8601 date are known at each precision."""
 
 _TIE_BITS = 55
-"""Lower bits of a tie, taken from a hash of the event's id. The eight bits above them number the type's row in the
+"""Lower bits of a tie, taken from a hash of the event's id. The eight bits above them are the type's rank in the
 catalogue."""
-_ROW = {name: number << _TIE_BITS for number, name in enumerate(CATALOGUE)}
 
-_COMPARED_ONLY: Mapping[str, tuple[str, ...]] = {"person-died-1": ("deceasedBoolean", "deceasedDateTime")}
-"""Event type → the only elements of its focus that are compared between versions; other event types state the rest."""
 _NOT_COMPARED = frozenset({"id", "meta"})
 """Elements that say nothing about the fact itself, and are not compared."""
 
@@ -83,7 +80,7 @@ def tell(record: Record, sources: Mapping[str, Source]) -> Told:
     version = Version(
         place=place_of(record),
         occurred_at=microseconds(event.time),
-        tie=_ROW[row.name] | int.from_bytes(digest(event.id.encode())) >> 64 - _TIE_BITS,
+        tie=row.rank << _TIE_BITS | int.from_bytes(digest(event.id.encode())) >> 64 - _TIE_BITS,
         recorded_at=microseconds(event.recordedtime),
         known_until=None,
         state=State.HIDDEN,
@@ -185,7 +182,7 @@ def _has_subject(event: Event, about: str) -> bool:
 def _digest_stated(event: Event, row: EventType, focus: Resource, resources: Sequence[bytes]) -> str:
     """Digest of all that the event states about its fact. The time is left out of what is stated in passing, as it is not the
     fact's own."""
-    only = _COMPARED_ONLY.get(row.name)
+    only = row.compared
     content = {name: value for name, value in focus.items() if (name in only if only else name not in _NOT_COMPARED)}
     when = "" if row.in_passing else f"{event.time} {event.timeprecision}"
     others = [] if only else [one for one in resources[1:] if kind_of(one) != "Patient"]

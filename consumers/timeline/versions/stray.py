@@ -11,20 +11,18 @@ Source: HL7 v2.4 §3.3.1.6: EVN-6 of a cancellation is the time of what is cance
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable
 
 from consumers.timeline.versions.compose import Told
 from consumers.timeline.versions.version import Version
 
-_NAMED: Mapping[str, str] = {"encounter-transferred-1": "move"}
-"""Event type → kind of movement, where the type says it; other events say it in words (`schemas.sentence.MOVEMENT`)."""
 REPEATED = frozenset({"move", "leave of absence", "return from leave"})
 """Kinds of movement that may happen several times in one stay."""
 
 
 def kind_of(told: Told) -> str:
     """The kind of repeatable movement that the event states or withdraws; ``""`` if there is none."""
-    found = _NAMED.get(told.row.name) or told.movement
+    found = told.row.moves or told.movement
     return found if found in REPEATED else ""
 
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from alembic import context
 
-from consumers.store.tables import METADATA
-
-context.configure(connection=context.config.attributes["connection"], target_metadata=METADATA)
+given = context.config.attributes
+context.configure(
+    connection=given["connection"], target_metadata=given["metadata"], version_table=given["stamp"], version_table_pk=True
+)
 with context.begin_transaction():
     context.run_migrations()
