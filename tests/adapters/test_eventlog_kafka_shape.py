@@ -13,7 +13,10 @@ TOPIC = "backbone.events"
 
 @pytest.mark.parametrize("change", [{}, {"min.insync.replicas": "3"}, {"max.message.bytes": "99999999"}, {"retention.ms": "9"}])
 def test_a_topic_that_keeps_the_promises_is_taken(change: dict[str, str]) -> None:
-    check(TOPIC, WANTED, {**settings(WANTED), **change}, WANTED)
+    try:
+        check(TOPIC, WANTED, {**settings(WANTED), **change}, WANTED)
+    except SettingsError as refused:
+        pytest.fail(f"it was refused: {refused.message}")
 
 
 REFUSED = {

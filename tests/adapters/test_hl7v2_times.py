@@ -164,6 +164,11 @@ def test_a_clock_that_is_a_little_ahead_is_believed() -> None:
     assert (made.flags, made.events[0].time) == ((), "2026-02-11T14:00:00.000Z")
 
 
+@pytest.mark.parametrize(("sent", "flags"), [("20260211235959", ()), ("20260212000000", ("time-in-future at EVN-6",))])
+def test_the_day_after_the_day_of_receipt_is_the_last_that_is_believed(sent: str, flags: tuple[str, ...]) -> None:
+    assert item(message("A02", {"EVN-6": sent})).flags == flags
+
+
 def test_nobody_has_a_date_of_birth_that_cannot_be() -> None:
     assert "birthDate" not in patient(message("A31", {"PID-7": "20270101"}))
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import io
 import logging
+import threading
 from collections import Counter
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -27,6 +28,7 @@ from schemas.pseudonyms import Pseudonyms
 from schemas.source import NumbersAre, Sector, Source
 from tests.line_translator import SECRET, LineTranslator
 from tests.memory_log import MemoryLog
+from tests.patience import PATIENCE_S
 
 NORTHFIELD = Source(id="northfield-pas", name="Northfield Hospital", sector=Sector.NHS)
 RIVERSIDE = Source(id="riverside-adult-care", name="Riverside Council", sector=Sector.COUNCIL)
@@ -322,6 +324,34 @@ async def test_what_is_broken_off_halfway_can_be_closed_at_once() -> None:
         await running
     content.close()
     assert receipts_of(log) == []
+
+
+class HeldUp(io.BytesIO):
+    """Content whose reading, in whatever thread, lasts until it is let go."""
+
+    def __init__(self, content: bytes) -> None:
+        super().__init__(content)
+        self.reading, self.let_go = threading.Event(), threading.Event()
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        self.reading.set()
+        assert self.let_go.wait(PATIENCE_S)
+        return super().read(size)
+
+
+@pytest.mark.asyncio
+async def test_who_is_broken_off_waits_for_the_thread_that_still_reads() -> None:
+    content = HeldUp(b"good\n" * 20_000)
+    running = asyncio.create_task(an_intake(MemoryLog()).receive(Delivery(NORTHFIELD, "http", content, "")))
+    await asyncio.to_thread(content.reading.wait, PATIENCE_S)
+    running.cancel()
+    for _ in range(100):
+        await asyncio.sleep(0)
+    still_waits = not running.done()
+    content.let_go.set()
+    with pytest.raises(asyncio.CancelledError):
+        await running
+    assert still_waits, "else the caller closes what the thread reads"
 
 
 @pytest.mark.parametrize("media_type", ["image/png", "text/csv; charset=utf-8", "application/fhir+json"])

@@ -305,3 +305,4 @@ async def test_another_log_that_is_as_long_is_recognised_by_the_record_applied_l
 async def test_a_stop_is_heeded_while_nothing_comes(file_store: Database) -> None:
     async with running(Runner([TimelineProjection(SOURCES)], MemoryLog(), file_store, "me", clock)):
         await asyncio.sleep(0)
+    assert await count(file_store) == 0

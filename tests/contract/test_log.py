@@ -222,6 +222,8 @@ async def test_closing_twice_is_as_closing_once(log: EventLog) -> None:
     await log.append(records(["a"]))
     await log.close()
     await log.close()
+    with pytest.raises(LogUnavailable):
+        await log.append(records(["b"]))
 
 
 async def test_appends_under_way_when_the_log_closes_are_finished_or_refused(log: EventLog, logs: Logs) -> None:

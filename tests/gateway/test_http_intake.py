@@ -15,12 +15,14 @@ from typing import Any
 import pytest
 import pytest_asyncio
 
+from gateway.http.body import LEAST_BYTES_PER_S
 from gateway.shapes import ReceiptView
 from schemas.arrival.receipt import LISTED
 from schemas.event import decode
 from schemas.log import EVENTS, QUARANTINE, RECEIPTS
 from tests.gateway.http_rig import DOROTHY, NHS_NUMBER, Rig, rigged
 from tests.gateway.served import connect, everything_from, served
+from tests.patience import pass_time
 
 LINES = "/intake/lines"
 
@@ -304,6 +306,21 @@ def test_one_byte_at_a_time_is_cut_off_and_nothing_taken_in(tmp_path: Path) -> N
     assert head.startswith(b"HTTP/1.1 408 ")
     assert json.loads(body)["code"] == "too-slow"
     assert appended == 0
+
+
+@pytest.mark.asyncio
+async def test_a_body_that_takes_long_at_a_good_rate_is_taken_in(tmp_path: Path) -> None:
+    patience, line = timedelta(milliseconds=100), b"good %060d\n"
+    two_seconds_worth = b"".join(line % number for number in range(2 * LEAST_BYTES_PER_S // len(line % 0)))
+
+    async def slowly() -> AsyncIterator[bytes]:
+        yield two_seconds_worth
+        await pass_time(3 * patience.total_seconds())
+        yield b"good last\n"
+
+    async with rigged(tmp_path, patience=patience) as rig:
+        answer = await rig.client.post(LINES, content=slowly())
+    assert (answer.status_code, answer.json()["rejected"]) == (200, 0)
 
 
 def test_a_sender_that_leaves_in_the_middle_leaves_nothing(tmp_path: Path) -> None:

@@ -213,6 +213,7 @@ async def test_a_stop_does_not_wait_for_a_store_that_is_down() -> None:
     await part.start()
     await part.stop(WITHIN)
     await part.run()
+    assert not engine.running.is_set()
 
 
 @pytest.mark.asyncio
