@@ -12,13 +12,11 @@ import struct
 import zipfile
 import zlib
 from collections.abc import Iterator
-from typing import Any, BinaryIO, NamedTuple
-from xml.parsers import expat  # nosec B407
+from typing import BinaryIO, NamedTuple
 
 from adapters.tabular.rows.limits import MIB, SHEET_INFLATED_MOST, SHEET_PARTS_MOST, SHEET_RATIO_MOST
+from adapters.xml import SafeXml, XmlWords
 from schemas.errors import RejectedInput, TooLarge, Unreadable
-
-# expat is used bare, to refuse every document type before an entity of it is seen.
 
 PIECE_BYTES = 256 * 1024
 """Bytes inflated at a time: the most memory that a zip bomb can take."""
@@ -47,6 +45,11 @@ class Archive(NamedTuple):
 
 
 _DAMAGED = "The file is damaged or was cut short: send it again whole."
+XML_WORDS = XmlWords(
+    what="a part of the spreadsheet",
+    broken=_DAMAGED,
+    doctype="No spreadsheet program writes one: ask where it came from.",
+)
 
 
 def _damaged() -> RejectedInput:
@@ -96,33 +99,16 @@ def _bomb() -> RejectedInput:
 
 def _look(content: BinaryIO, part: zipfile.ZipInfo) -> bool:
     """Inflate ``part``, and parse it when it is XML; whether it holds one of `FORMULA_MARKS`."""
-    parser = xml_parser() if part.filename.lower().endswith(_XML) else None
+    xml = SafeXml(XML_WORDS) if part.filename.lower().endswith(_XML) else None
     marked, before = False, b""
-    try:
-        for piece in _inflated(content, part):
-            if parser:
-                parser.Parse(piece, False)
-                marked = marked or any(mark in before + piece for mark in FORMULA_MARKS)
-                before = piece[-20:]
-        if parser:
-            parser.Parse(b"", True)
-    except (expat.ExpatError, LookupError, ValueError):  # the last two for an encoding there is not
-        raise Unreadable("a part of the spreadsheet is not XML", cure=_DAMAGED) from None
+    for piece in _inflated(content, part):
+        if xml:
+            xml.read(piece)
+            marked = marked or any(mark in before + piece for mark in FORMULA_MARKS)
+            before = piece[-20:]
+    if xml:
+        xml.read(b"", last=True)
     return marked
-
-
-def xml_parser() -> Any:
-    """A parser that refuses a document type, and with it every entity, the moment it begins."""
-    parser = expat.ParserCreate()
-    parser.StartDoctypeDeclHandler = _refuse_doctype
-    parser.buffer_text = True
-    return parser
-
-
-def _refuse_doctype(*_: object) -> None:
-    raise Unreadable(
-        "a part of the spreadsheet declares a document type", cure="No spreadsheet program writes one: ask where it came from."
-    )
 
 
 def _inflated(content: BinaryIO, part: zipfile.ZipInfo) -> Iterator[bytes]:

@@ -15,8 +15,9 @@ import posixpath
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from adapters.tabular.readers.archive import Archive, xml_parser
+from adapters.tabular.readers.archive import XML_WORDS, Archive
 from adapters.tabular.rows.layout import named
+from adapters.xml import SafeXml
 from schemas.errors import InvalidValue, TooLarge
 
 NOT_AVAILABLE = "#N/A"
@@ -66,10 +67,9 @@ def _parse(
 ) -> None:
     if part not in archive.parts:
         return
-    parser = xml_parser()
-    parser.StartElementHandler, parser.EndElementHandler, parser.CharacterDataHandler = start, end, text
+    xml = SafeXml(XML_WORDS, start, end, text)
     for piece in archive.pieces(part):
-        parser.Parse(piece, False)
+        xml.read(piece)
 
 
 def _local(name: str) -> str:
