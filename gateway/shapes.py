@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import msgspec
+from pydantic import BaseModel, ConfigDict, Field
 
-from schemas.arrival.quarantine import QuarantineSummary, Tried
-from schemas.arrival.receipt import Receipt, Refusal, shown
+from schemas.arrival.receipt import Receipt, shown
 from schemas.timeline import Entry, EntrySource
 
 
@@ -109,7 +109,26 @@ class Person(msgspec.Struct, kw_only=True):
     contradictions: list[Contradiction]
 
 
-class ReceiptView(msgspec.Struct, kw_only=True):
+class Shape(BaseModel):
+    """What is served, made from the attributes of what holds it."""
+
+    model_config = ConfigDict(from_attributes=True, use_attribute_docstrings=True)
+
+
+class RefusalView(Shape):
+    """One part of what arrived that was rejected and kept."""
+
+    position: str
+    code: str
+    reason: str
+    """A sentence with the cure; names fields and positions, never their content."""
+    quarantine: str
+    """Id under which it is kept."""
+    where: str
+    """The field it is about, where one is."""
+
+
+class ReceiptView(Shape):
     """The account of one arrival: received = accepted + rejected."""
 
     id: str
@@ -123,13 +142,13 @@ class ReceiptView(msgspec.Struct, kw_only=True):
     rejected: int
     events: list[str]
     """Ids of the events made, in input order."""
-    refusals: list[Refusal]
+    refusals: list[RefusalView]
     """What was rejected, and under which id it is kept in quarantine."""
     flags: list[str]
     """What was taken in but deserves a look."""
 
 
-class BatchView(msgspec.Struct, kw_only=True):
+class BatchView(Shape):
     """The account of a batch that is of several sources: a receipt for each, and what they come to together."""
 
     received: int
@@ -139,20 +158,57 @@ class BatchView(msgspec.Struct, kw_only=True):
     """Their positions are those in the batch as it was sent. What is of nobody who may send is under `unknown-http`."""
 
 
-class QuarantinePage(msgspec.Struct, kw_only=True):
+class QuarantineRow(Shape):
+    """Something that was not understood, as it is listed."""
+
+    id: str
+    source: str
+    door: str
+    media_type: str
+    code: str
+    reason: str
+    """A sentence with the cure; names fields and positions, never their content."""
+    position: str
+    """Where in the arrival it stood."""
+    receipt: str
+    received_at: str
+    """First seen: RFC 3339 in UTC."""
+    name: str
+    """Name of the file, without its folder."""
+    parts: int
+    """How many log records hold its content."""
+    status: Literal["open", "taken-in"]
+    tries: int
+    last_try: str | None
+    """RFC 3339 in UTC."""
+
+
+class QuarantinePage(Shape):
     """A page of the quarantine, oldest first."""
 
-    items: list[QuarantineSummary]
+    items: list[QuarantineRow]
     next: str | None
     """Cursor of the next page: its `after`."""
 
 
-class QuarantineItem(QuarantineSummary, frozen=True, kw_only=True):
+class Trial(Shape):
+    """What came of sending an item through again."""
+
+    id: str
+    at: str
+    """RFC 3339 in UTC."""
+    accepted: bool
+    receipt: str
+    code: str
+    reason: str
+
+
+class QuarantineItem(QuarantineRow):
     """One item, with what came of each new try; with ``include=content`` its raw bytes as well."""
 
-    trials: list[Tried]
+    trials: list[Trial]
     """Oldest first."""
-    content: bytes | msgspec.UnsetType = msgspec.UNSET
+    content: Annotated[str, Field(json_schema_extra={"contentEncoding": "base64"})] = ""
 
 
 class EngineHealth(msgspec.Struct, kw_only=True, omit_defaults=True):
@@ -192,4 +248,4 @@ class Health(msgspec.Struct, kw_only=True):
 
 def view(receipt: Receipt) -> dict[str, Any]:
     """A receipt as it is served: every count, and nothing that is the backbone's own business (control ids, ACK codes)."""
-    return {name: value for name, value in shown(receipt).items() if name in ReceiptView.__struct_fields__}
+    return {name: value for name, value in shown(receipt).items() if name in ReceiptView.model_fields}

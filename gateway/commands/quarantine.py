@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import re
 import sys
-from collections.abc import AsyncIterator
 from typing import TYPE_CHECKING, Annotated
 
 import msgspec
@@ -14,7 +12,8 @@ from gateway.composition.factory import Factory
 from gateway.terminal.frame import DONE, REJECTED, Call
 from gateway.terminal.plural import counted
 from gateway.terminal.show import json_line, receipt_lines, table
-from schemas.errors import InvalidRequest, NotFound, UnknownSource
+from gateway.uses.caller import OPERATOR
+from schemas.errors import InvalidRequest
 
 if TYPE_CHECKING:
     from consumers.quarantine.query import QuarantinedItem, QuarantineQuery
@@ -22,9 +21,6 @@ if TYPE_CHECKING:
 
 PAGE = 500
 """Items fetched from the store at a time."""
-_BETWEEN = "~"
-"""Between the two parts of a cursor, as in the API."""
-_CURSOR = re.compile(rf"[0-9T:.-]{{23}}Z{_BETWEEN}[0-9a-f-]{{36}}")
 
 Status = Annotated[str, typer.Option(help="open, or taken-in: sent through again successfully.")]
 Source = Annotated[str, typer.Option(metavar="SOURCE", help="Only what is kept under this source.")]
@@ -35,25 +31,20 @@ ItemId = Annotated[str, typer.Argument(metavar="ID", help="As `backbone quaranti
 
 async def list_items(call: Call, status: Status = "open", source: Source = "", limit: Limit = 50, after: After = "") -> None:
     """List items, oldest first, without their content."""
-    from consumers.quarantine.query import STATUSES
+    from gateway.uses import quarantine
+    from gateway.uses.asked import read
 
-    if status not in STATUSES:
-        raise InvalidRequest("there is no such status", where="--status", cure=f"Write {' or '.join(STATUSES)}.")
-    if after and not _CURSOR.fullmatch(after):
-        raise InvalidRequest(
-            "this is no cursor of this list", where="--after", cure="Write what the list before ended with, unchanged."
-        )
-    cursor = after.partition(_BETWEEN)
+    said = {"status": status, "source": source, "limit": str(limit), "after": after}
+    asked = read(quarantine.ItemsAsked, {name: value for name, value in said.items() if value})
     async with Factory(call.settings(), writes=False) as make:
-        found = await make.quarantine.items(status, source or None, (cursor[0], cursor[2]), limit + 1)
-    following = f"{found[limit - 1].received_at}{_BETWEEN}{found[limit - 1].id}" if len(found) > limit else None
+        page = await quarantine.items(OPERATOR, make.quarantine, asked)
     if call.json:
-        json_line({"items": msgspec.to_builtins(found[:limit]), "next": following})
+        json_line(page.model_dump())
         return
-    rows = [(item.id, item.source, item.position, item.code, _second(item.received_at), item.tries) for item in found[:limit]]
+    rows = [(item.id, item.source, item.position, item.code, _second(item.received_at), item.tries) for item in page.items]
     table(("Id", "Source", "Position", "Code", "First seen", "Tries"), rows)
-    if following:
-        print(f"more: --after {following}")
+    if page.next:
+        print(f"more: --after {page.next}")
 
 
 def _second(instant: str) -> str:
@@ -67,16 +58,16 @@ async def show(
     content: Annotated[bool, typer.Option("--content", help="The raw bytes, and nothing else.")] = False,
 ) -> None:
     """Show one item; its content only with ``--content``."""
-    from gateway.uses.content import chunks
+    from gateway.uses import quarantine
 
     async with Factory(call.settings(), writes=False) as make:
-        found = await _item(make.quarantine, item)
+        found = await quarantine.item(OPERATOR, make.quarantine, await make.freshness(), item)
         if content:
-            async for chunk in chunks(await make.log(), found.parts):
-                sys.stdout.buffer.write(chunk)
+            async for piece in quarantine.content(OPERATOR, await make.log(), found.parts):
+                sys.stdout.buffer.write(piece)
             return
     if call.json:
-        json_line({**msgspec.to_builtins(found.summary), "trials": msgspec.to_builtins(found.trials)})
+        json_line(quarantine.shown(found).model_dump(exclude_unset=True))
     else:
         _print(found)
 
@@ -106,17 +97,19 @@ async def redrive(
     sent_by: Annotated[str, typer.Option("--as", metavar="SOURCE", help="Whose they are, when not known on arrival.")] = "",
 ) -> int:
     """Send items through again, once the mapping or the settings are mended. Doing so twice makes nothing twice."""
+    from gateway.uses import quarantine
+
     if bool(items) == everything:
         raise InvalidRequest("say which items", where="ID…", cure="Give their ids, or --all for every open one.")
     settings = call.settings()
     async with Factory(settings, writes=False) as look, Factory(settings) as make:
-        wanted = _open(look.quarantine, source) if everything else _named(look.quarantine, items or [])
         rejected, left = [], 0
-        async for item in wanted:
-            if everything and not sent_by and item.summary.source not in make.declared:
+        for item in await _open(look.quarantine, source) if everything else items or []:
+            found = await quarantine.item(OPERATOR, look.quarantine, await look.freshness(), item)
+            if everything and not sent_by and found.summary.source not in make.declared:
                 left += 1  # it must not keep the others from being sent through
             else:
-                rejected.append(await _redrive(make, item, sent_by, call))
+                rejected.append(await _redrive(make, found, sent_by, call))
     if left:
         print(f"{counted(left, 'item')} of senders that were not known {_LEFT}", file=sys.stderr)
     elif not rejected and not call.json:
@@ -127,52 +120,26 @@ async def redrive(
 _LEFT = "on arrival left as they are. Say whose each one is: `backbone quarantine redrive ID --as SOURCE`."
 
 
-async def _redrive(make: Factory, item: QuarantinedItem, sent_by: str, call: Call) -> bool:
+async def _redrive(make: Factory, found: QuarantinedItem, sent_by: str, call: Call) -> bool:
     """Whether anything of it was rejected again."""
-    from adapters.intake.receive import KeptItem
-    from gateway.http.spool import spooled
     from gateway.shapes import view
-    from gateway.uses.content import chunks
+    from gateway.uses import quarantine
 
-    row = item.summary
-    if not sent_by and row.source not in make.declared:
-        raise UnknownSource(
-            f"{row.source} is no declared source", where=row.id, cure=_NAME_IT.format(", ".join(make.declared) or "none")
-        )
-    declared = make.source(sent_by or row.source).source
-    async with spooled(chunks(await make.log(), item.parts)) as content:
-        kept = KeptItem(row.id, row.source, row.door, row.media_type, row.name, content)
-        receipt = await (await make.intake()).redrive(kept, declared)
+    receipt = await quarantine.redrive(OPERATOR, await make.log(), await make.intake(), make.declared, found, sent_by)
     shown = msgspec.to_builtins(view(receipt))
     if call.json:
         json_line(shown)
     else:
-        print(f"{row.id}:")
+        print(f"{found.summary.id}:")
         receipt_lines(shown | {"name": ""})
     return receipt.rejected > 0
 
 
-_NAME_IT = "Say whose it is: `--as SOURCE`. The declared sources are: {}."
-
-
-async def _item(query: QuarantineQuery, item_id: str) -> QuarantinedItem:
-    found = await query.item(item_id)
-    if found is None:
-        raise NotFound("there is no such item in quarantine", where="ID")
-    return found
-
-
-async def _named(query: QuarantineQuery, items: list[str]) -> AsyncIterator[QuarantinedItem]:
-    for item in items:
-        yield await _item(query, item)
-
-
-async def _open(query: QuarantineQuery, source: str) -> AsyncIterator[QuarantinedItem]:
-    """Every open item, oldest first. One that arrives while they are being redriven is left for next time."""
+async def _open(query: QuarantineQuery, source: str) -> list[str]:
+    """Ids of all that is open, oldest first. One that arrives while they are being redriven is left for next time."""
     after: tuple[str, str] | None = None
     found: list[QuarantineSummary] = []
     while page := await query.items("open", source or None, after, PAGE):
         found += page
         after = (page[-1].received_at, page[-1].id)
-    for row in found:
-        yield await _item(query, row.id)
+    return [row.id for row in found]

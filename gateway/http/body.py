@@ -18,8 +18,8 @@ from starlette.requests import Request
 
 from adapters.registry import FHIR_VERSION, of_r4
 from gateway.http.coding import Inflater, compressed
-from gateway.http.direct import services
-from gateway.http.spool import spooled
+from gateway.uses.services import Services
+from gateway.uses.spool import spooled
 from schemas.errors import InvalidRequest, TooLarge, TooSlow, WrongMediaType
 
 LEAST_BYTES_PER_S = 16 * 1024
@@ -34,12 +34,12 @@ def received(request: Request) -> AbstractAsyncContextManager[BinaryIO]:
     Raises `TooLarge`, `TooSlow`, `WrongCoding`, `InvalidRequest` when its compression is broken, `EngineUnavailable` when the
     disk takes no more.
     """
-    return spooled(_chunks(request, services(request).body_bytes))
+    return spooled(_chunks(request, _services(request).body_bytes))
 
 
 async def whole(request: Request, most: int = MESSAGE_BYTES) -> bytes:
     """The whole body as bytes. Raises `TooLarge`, `TooSlow`, `WrongCoding`, `InvalidRequest`."""
-    return b"".join([chunk async for chunk in _chunks(request, min(most, services(request).body_bytes))])
+    return b"".join([chunk async for chunk in _chunks(request, min(most, _services(request).body_bytes))])
 
 
 def media_type(request: Request) -> str:
@@ -77,7 +77,7 @@ async def _sent(request: Request, limit: int) -> AsyncIterator[bytes]:
     """The body as it is sent."""
     _refuse_early(request, limit)
     size, loop = 0, asyncio.get_running_loop()
-    started, patience = loop.time(), services(request).patience.total_seconds()
+    started, patience = loop.time(), _services(request).patience.total_seconds()
     stream = request.stream()
     while True:
         try:
@@ -109,3 +109,8 @@ def text_of(content: bytes) -> str:
         return content.decode()
     except UnicodeDecodeError:
         raise InvalidRequest("the body is not UTF-8", where="body", cure="Encode it as UTF-8.") from None
+
+
+def _services(request: Request) -> Services:
+    found: Services = request.app.state.services
+    return found

@@ -6,10 +6,10 @@ from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
 import msgspec
+from pydantic.json_schema import models_json_schema
 
 from gateway import shapes
 from gateway.http.problems import FHIR_TYPE, PROBLEM_TYPE, answer_of
-from schemas.arrival.receipt import Refusal
 from schemas.errors import BackboneError, EngineUnavailable, InvalidRequest, Misdirected, NotFound
 
 JSON = "application/json"
@@ -23,13 +23,10 @@ _SHAPES = (
     shapes.Search,
     shapes.Found,
     shapes.Person,
-    shapes.ReceiptView,
-    shapes.BatchView,
-    shapes.QuarantinePage,
-    shapes.QuarantineItem,
     shapes.Health,
-    Refusal,
 )
+_MODELS = (shapes.ReceiptView, shapes.BatchView)
+"""Of answers that are written by hand, so that FastAPI does not know of them."""
 _RESOURCE = {"type": "object", "required": ["resourceType"], "properties": {"resourceType": {"type": "string"}}}
 """A FHIR resource: FHIR's own definitions say what stands in it."""
 
@@ -62,9 +59,15 @@ READS = (NotFound, EngineUnavailable)
 
 def answers(good: Mapping[int, Says], *errors: type[BackboneError], fhir: bool = False) -> dict[int | str, dict[str, Any]]:
     """For ``responses``: what a path answers when all is well, and for each of its errors."""
-    said: dict[int | str, dict[str, Any]] = {status: row.documented() for status, row in good.items()}
-    for status, description in _grouped(*ALWAYS, *errors):
-        said.setdefault(status, _error(description, fhir))
+    said = {status: row.documented() for status, row in good.items()}
+    return said | refusals(*errors, fhir=fhir) | said
+
+
+def refusals(*errors: type[BackboneError], fhir: bool = False) -> dict[int | str, dict[str, Any]]:
+    """For ``responses``: what a path refuses, by any of these errors and by those of any path."""
+    said: dict[int | str, dict[str, Any]] = {
+        status: _error(description, fhir) for status, description in _grouped(*ALWAYS, *errors)
+    }
     said[500] = _error("Something went wrong that nobody foresaw.", fhir)
     return said
 
@@ -87,7 +90,8 @@ def _error(description: str, fhir: bool) -> dict[str, Any]:
 def components() -> dict[str, Any]:
     """The shapes that are referred to, by name."""
     _, schemas = msgspec.json.schema_components(_SHAPES, ref_template=_SCHEMAS + "{name}")
-    return {**schemas, "Resource": _RESOURCE}
+    _, models = models_json_schema([(model, "serialization") for model in _MODELS], ref_template=_SCHEMAS + "{model}")
+    return {**schemas, **models["$defs"], "Resource": _RESOURCE}
 
 
 def body(description: str, content: Mapping[str, Mapping[str, Any]], required: bool = True) -> dict[str, Any]:

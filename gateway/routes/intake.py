@@ -3,29 +3,30 @@
 from __future__ import annotations
 
 import re
+from typing import Annotated
 
-import msgspec
+from fastapi import APIRouter, Path
 from starlette.requests import Request
 from starlette.responses import Response
 
 from adapters.intake.receive import Delivery
 from adapters.registry import FORMATS
 from gateway.http.body import received
-from gateway.http.direct import router, services
-from gateway.http.documented import JSON, READS, Says, answers, body, shape
-from gateway.routes import answers as receipts
+from gateway.http.dependencies import Asking, Known
+from gateway.http.direct import services
+from gateway.http.documented import READS, answers, body, refusals
+from gateway.http.strict_route import StrictRoute
+from gateway.routes import answers as receipt_answers
 from gateway.settings.shapes import Door
-from gateway.shapes import ReceiptView, view
-from gateway.uses.lately import recent
+from gateway.shapes import ReceiptView
+from gateway.uses import receipts
 from gateway.uses.parameters import NONE, InPath
-from schemas.arrival.receipt import decode
+from gateway.uses.receipts import RECEIPT_ID
+from schemas.arrival.receipt import Receipt
 from schemas.errors import DoorClosed, EngineUnavailable, NotFound, TooLarge, TooSlow, UnknownSource, WrongMediaType
 
 SOURCE = InPath("source", "[a-z0-9-]{1,64}", "id of a declared source")
-RECEIPT = InPath("receipt", "[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", "id of a receipt")
-
-RECEIPTS = "receipts"
-"""Name of the projection that receipts are read from."""
+ReceiptId = Annotated[str, Path(description="id of a receipt", json_schema_extra={"pattern": f"^{RECEIPT_ID}$"})]
 
 _TRACEPARENT = re.compile(r"00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
 """W3C Trace Context §3.2, version 00: anything else is not passed on."""
@@ -35,35 +36,33 @@ ERRORS = (NotFound, UnknownSource, DoorClosed, TooLarge, TooSlow, WrongMediaType
 _BINARY = {"type": "string", "format": "binary"}
 _BODY = body("Content in a format that the source or its mapping reads.", {name or "*/*": _BINARY for name in FORMATS}, False)
 
-routes = router("intake")
+routes = APIRouter(route_class=StrictRoute, tags=["intake"])
 
 
 @routes.post(
     "/intake/{source}",
     summary="Take in what a source sends: messages, rows, Bundles, events",
-    responses=answers(receipts.ANSWERS, *ERRORS),
+    responses=answers(receipt_answers.ANSWERS, *ERRORS),
     openapi_extra=NONE.documented(SOURCE.documented()) | _BODY,
+    response_class=Response,
 )
 async def take_in(request: Request) -> Response:
     declared = services(request).declared(SOURCE.read(request))
     intake = services(request).taking_in
     async with received(request) as content:
         delivery = Delivery(declared.source, Door.HTTP, content, content_type(request), traceparent=traceparent(request))
-        return receipts.answer(request, await intake.receive(delivery))
+        return receipt_answers.answer(request, await intake.receive(delivery))
 
 
 @routes.get(
     "/intake/receipts/{receipt}",
     summary="What became of something that arrived",
-    responses=answers({200: Says("The receipt.", shape(ReceiptView))}, *READS),
-    openapi_extra=NONE.documented(RECEIPT.documented()),
+    response_description="The receipt.",
+    response_model=ReceiptView,
+    responses=refusals(*READS),
 )
-async def receipt(request: Request) -> Response:
-    known, receipt_id = services(request), RECEIPT.read(request)
-    content = await recent(known, RECEIPTS, lambda: known.receipts.receipt(receipt_id))
-    if content is None:
-        raise NotFound("there is no such receipt", where="path, receipt")
-    return Response(msgspec.json.encode(view(decode(content))), media_type=JSON)
+async def receipt(caller: Asking, known: Known, receipt: ReceiptId) -> Receipt:
+    return await receipts.receipt(caller, known.receipts, known.freshness, receipt)
 
 
 def content_type(request: Request) -> str:

@@ -8,17 +8,25 @@ from datetime import UTC, date, datetime, time, timedelta
 from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
 
+from pydantic import GetCoreSchemaHandler, PlainValidator
+
 LONDON = ZoneInfo("Europe/London")
 """A day begins and ends there, as the events' days do."""
 
 
 class ValueKind(NamedTuple):
-    """One kind of value."""
+    """One kind of value: in a pydantic model's ``Annotated`` type it reads the field, and describes it."""
 
     read: Callable[[str], Any]
     """From text; a ``ValueError`` says what to write instead and never repeats the text."""
     schema: Mapping[str, Any]
     """JSON Schema of the text."""
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> Any:
+        return PlainValidator(self.read).__get_pydantic_core_schema__(source, handler)
+
+    def __get_pydantic_json_schema__(self, _core: Any, _handler: Any) -> dict[str, Any]:
+        return dict(self.schema)
 
 
 def text(pattern: str, write: str) -> ValueKind:
@@ -37,7 +45,7 @@ _DIGITS_MOST = 9
 """A number of more digits is over every limit here: it need not be made."""
 
 
-def whole(least: int, most: int, default: int, *, cut: bool = False) -> ValueKind:
+def whole(least: int, most: int, default: int | None = None, *, cut: bool = False) -> ValueKind:
     """A whole number between the two; with ``cut`` a greater one is taken for the greatest."""
 
     def read(sent: str) -> int:
@@ -50,7 +58,7 @@ def whole(least: int, most: int, default: int, *, cut: bool = False) -> ValueKin
         return min(number, most)
 
     limits = {"minimum": least} if cut else {"minimum": least, "maximum": most}
-    return ValueKind(read, {"type": "integer", **limits, "default": default})
+    return ValueKind(read, {"type": "integer", **limits} | ({} if default is None else {"default": default}))
 
 
 def one_of(words: Iterable[str], default: str = "") -> ValueKind:

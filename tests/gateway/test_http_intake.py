@@ -63,7 +63,7 @@ async def test_the_status_says_how_much_was_taken_in(rig: Rig, content: bytes, s
 async def test_a_receipt_says_everything_and_nothing_of_the_backbones_own(rig: Rig) -> None:
     answer = await rig.client.post(LINES, content=b"flagged 1\nbad 2")
     receipt = answer.json()
-    assert set(receipt) == set(ReceiptView.__struct_fields__)
+    assert set(receipt) == set(ReceiptView.model_fields)
     assert receipt["source"] == "lines"
     assert receipt["door"] == "http"
     assert receipt["flags"] == ["odd at line 1"]
@@ -81,7 +81,7 @@ async def test_what_cannot_be_read_is_a_problem_and_a_receipt_in_one(rig: Rig) -
     assert (told["status"], told["code"], told["where"]) == (422, "missing-identifier", "line 1")
     assert told["title"] == "Nothing in the content says whose record it is."
     assert told["refusals"][0]["quarantine"] in told["cure"]
-    assert set(ReceiptView.__struct_fields__) < set(told)
+    assert set(ReceiptView.model_fields) < set(told)
 
 
 @pytest.mark.asyncio

@@ -8,7 +8,6 @@ from collections.abc import AsyncIterator
 from datetime import timedelta
 from pathlib import Path
 
-import msgspec
 import pytest
 import pytest_asyncio
 
@@ -68,12 +67,12 @@ async def test_an_item_a_refusal_just_named_is_found_although_its_projection_is_
 @pytest.mark.asyncio
 async def test_an_item_is_listed_and_shown_without_its_content(rig: Rig) -> None:
     item = await kept(rig, b"good 1\nbad Mrs Canary")
-    listed = msgspec.json.decode((await rig.client.get("/quarantine")).content, type=QuarantinePage)
+    listed = QuarantinePage.model_validate_json((await rig.client.get("/quarantine")).content)
     assert [(row.id, row.source, row.door, row.position, row.status) for row in listed.items] == [
         (item, "lines", "http", "line 2", "open")
     ]
     shown = await rig.client.get(f"/quarantine/{item}")
-    assert msgspec.json.decode(shown.content, type=QuarantineItem).trials == []
+    assert QuarantineItem.model_validate_json(shown.content).trials == []
     assert "content" not in shown.json()
     assert "Canary" not in shown.text
 
@@ -98,7 +97,7 @@ async def test_a_mended_mapping_takes_it_in_and_the_item_says_so(rig: Rig, mappi
     taken = await rig.client.post(f"/quarantine/{item}/redrive")
     assert (taken.status_code, taken.json()["accepted"]) == (200, 1)
     await rig.settle()
-    shown = msgspec.json.decode((await rig.client.get(f"/quarantine/{item}")).content, type=QuarantineItem)
+    shown = QuarantineItem.model_validate_json((await rig.client.get(f"/quarantine/{item}")).content)
     assert shown.status == "taken-in"
     assert [trial.accepted for trial in shown.trials] == [False, True]
     assert shown.tries == 2
