@@ -123,6 +123,11 @@ class Database:
         """Whether PostgreSQL takes no writes of ours, as a standby does not."""
         return not self.is_sqlite and list(await self.fetch("SELECT current_setting('transaction_read_only')", ())) == [("on",)]
 
+    @property
+    def is_missing(self) -> bool:
+        """Whether it is a file that is not there."""
+        return self._file is not None and not self._file.path.exists()
+
     async def _let_go_of_another_file(self) -> None:
         """Close the open file if its name now leads to another file or to none: reads from it are stale, and writes are lost.
 
