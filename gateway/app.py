@@ -29,12 +29,12 @@ from schemas.errors import BackboneError
 
 SUBJECTS = (
     (timeline.routes, "people", "One person's timeline, across every source."),
+    (everything.routes, "fhir", "FHIR R4: messages in, one Patient for each person out."),
     (intake.routes, "intake", "What sources send, and the receipts for it."),
     (events.routes, "intake", ""),
     (people.routes, "people", ""),
-    (process_message.routes, "fhir", "FHIR R4: messages in, one Patient for each person out."),
+    (process_message.routes, "fhir", ""),
     (fhir.routes, "fhir", ""),
-    (everything.routes, "fhir", ""),
     (quarantine.routes, "quarantine", "What was not understood, kept whole."),
     (words.routes, "words", "The vocabulary, for machines."),
     (health.routes, "operating", "For operators."),

@@ -45,18 +45,27 @@ _FORMERLY = SqlStatement(
         select(_RECORD.c.person).join(_FORMER, _FORMER.c.record == _RECORD.c.key).where(_FORMER.c.person == _ASKED),
     )
 )
+_PATIENTS = SqlStatement(
+    select(*(_RECORD.c[name] for name in ("person", "key", "source", "patient")))
+    .where(_RECORD.c.person == _ASKED)
+    .order_by(_RECORD.c.key)
+)
 _FORMER_OF = SqlStatement(select(_FORMER).where(Among(_FORMER.c.record, "keys")))
 
 
 class KnownPatient(NamedTuple):
     """A person as one record describes them."""
 
+    person: PersonId
+    """Their current id."""
     record: RecordKey
     source: str
     """Id."""
     sector: str
     """``""`` when the source is no longer declared."""
     patient: Resource
+    refers: bool = True
+    """Whether it may hold a reference."""
 
 
 class PeopleQuery:
@@ -102,11 +111,22 @@ class PeopleQuery:
         }
 
     async def patients(self, person: PersonId) -> list[KnownPatient]:
-        """The Patient according to each of the person's records, by key; empty if there is no such person."""
-        _, records = await self._found(person)
+        """The Patient according to each of the person's records, by key; empty if there is no such person.
+
+        ``person`` may be an earlier id of theirs, as in `current`.
+        """
+        found = await self._patients(person)
+        if not found:
+            now = self._one(await self._rows(_FORMERLY, its_person=person))
+            found = await self._patients(now) if now else ()
         return [
-            KnownPatient(RecordKey(row.key), row.source, self._sector(row.source), orjson.loads(row.patient)) for row in records
+            KnownPatient(now, key, source, self._sector(source), orjson.loads(text), '"reference"' in text)
+            for now, key, source, text in found
         ]
+
+    async def _patients(self, person: PersonId) -> Sequence[Any]:
+        composed = _PATIENTS.on(self._database.dialect)
+        return await self._database.fetch(composed.text, composed.bind({"its_person": person}))
 
     async def _found(self, person: PersonId) -> tuple[PersonId | None, Sequence[Any]]:
         records = await self._rows(_OF_PERSON, its_person=person)

@@ -40,6 +40,17 @@ _EARLIER = SqlStatement(
 """The persons who now have the records of a former person id."""
 
 
+class PageRows(NamedTuple):
+    """The rows of a page."""
+
+    rows: Sequence[tuple[str, str | None]]
+    """Each entry as JSON, and its Bundle as JSON if it was asked for."""
+    next: str | None
+    """As in `Page`."""
+    sources: tuple[str, ...]
+    """As in `Page`."""
+
+
 class Page(NamedTuple):
     """A page, ready to be served."""
 
@@ -75,28 +86,33 @@ class TimelineQuery:
 
         Raises `InvalidRequest` when the cursor is not one of this question's, `StoreUnavailable`.
         """
+        found = await self.rows(question)
+        texts = [_entry(*row) for row in found.rows] if question.resources else [entry for entry, _ in found.rows]
+        return Page(f"[{','.join(texts)}]".encode(), found.next, found.sources)
+
+    async def rows(self, question: Question) -> PageRows:
+        """Like `page`, with each entry and its Bundle apart."""
         after = read_page(question.after, question.order) if question.after else None
-        rows = await self._rows(question, after)
+        rows = await self._fetch_page(question, after)
         if not rows:
             return await self._empty(question)
-        shown, held_by = rows[: question.limit], rows[0][-1]
+        shown = rows[: question.limit]
         last = PageEnd(question.order, *shown[-1][2:5])
-        texts = [_entry(row[0], row[1]) for row in shown] if question.resources else [row[0] for row in shown]
-        entries = f"[{','.join(texts)}]".encode()
-        return Page(entries, write_page(last) if len(rows) > question.limit else None, tuple(held_by.split(",")))
+        following = write_page(last) if len(rows) > question.limit else None
+        return PageRows([row[:2] for row in shown], following, tuple(rows[0][-1].split(",")))
 
-    async def _rows(self, question: Question, after: PageEnd | None) -> Sequence[Any]:
+    async def _fetch_page(self, question: Question, after: PageEnd | None) -> Sequence[Any]:
         dialect = self._database.dialect
         composed = statement(shape_of(question, after)).on(dialect)
         return await self._database.fetch(composed.text, composed.bind(values_of(question, after, dialect)))
 
-    async def _empty(self, question: Question) -> Page:
+    async def _empty(self, question: Question) -> PageRows:
         """The page when no entry matches: the id may be a former one, or its records may have no entry that was asked for."""
         sources = await self._fetch(_SOURCES, {"its_person": question.person})
         if sources:
-            return Page(b"[]", None, tuple(source for (source,) in sources))
+            return PageRows((), None, tuple(source for (source,) in sources))
         now = await self._now(question.person)
-        return Page(b"[]", None, ()) if now is None else await self.page(replace(question, person=now))
+        return PageRows((), None, ()) if now is None else await self.rows(replace(question, person=now))
 
     async def _now(self, person: PersonId) -> PersonId | None:
         moved = await self._fetch(_EARLIER, {"its_person": person})

@@ -1,5 +1,5 @@
 """Timeline pages: the gateway against a bare ASGI application that sends as many bytes after the same one query, and against
-itself on a hundred or a thousand times as many entries.
+itself on a hundred or a thousand times as many entries; and `$everything` against the page that has the same resources.
 
 Run as ``python -m tests.bench.pages [sqlite|postgresql] [ENTRIES]``. Everybody has 300 entries, as far apart as they can be
 (`tests.many`), and each request is for somebody else. Each application runs in a process of its own under the same uvicorn; the
@@ -114,6 +114,18 @@ def serve(kind: str, url: str, sample: PersonId, port: int) -> None:
     uvicorn.run(app, port=port, log_config=None, access_log=False, lifespan="off", ws="none", http="httptools")
 
 
+PAGE, WITH_RESOURCES, EVERYTHING = "/people/{}/timeline", "/people/{}/timeline?include=resource", "/fhir/Patient/{}/$everything"
+
+
+class Asked(NamedTuple):
+    """A process, and what it is asked for."""
+
+    port: int
+    process: int
+    many: Many
+    path: str = PAGE
+
+
 class Seen(NamedTuple):
     """What one round saw."""
 
@@ -125,13 +137,13 @@ class Seen(NamedTuple):
 
 
 @contextmanager
-def running(kind: str, url: str, many: Many) -> Iterator[tuple[int, int, Many]]:
-    """The application as a process; its port, its process id and whom it may be asked for."""
+def running(kind: str, url: str, many: Many) -> Iterator[Asked]:
+    """The application as a process."""
     port = free_port()
     process = subprocess.Popen([sys.executable, "-m", "tests.bench.pages", kind, url, many.person(0), str(port)])
     try:
         asyncio.run(_ready(port))
-        yield port, process.pid, many
+        yield Asked(port, process.pid, many)
     finally:
         process.terminate()
         process.wait(20)
@@ -192,31 +204,31 @@ def _cpu_s(process: int) -> float:
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
-async def load(port: int, process: int, many: Many, chance: random.Random) -> Seen:
-    """Ask for `SECONDS`, for anybody's timeline."""
-    used = _cpu_s(process)
+async def load(asked: Asked, chance: random.Random) -> Seen:
+    """Ask for `SECONDS`, for anybody's."""
+    used = _cpu_s(asked.process)
 
     def request() -> bytes:
-        person = many.person(chance.randrange(many.people))
-        return f"GET /people/{person}/timeline HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n".encode()
+        path = asked.path.format(asked.many.person(chance.randrange(asked.many.people)))
+        return f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n".encode()
 
     until, loop = time.perf_counter() + SECONDS, asyncio.get_running_loop()
     readers = [
-        (await loop.create_connection(lambda: _Reader(request, until), "127.0.0.1", port))[1] for _ in range(CONNECTIONS)
+        (await loop.create_connection(lambda: _Reader(request, until), "127.0.0.1", asked.port))[1] for _ in range(CONNECTIONS)
     ]
     await asyncio.gather(*(reader.done for reader in readers))
     times = sorted(seconds for reader in readers for seconds in reader.times)
-    cpu_us = (_cpu_s(process) - used) / len(times) * 1e6
+    cpu_us = (_cpu_s(asked.process) - used) / len(times) * 1e6
     return Seen(len(times) / SECONDS, times[len(times) * 99 // 100] * 1000, cpu_us)
 
 
-async def _in_turn(ones: dict[str, tuple[int, int, Many]]) -> dict[str, list[Seen]]:
+async def _in_turn(ones: dict[str, Asked]) -> dict[str, list[Seen]]:
     """Short rounds in turn, so that whatever else the machine does weighs on all alike; the first of each is not counted."""
     chance = random.Random(1)
     seen: dict[str, list[Seen]] = {kind: [] for kind in ones}
     for _ in range(ROUNDS + 1):
-        for kind, (port, process, many) in ones.items():
-            seen[kind].append(await load(port, process, many, chance))
+        for kind, asked in ones.items():
+            seen[kind].append(await load(asked, chance))
     return {kind: rows[1:] for kind, rows in seen.items()}
 
 
@@ -248,19 +260,23 @@ def stores(engine: str) -> Iterator[Callable[[int], str]]:
 def measure(engine: str, large: int) -> None:
     """Print the ratios, by the medians of `ROUNDS` rounds."""
     with stores(engine) as make, ExitStack() as started:
-        ones: dict[str, tuple[int, int, Many]] = {}
+        ones: dict[str, Asked] = {}
         for entries in (SMALL, large):
             url, began = make(entries), time.monotonic()
             many = asyncio.run(_filled(url, entries))
             print(f"{engine}: {entries:,} entries of {many.people:,} people in {time.monotonic() - began:.0f} s", flush=True)
             ones[f"gateway {entries:,}"] = started.enter_context(running("gateway", url, many))
+        ones["with resources"] = ones[f"gateway {large:,}"]._replace(path=WITH_RESOURCES)
+        ones["$everything"] = ones[f"gateway {large:,}"]._replace(path=EVERYTHING)
         ones[f"bare {large:,}"] = started.enter_context(running("bare", url, many))
         seen = asyncio.run(_in_turn(ones))
     middle = {kind: Seen(*map(statistics.median, zip(*rows, strict=True))) for kind, rows in seen.items()}
     for kind, one in middle.items():
         print(f"  {kind:20} {one.rate:7,.0f} pages/s   p99 {one.p99_ms:6.2f} ms   {one.cpu_us:5.0f} µs of the processor a page")
-    small, big, least = middle.values()
+    small, big, whole, everything, least = middle.values()
     print(f"  gateway to bare: {big.rate / least.rate:.2f} by pages a second, {least.cpu_us / big.cpu_us:.2f} by the processor")
+    by_cpu = whole.cpu_us / everything.cpu_us
+    print(f"  $everything to the page with resources: {everything.rate / whole.rate:.2f}, {by_cpu:.2f} by the processor")
     print(f"  p99 at {large:,} to that at {SMALL:,}: {big.p99_ms / small.p99_ms:.2f}", flush=True)
 
 

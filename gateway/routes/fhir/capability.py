@@ -11,6 +11,7 @@ from schemas.fhir.bundle import Resource
 
 SINCE = "2026-01-01"
 """The day on which this statement last changed."""
+_VERSION = version("care-backbone")
 _EVERYTHING = "http://hl7.org/fhir/OperationDefinition/Patient-everything"
 _PROCESS_MESSAGE = "http://hl7.org/fhir/OperationDefinition/MessageHeader-process-message"
 
@@ -22,7 +23,7 @@ def capability_statement(base: str) -> Resource:
         "status": "active",
         "date": SINCE,
         "kind": "instance",
-        "software": {"name": "Care Backbone", "version": version("care-backbone")},
+        "software": {"name": "Care Backbone", "version": _VERSION},
         "implementation": {"description": "One person's records from many systems, read as FHIR", "url": base},
         "fhirVersion": "4.0.1",
         "format": ["application/fhir+json", "json"],

@@ -5,12 +5,12 @@ Source: FHIR R4 Patient operations, ``$everything``; RESTful API §3.1.1.4.5 (pa
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from decimal import Decimal
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 from urllib.parse import urlencode
 
 import msgspec
+import orjson
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -19,16 +19,17 @@ from gateway.http.body import whole as whole_body
 from gateway.http.direct import router, services
 from gateway.http.documented import JSON, READS, answers, body, resource
 from gateway.http.problems import FHIR_TYPE
-from gateway.routes.fhir.facade import PageEntry, entries_of, entry, searchset
+from gateway.routes.fhir.facade import entry, searchset
 from gateway.routes.fhir.negotiation import FORMAT, agree, heeded
 from gateway.routes.fhir.operation import PARAMETERS_BYTES, pairs_in
-from gateway.routes.fhir.patient import ID, PLAIN, base, fhir, patient_of, patient_url, says
+from gateway.routes.fhir.patient import ID, PLAIN, base, fhir, patient_of, says
+from gateway.routes.fhir.payloads import PageEntry, entries_of
 from gateway.uses.parameters import Parameter, Parameters, pairs_of
 from gateway.uses.services import Services
 from gateway.uses.values import CURSOR, END_OF, FIRST_OF, MOMENT, one_of, whole
 from schemas.errors import NotAcceptable, TooLarge, WrongMediaType
 from schemas.event import instant
-from schemas.fhir.bundle import Resource
+from schemas.fhir.bundle import Resource, Written
 from schemas.fhir.r4 import RESOURCES
 from schemas.identifiers import PersonId
 from schemas.timeline import LIMIT, LIMIT_MOST, Question
@@ -60,16 +61,7 @@ _PARAMETERS = body("What the query of the same by GET may say; or nothing.", _BO
 routes = router("fhir")
 
 
-class _Entry(msgspec.Struct):
-    """What is read of a timeline entry here."""
-
-    id: str
-    recorded_at: str
-    source: dict[str, str]
-    resource: Resource
-
-
-_ENTRIES = msgspec.json.Decoder(list[_Entry], float_hook=Decimal)
+_ENTRY = msgspec.json.Decoder(PageEntry)
 
 
 class _Wanted(NamedTuple):
@@ -80,14 +72,11 @@ class _Wanted(NamedTuple):
     types: frozenset[str]
     since: str
 
-    def of(self, entries: bytes) -> list[Resource]:
+    def of(self, rows: Iterable[tuple[str, str | None]]) -> list[orjson.Fragment]:
         """The searchset entries of a timeline page."""
-        fresh = [
-            PageEntry(row.id, row.recorded_at, row.source["id"], row.resource)
-            for row in _ENTRIES.decode(entries)
-            if row.recorded_at >= self.since
-        ]
-        return list(entries_of(fresh, self.patient_url, self.types))
+        read = [(_ENTRY.decode(entry), payload) for entry, payload in rows if payload]
+        fresh = [row for row in read if row[0].recorded_at >= self.since] if self.since else read
+        return entries_of(fresh, self.patient_url, self.types)
 
 
 @routes.get(
@@ -119,25 +108,24 @@ async def _answer(request: Request, sent: Sequence[tuple[str, str]]) -> Response
     heard = heeded(request, sent, QUERY)
     agree(request, asked := QUERY.said(heard))
     patient = await patient_of(services(request), PersonId(ID.read(request)))
-    entries, following = await _page(services(request), asked, _wanted(request, asked, patient))
-    return fhir(searchset(entries, _url(request, heard), _url(request, heard, following) if following else None))
-
-
-def _wanted(request: Request, asked: Mapping[str, Any], patient: Resource) -> _Wanted:
+    patients = f"{base(request)}/Patient/"
     since = instant(asked["_since"]) if "_since" in asked else ""
-    return _Wanted(patient, patient_url(request, patient), asked.get("_type", frozenset()), since)
+    wanted = _Wanted(patient, patients + patient["id"], asked.get("_type", frozenset()), since)
+    entries, following = await _page(services(request), asked, wanted)
+    url = f"{patients}{request.path_params['id']}/$everything"
+    return fhir(searchset(entries, _asking(url, heard), _asking(url, heard, following) if following else None))
 
 
-async def _page(known: Services, asked: Mapping[str, Any], wanted: _Wanted) -> tuple[list[Resource], str | None]:
+async def _page(known: Services, asked: Mapping[str, Any], wanted: _Wanted) -> tuple[list[Written], str | None]:
     """The entries of one page, and the cursor of the next. The Patient comes first on the first page."""
     first = "after" not in asked and (not wanted.types or "Patient" in wanted.types)
-    entries = [entry(wanted.patient_url, wanted.patient)] if first else []
+    entries: list[Written] = [entry(wanted.patient_url, wanted.patient)] if first else []
     if wanted.types == {"Patient"}:
         return entries, None
     question = _question(PersonId(wanted.patient["id"]), asked)
     for _ in range(READ_OVER):
-        page = await known.timeline.page(question)
-        entries += wanted.of(page.entries_json)
+        page = await known.timeline.rows(question)
+        entries += wanted.of(page.rows)
         question = msgspec.structs.replace(question, after=page.next)
         if entries or page.next is None:
             break
@@ -155,9 +143,8 @@ def _question(person: PersonId, asked: Mapping[str, Any]) -> Question:
     )
 
 
-def _url(request: Request, heard: Sequence[tuple[str, str]], after: str | None = None) -> str:
-    """The URL asked for, or that of the page after a cursor: with the same parameters, so that it is the same question."""
+def _asking(url: str, heard: Sequence[tuple[str, str]], after: str | None = None) -> str:
+    """``url`` with what was asked, or of the page after a cursor: with the same parameters, so that it is the same question."""
     pairs = [(name, value) for name, value in heard if name != "after" or after is None]
     pairs += [("after", after)] if after else []
-    asked = f"?{urlencode(pairs)}" if pairs else ""
-    return f"{base(request)}/Patient/{request.path_params['id']}/$everything{asked}"
+    return f"{url}?{urlencode(pairs)}" if pairs else url

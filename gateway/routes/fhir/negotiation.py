@@ -19,7 +19,8 @@ from gateway.uses.values import ValueKind
 from schemas.errors import NotAcceptable
 
 _JSON = frozenset({"json", "application/json", "application/fhir+json", "text/json"})
-_RANGES = _JSON | {"*/*", "application/*", "text/*"}
+_ANYTHING = "*/*"
+_RANGES = _JSON | {_ANYTHING, "application/*", "text/*"}
 
 _REFUSED = re.compile(r";\s*q\s*=\s*0(?:\.0*)?\s*(?:;|$)", re.IGNORECASE)
 """A weight of 0: "not acceptable" (RFC 9110 §12.4.2)."""
@@ -30,7 +31,9 @@ FORMAT = Parameter("_format", _ANY, "The format of the answer, instead of Accept
 
 def agree(request: Request, asked: Mapping[str, Any]) -> None:
     """Nothing when FHIR R4 in JSON will do. Raises `NotAcceptable`."""
-    accepted = asked.get("_format") or request.headers.get("accept", "*/*")
+    accepted = asked.get("_format") or request.headers.get("accept", _ANYTHING)
+    if accepted == _ANYTHING:
+        return
     where = "parameter _format" if asked.get("_format") else "header Accept"
     in_json = [one for one in accepted.split(",") if _range(one) in _RANGES and not _REFUSED.search(one)]
     if not in_json:

@@ -117,10 +117,10 @@ def fhir(resource: Resource) -> Response:
 
 async def patient_of(known: Services, person: PersonId) -> Resource:
     """The person as a Patient, under the id they have now. Raises `NotFound`."""
-    current = await known.people.current(person)
-    if current is None:
+    stated = await known.people.patients(person)
+    if not stated:
         raise NotFound("there is no such Patient", where="path, id")
-    return person_as_patient(current, await known.people.patients(current))
+    return person_as_patient(stated[0].person, stated)
 
 
 async def _searchset(request: Request, asked: Mapping[str, Any], url: str) -> Response:
