@@ -1,14 +1,20 @@
-"""The port of every read model: log records in, rows out, in the same transaction that moves the position."""
+"""The port of every read model: log records in, rows out, in the same transaction that moves the position.
+
+A read model is one value, `ReadModel`, and `consumers.models` lists them all.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any, Protocol, Self
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Generic, NamedTuple, Protocol, Self, TypeVar
 
 from sqlalchemy import Table
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from consumers.database.database import Database
 from schemas.log import Record
+from schemas.pseudonyms import Pseudonyms
+from schemas.source import Source
 
 
 class Projection(Protocol):
@@ -46,3 +52,33 @@ class Projection(Protocol):
         Raises on a record it cannot apply: the runner rolls back, finds the one at fault and parks it.
         """
         ...
+
+
+class Surroundings(Protocol):
+    """What read models may be made with. Each takes what it needs, and nothing else is made for it."""
+
+    @property
+    def pseudonyms(self) -> Pseudonyms:
+        """Keys made with the backbone's secret. Raises `schemas.errors.NotFound` when there is none."""
+        ...
+
+    @property
+    def sources(self) -> Mapping[str, Source]:
+        """The declared sources, by id."""
+        ...
+
+
+Query_co = TypeVar("Query_co", covariant=True)
+
+
+class ReadModel(NamedTuple, Generic[Query_co]):
+    """All that the rest of the backbone has to know of one read model."""
+
+    name: str
+    """Names its positions for ever, for example ``timeline``."""
+    topics: tuple[str, ...]
+    """What it is made from."""
+    projection: Callable[[Surroundings], Projection]
+    """Makes what writes it."""
+    query: Callable[[Database, Surroundings], Query_co]
+    """Makes what answers from it."""

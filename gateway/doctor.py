@@ -168,7 +168,7 @@ async def _store(make: Factory) -> AsyncIterator[Finding]:
     from consumers.database.migration.history import Schema
     from consumers.database.trouble import READ_ONLY, cure_of
     from consumers.database.use import STORE
-    from consumers.store.migrate import schema
+    from consumers.models import schema
 
     found = await schema(make.database)
     level, says, cure = {
@@ -198,7 +198,7 @@ async def _projections(make: Factory) -> AsyncIterator[Finding]:
     from consumers.database.migration.history import Schema
     from consumers.following.lag import behind
     from consumers.following.recognise import Recogniser
-    from consumers.store.migrate import schema
+    from consumers.models import schema
     from consumers.store.origin import require, require_none
 
     if _is_not_there(make.settings.store.file) or await schema(make.database) is not Schema.CURRENT:

@@ -201,7 +201,7 @@ class CorruptLog(LogUnavailable):
         """Offset of the broken entry in its partition, when known: the entries after it may still be readable."""
 
 
-REBUILD = "`backbone rebuild people timeline receipts quarantine`"
+REBUILD = "`backbone rebuild --all`"
 """The command that makes all that is read anew from the log, for a cure."""
 
 

@@ -17,9 +17,13 @@ from sqlalchemy.types import TypeEngine
 
 from adapters.intake.receive import Delivery
 from consumers.database.database import Database
+from consumers.models import migrate
+from consumers.people.tables import PEOPLE_TABLES
 from consumers.place import OFFSET_BITS, place
-from consumers.store.migrate import migrate
-from consumers.store.tables import PEOPLE, POSITION, QUARANTINE, RECEIPTS, TIMELINE
+from consumers.quarantine.tables import QUARANTINE_TABLES
+from consumers.receipts.tables import RECEIPTS_TABLES
+from consumers.store.tables import POSITION
+from consumers.timeline.tables import TIMELINE_TABLES
 from schemas.identifiers import PersonId
 from tests.gateway.http_rig import MARGARET, SOURCES, Rig, rigged
 
@@ -33,17 +37,17 @@ _SPREAD = 2_654_435_761
 _HEADER = "Date,Member ID,Time,Contact,Attended,NHS Number,What was done\n"
 
 _KEYS: Mapping[Table, Sequence[str]] = {
-    PEOPLE.record: ("key", "person", "own_person"),
-    PEOPLE.former: ("person", "record"),
-    PEOPLE.local_id: ("key", "record"),
-    PEOPLE.merge: ("fact", "old", "new"),
-    TIMELINE.version: ("record", "fact", "event", "correlation"),
-    TIMELINE.known: ("subject",),
-    RECEIPTS.receipt: ("id",),
-    RECEIPTS.part: ("id",),
-    QUARANTINE.item: ("id",),
-    QUARANTINE.part: ("id",),
-    QUARANTINE.trial: ("id",),
+    PEOPLE_TABLES.record: ("key", "person", "own_person"),
+    PEOPLE_TABLES.former: ("person", "record"),
+    PEOPLE_TABLES.local_id: ("key", "record"),
+    PEOPLE_TABLES.merge: ("fact", "old", "new"),
+    TIMELINE_TABLES.version: ("record", "fact", "event", "correlation"),
+    TIMELINE_TABLES.known: ("subject",),
+    RECEIPTS_TABLES.receipt: ("id",),
+    RECEIPTS_TABLES.part: ("id",),
+    QUARANTINE_TABLES.item: ("id",),
+    QUARANTINE_TABLES.part: ("id",),
+    QUARANTINE_TABLES.trial: ("id",),
 }
 """What grows with the number of people, and what makes a row of it another's."""
 
@@ -78,14 +82,14 @@ async def fill(database: Database, entries: int, texts: bool = True) -> Many:
     """
     await migrate(database)
     original, template = await _template()
-    people = max(1, entries // len(template[TIMELINE.version]))
+    people = max(1, entries // len(template[TIMELINE_TABLES.version]))
     async with database.writing() as connection:
         await connection.run_sync(_multiply, template, people, texts)
     if not database.is_sqlite:
         async with database.reading() as connection:
             await connection.exec_driver_sql("SET statement_timeout = 0")
             await connection.exec_driver_sql("VACUUM ANALYZE")
-    return Many(people, original, template[RECEIPTS.receipt][0]["id"], template[QUARANTINE.item][0]["id"])
+    return Many(people, original, template[RECEIPTS_TABLES.receipt][0]["id"], template[QUARANTINE_TABLES.item][0]["id"])
 
 
 async def _template() -> tuple[PersonId, Rows]:
@@ -99,7 +103,7 @@ async def _template() -> tuple[PersonId, Rows]:
             await _take_in(rig, _HEADER + "31/31/2026,M0,10:00,Home visit,yes,,\n")
             await rig.settle()
             async with rig.database.reading() as connection:
-                tables = (*_KEYS, RECEIPTS.activity)
+                tables = (*_KEYS, RECEIPTS_TABLES.activity)
                 rows = {table: [dict(row._mapping) for row in await connection.execute(select(table))] for table in tables}
             return PersonId(await rig.person()), rows | _rare(rows)
 
@@ -108,15 +112,15 @@ def _rare(rows: Rows) -> Rows:
     """What one person's story does not make: the rows of another identifier, a merge, a long receipt and a redrive."""
     key, receipt, item = (rows[table][0][name] for table, name in _NAMED)
     return {
-        PEOPLE.local_id: [{"key": key[::-1], "record": key}],
-        PEOPLE.merge: [{"fact": key[::-1], "old": key[::-1], "new": key, "order": "", "place": 0}],
-        RECEIPTS.part: [{"id": receipt, "part": 1, "events": "[]", "refusals": "[]", "flags": "[]"}],
-        QUARANTINE.trial: [{"id": item, "place": 0, "at": "", "accepted": 0, "account": "{}"}],
+        PEOPLE_TABLES.local_id: [{"key": key[::-1], "record": key}],
+        PEOPLE_TABLES.merge: [{"fact": key[::-1], "old": key[::-1], "new": key, "order": "", "place": 0}],
+        RECEIPTS_TABLES.part: [{"id": receipt, "part": 1, "events": "[]", "refusals": "[]", "flags": "[]"}],
+        QUARANTINE_TABLES.trial: [{"id": item, "place": 0, "at": "", "accepted": 0, "account": "{}"}],
     }
 
 
-_RARE = frozenset({PEOPLE.local_id, PEOPLE.merge, RECEIPTS.part, QUARANTINE.trial})
-_NAMED = ((PEOPLE.record, "key"), (RECEIPTS.receipt, "id"), (QUARANTINE.item, "id"))
+_RARE = frozenset({PEOPLE_TABLES.local_id, PEOPLE_TABLES.merge, RECEIPTS_TABLES.part, QUARANTINE_TABLES.trial})
+_NAMED = ((PEOPLE_TABLES.record, "key"), (RECEIPTS_TABLES.receipt, "id"), (QUARANTINE_TABLES.item, "id"))
 
 
 def _visits(count: int) -> Iterator[str]:
@@ -148,7 +152,7 @@ def _multiply(connection: Connection, template: Rows, people: int, texts: bool) 
 
 
 def _original(table: Table, rank: int, row: Mapping[str, Any]) -> Mapping[str, Any]:
-    return {**row, "place": place(_ORIGINAL, rank)} if table is TIMELINE.version else row
+    return {**row, "place": place(_ORIGINAL, rank)} if table is TIMELINE_TABLES.version else row
 
 
 def _copy(connection: Connection, table: Table, rank: int, row: Mapping[str, Any], people: int) -> None:
@@ -162,7 +166,7 @@ def _copy(connection: Connection, table: Table, rank: int, row: Mapping[str, Any
         if name in _KEYS[table] and value is not None:
             values.append(f"{prefix} || substr(CAST(:{name} AS TEXT), 9)")
             given[name] = value
-        elif name == "place" and table is TIMELINE.version:
+        elif name == "place" and table is TIMELINE_TABLES.version:
             offset = rank * (people // _PARTITIONS + 1)
             values.append(f"((i % {_PARTITIONS} + {_FIRST}) << {OFFSET_BITS}) + {offset} + i / {_PARTITIONS}")
         else:

@@ -13,7 +13,7 @@ from sqlalchemy import MetaData, Table
 from sqlalchemy.engine import make_url
 
 from consumers.database.database import Database
-from consumers.store.tables import METADATA
+from consumers.models import METADATA
 
 ENGINES = [
     "sqlite",

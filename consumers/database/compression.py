@@ -7,15 +7,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import Connection, MetaData, Table, Text, event, text
+from sqlalchemy import Connection, Table, Text, text
 
 _OFFERED = "SELECT 'lz4' = ANY(enumvals) FROM pg_settings WHERE name = 'default_toast_compression'"
-
-
-def compressing(metadata: MetaData) -> None:
-    """Have every table of ``metadata`` use LZ4 when it is created, and every copy of one that a rebuild fills."""
-    for table in metadata.tables.values():
-        event.listen(table, "after_create", compress)
 
 
 def compress(table: Table, connection: Connection, **_: Any) -> None:

@@ -22,7 +22,6 @@ HISTORY = TableHistory(
     use=LEDGER,
     metadata=METADATA,
     folder=Path(__file__).parent / "migrations" / "versions",
-    versions=("0001",),
     stamp="ledger_version",
     lock=0x636172656C656467,
     maker="gateway",

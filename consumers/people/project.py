@@ -16,12 +16,12 @@ from consumers.payload import patient_in
 from consumers.people.link import Merge, Own, link
 from consumers.people.record import BEFORE_ALL, FoldedRecord, Heard, number_in, own_person, stamp_of
 from consumers.people.rows import PeopleRows
+from consumers.people.tables import NAME, PEOPLE_TABLES, TOPICS, PeopleTables
 from consumers.place import place_of
-from consumers.store.tables import PEOPLE, PeopleTables
 from schemas.event import Event, decode
 from schemas.fhir.bundle import Resource
 from schemas.identifiers import NHS_NUMBER, SOURCE_URN, LocalId, NhsNumber, RecordKey
-from schemas.log import EVENTS, Record
+from schemas.log import Record
 from schemas.pseudonyms import Pseudonyms
 from schemas.resources.person import local_ids, merged_identifiers
 
@@ -43,10 +43,10 @@ class _Told(NamedTuple):
 class PeopleProjection:
     """Writes records and links them (`consumers.projection.Projection`)."""
 
-    name = "people"
-    topics = (EVENTS,)
+    name = NAME
+    topics = TOPICS
 
-    def __init__(self, pseudonyms: Pseudonyms, tables: PeopleTables = PEOPLE) -> None:
+    def __init__(self, pseudonyms: Pseudonyms, tables: PeopleTables = PEOPLE_TABLES) -> None:
         self.tables = tables
         self._pseudonyms = pseudonyms
         self._rows = PeopleRows(tables)

@@ -14,13 +14,13 @@ from sqlalchemy import BindParameter, bindparam, select, union
 from consumers.database.database import Database
 from consumers.database.statement import Among, SqlStatement, listed
 from consumers.people.link import LinkRule
-from consumers.store.tables import PEOPLE
+from consumers.people.tables import PEOPLE_TABLES
 from schemas.fhir.bundle import Resource
 from schemas.identifiers import LocalId, NhsNumber, PersonId, RecordKey
 from schemas.pseudonyms import Pseudonyms
 from schemas.source import Source
 
-_RECORD, _, _FORMER, _LOCAL_ID = PEOPLE
+_RECORD, _, _FORMER, _LOCAL_ID = PEOPLE_TABLES
 _ELSEWHERE = _RECORD.c.own_person != _RECORD.c.person
 _ASKED: BindParameter[str] = bindparam("its_person")
 

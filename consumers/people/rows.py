@@ -15,7 +15,7 @@ from consumers.database.revision import Revision
 from consumers.database.statement import Among, SqlStatement, given, given_rows, listed
 from consumers.people.link import Merge
 from consumers.people.record import COLUMNS, RecordRow
-from consumers.store.tables import PeopleTables
+from consumers.people.tables import PeopleTables
 
 _MERGE = ("fact", "old", "new", "order", "place")
 _CHANGING = [name for name in COLUMNS if name not in ("key", "source")]

@@ -14,10 +14,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from consumers.database.insertion import Insertion, keep
 from consumers.database.statement import Among, SqlStatement, listed
 from consumers.place import place_of
-from consumers.store.tables import QUARANTINE as TABLES
-from consumers.store.tables import QuarantineTables
+from consumers.quarantine.tables import NAME, QUARANTINE_TABLES, TOPICS, QuarantineTables
 from schemas.arrival.quarantine import KeptPart, Tried, decode
-from schemas.log import QUARANTINE, Record
+from schemas.log import Record
 
 OPEN, TAKEN_IN = "open", "taken-in"
 """Status of an item: still to be mended, or taken in after being sent through again."""
@@ -26,10 +25,10 @@ OPEN, TAKEN_IN = "open", "taken-in"
 class QuarantineProjection:
     """Writes the quarantine (`consumers.projection.Projection`)."""
 
-    name = "quarantine"
-    topics = (QUARANTINE,)
+    name = NAME
+    topics = TOPICS
 
-    def __init__(self, tables: QuarantineTables = TABLES) -> None:
+    def __init__(self, tables: QuarantineTables = QUARANTINE_TABLES) -> None:
         self.tables = tables
         item, part, trial = tables
         self._insert_item = Insertion(item, keep)

@@ -10,11 +10,11 @@ from sqlalchemy import Select, bindparam, literal_column, select, tuple_
 from consumers.database.database import Database
 from consumers.database.statement import SqlStatement
 from consumers.quarantine.project import OPEN, TAKEN_IN
-from consumers.store.tables import QUARANTINE
+from consumers.quarantine.tables import QUARANTINE_TABLES
 from schemas.arrival.quarantine import QuarantineSummary, Tried
 
 STATUSES = (OPEN, TAKEN_IN)
-_ITEM, _PART, _TRIAL = QUARANTINE
+_ITEM, _PART, _TRIAL = QUARANTINE_TABLES
 _TRIED = msgspec.json.Decoder(Tried)
 
 

@@ -12,10 +12,9 @@ from sqlalchemy.sql import ClauseElement
 
 from consumers.database.insertion import Insertion, keep
 from consumers.database.statement import Among, SqlStatement, listed
-from consumers.store.tables import RECEIPTS as TABLES
-from consumers.store.tables import ReceiptsTables
+from consumers.receipts.tables import NAME, RECEIPTS_TABLES, TOPICS, ReceiptsTables
 from schemas.arrival.receipt import Receipt, decode
-from schemas.log import RECEIPTS, Record
+from schemas.log import Record
 
 _SUMS = ("receipts", "received", "accepted", "rejected")
 
@@ -27,10 +26,10 @@ class ReceiptsProjection:
     way.
     """
 
-    name = "receipts"
-    topics = (RECEIPTS,)
+    name = NAME
+    topics = TOPICS
 
-    def __init__(self, tables: ReceiptsTables = TABLES) -> None:
+    def __init__(self, tables: ReceiptsTables = RECEIPTS_TABLES) -> None:
         self.tables = tables
         receipt, part, activity = tables
         self._known = SqlStatement(select(receipt.c.id).where(Among(receipt.c.id, "ids")))

@@ -11,10 +11,10 @@ from sqlalchemy import bindparam, select
 
 from consumers.database.database import Database
 from consumers.database.statement import SqlStatement
-from consumers.store.tables import RECEIPTS
+from consumers.receipts.tables import RECEIPTS_TABLES
 from schemas.arrival.receipt import Refusal, decode, encode
 
-_RECEIPT, _PART, _ACTIVITY = RECEIPTS
+_RECEIPT, _PART, _ACTIVITY = RECEIPTS_TABLES
 _ACCOUNT = SqlStatement(select(_RECEIPT.c.account).where(_RECEIPT.c.id == bindparam("its_id")))
 _PARTS = SqlStatement(
     select(_PART.c.events, _PART.c.refusals, _PART.c.flags).where(_PART.c.id == bindparam("its_id")).order_by(_PART.c.part)

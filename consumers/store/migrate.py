@@ -12,27 +12,21 @@ from sqlalchemy import Connection, update
 
 from consumers.database.migration.history import TableHistory
 from consumers.database.use import STORE
-from consumers.store.tables import METADATA, POSITION
-
-VERSIONS = ("0001", "0002", "0003", "0004", "0005")
-"""Every version so far, oldest first; the file names in ``migrations/versions`` begin with them."""
-HEAD = VERSIONS[-1]
-"""The version of `consumers.store.tables`."""
+from consumers.store.columns import METADATA
+from consumers.store.tables import POSITION
 
 
 def _fence(connection: Connection) -> None:
-    connection.execute(update(POSITION).values(owner=f"migrated to {HEAD}"))
+    connection.execute(update(POSITION).values(owner=f"migrated to {HISTORY.head}"))
 
 
 HISTORY = TableHistory(
     use=STORE,
     metadata=METADATA,
     folder=Path(__file__).parent / "migrations" / "versions",
-    versions=VERSIONS,
     stamp="alembic_version",
     lock=0x6361726562626E65,
     maker="projections",
     upgraded=_fence,
 )
-
-schema, migrate, hold, answering = HISTORY.schema, HISTORY.migrate, HISTORY.hold, HISTORY.answering
+"""`consumers.models` says what may be done with it: there all tables are known."""

@@ -18,7 +18,7 @@ from sqlalchemy.types import TypeEngine
 from consumers.database.database import Database
 from consumers.database.insertion import insert
 from consumers.database.statement import SqlStatement, given, given_rows
-from consumers.store.migrate import hold
+from consumers.store.migrate import HISTORY
 from consumers.store.tables import POSITION
 from schemas.errors import PositionLost
 from schemas.log import Record
@@ -86,7 +86,7 @@ async def claim(
     taking = fresh.on_conflict_do_update(index_elements=POSITION.primary_key.columns, set_={"owner": owner})
     mine = (POSITION.c.projection == projection, POSITION.c.topic == topic, POSITION.c.owner == owner)
     async with database.writing() as connection:
-        await hold(connection)
+        await HISTORY.hold(connection)
         for partition, start in sorted(starts.items()):
             await connection.execute(taking.values(partition=partition, next=start))
         rows = await connection.execute(select(POSITION.c.partition, POSITION.c.next, POSITION.c.last).where(*mine))

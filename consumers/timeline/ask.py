@@ -14,13 +14,14 @@ from sqlalchemy import ColumnElement, Select, and_, bindparam, func, literal_col
 from sqlalchemy.engine.interfaces import Dialect
 
 from consumers.database.statement import Among, SqlStatement, listed
-from consumers.store.tables import PEOPLE, TIMELINE
+from consumers.people.tables import PEOPLE_TABLES
 from consumers.timeline.cursor import PageEnd
+from consumers.timeline.tables import TIMELINE_TABLES
 from consumers.timeline.versions.version import WITHDRAWALS, State
 from schemas.catalogue import CATALOGUE
 from schemas.timeline import Order, Question
 
-_RECORD, _VERSION = PEOPLE.record, TIMELINE.version
+_RECORD, _VERSION = PEOPLE_TABLES.record, TIMELINE_TABLES.version
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _RANK = (_VERSION.c.occurred_at, _VERSION.c.tie, _VERSION.c.place)
 _STATED, _WITHDRAWN = (State.CURRENT, State.PAST), (State.WITHDRAWN, State.PAST_WITHDRAWAL)

@@ -13,14 +13,14 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from consumers.store.tables import TIMELINE, TimelineTables
 from consumers.timeline.batch import Batch
 from consumers.timeline.judge import aim_strays, judge_snapshots
 from consumers.timeline.rows import TimelineRows
+from consumers.timeline.tables import NAME, TIMELINE_TABLES, TOPICS, TimelineTables
 from consumers.timeline.versions.compose import render, tell
 from consumers.timeline.versions.fold import RankedVersion, comes_after, fold
 from consumers.timeline.versions.version import Version
-from schemas.log import EVENTS, Record
+from schemas.log import Record
 from schemas.source import Source
 
 
@@ -30,10 +30,10 @@ class TimelineProjection:
     ``sources`` are the declared ones by id: an entry carries the name its source has when the entry is written.
     """
 
-    name = "timeline"
-    topics = (EVENTS,)
+    name = NAME
+    topics = TOPICS
 
-    def __init__(self, sources: Mapping[str, Source], tables: TimelineTables = TIMELINE) -> None:
+    def __init__(self, sources: Mapping[str, Source], tables: TimelineTables = TIMELINE_TABLES) -> None:
         self.tables = tables
         self._sources = sources
         self._rows = TimelineRows(tables)

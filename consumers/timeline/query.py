@@ -15,16 +15,17 @@ from sqlalchemy import BindParameter, ColumnElement, Select, bindparam, literal_
 
 from consumers.database.database import Database
 from consumers.database.statement import Among, SqlStatement, listed
-from consumers.store.tables import PEOPLE, TIMELINE
+from consumers.people.tables import PEOPLE_TABLES
 from consumers.timeline.ask import among, is_asked, shape_of, stands, statement, types_of, values_of
 from consumers.timeline.cursor import PageEnd, read_changes, read_page, write_changes, write_page
 from consumers.timeline.follow import Seen, Stated, TimelineState, all_seen, settled, still_true, tell, unseen
 from consumers.timeline.follow import gone as gone_entries
+from consumers.timeline.tables import TIMELINE_TABLES
 from consumers.timeline.versions.version import State
 from schemas.identifiers import PersonId
 from schemas.timeline import Question
 
-_RECORD, _FORMER, _VERSION = PEOPLE.record, PEOPLE.former, TIMELINE.version
+_RECORD, _FORMER, _VERSION = PEOPLE_TABLES.record, PEOPLE_TABLES.former, TIMELINE_TABLES.version
 CHANGES_MOST = 500
 """Most entries in one answer to a reader who follows; the rest comes with the next."""
 

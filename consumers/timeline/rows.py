@@ -13,7 +13,7 @@ from sqlalchemy.sql import ClauseElement
 from consumers.database.insertion import Insertion, replace
 from consumers.database.revision import Revision
 from consumers.database.statement import Among, SqlStatement, given, given_rows, listed
-from consumers.store.tables import TimelineTables
+from consumers.timeline.tables import TimelineTables
 from consumers.timeline.versions.known import KnownSubject
 from consumers.timeline.versions.version import COLUMNS, WITHDRAWALS, Version
 from schemas.errors import StoreUnavailable

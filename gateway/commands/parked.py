@@ -41,7 +41,7 @@ async def list_parked(call: Call, projections: Projections = None) -> None:
 async def retry(call: Call, projections: Projections = None) -> int:
     """Try again what is parked, once its cause is mended. Returns 1 when some still cannot be applied."""
     from consumers.following.retry import retry as retry_one
-    from consumers.store.migrate import migrate
+    from consumers.models import migrate
 
     unfinished = some = False
     settings = call.settings()

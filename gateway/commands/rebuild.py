@@ -22,15 +22,20 @@ TOLD_EVERY = 100_000
 
 
 async def rebuild(
-    call: Call, projections: Annotated[list[str], typer.Argument(metavar="PROJECTION…", help="people, timeline, …")]
+    call: Call,
+    projections: Annotated[list[str] | None, typer.Argument(metavar="PROJECTION…", help="people, timeline, …")] = None,
+    every: Annotated[bool, typer.Option("--all", help="Rebuild every one.")] = False,
 ) -> None:
-    """Rebuild each of ``projections``."""
+    """Rebuild each of ``projections``. Raises `InvalidRequest` when none is named, unless all are meant."""
+    if every == bool(projections):
+        cure = "Name the projections to rebuild, or write --all."
+        raise InvalidRequest("which projections are meant is not clear", where="PROJECTION", cure=cure)
     from consumers.following.rebuild import rebuild as rebuild_one
-    from consumers.store.migrate import migrate
+    from consumers.models import migrate
     from consumers.store.origin import remember
 
     async with Factory(call.settings()) as make:
-        wanted = chosen(make, projections)
+        wanted = chosen(make, projections or [])
         log, database = await make.log(), make.database
         await migrate(database)
         await remember(database, log.identity)

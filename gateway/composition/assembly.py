@@ -142,7 +142,7 @@ def _projections(make: Factory) -> ServerPart:
 async def _runners(make: Factory) -> AsyncIterator[list[Runner]]:
     """The projections' runners, on the event loop that asks for them, which gets engines of its own."""
     from consumers.following.runner import Runner
-    from consumers.store.migrate import migrate
+    from consumers.models import migrate
     from consumers.store.origin import remember
 
     # The embedded log is of any thread, and wakes its followers at once: it is lent.

@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import asyncio
 import secrets
+from collections.abc import Mapping
 from contextlib import AsyncExitStack
 from datetime import UTC, datetime
 from functools import cached_property, partial
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from gateway.composition.declared import DeclaredSources, SourceDirectory
 from gateway.composition.translators import formats, translators
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
     from adapters.registry import Registry
     from consumers.database.database import Database
     from consumers.people.query import PeopleQuery
-    from consumers.projection import Projection
+    from consumers.projection import Projection, ReadModel
     from consumers.quarantine.query import QuarantineQuery
     from consumers.receipts.query import ReceiptsQuery
     from consumers.timeline.query import TimelineQuery
@@ -37,6 +38,10 @@ if TYPE_CHECKING:
     from gateway.watching.telemetry import Metrics
     from gateway.watching.tracing import Tracing
     from schemas.log import EventLog
+    from schemas.source import Source
+
+
+Query = TypeVar("Query")
 
 
 def now() -> datetime:
@@ -243,37 +248,46 @@ class Factory:
 
     async def store_answers(self) -> None:
         """Raises `StoreUnavailable` with the cure when the store cannot be read."""
-        from consumers.store.migrate import answering
+        from consumers.models import answering
 
         await answering(self.database)
+
+    @property
+    def sources(self) -> Mapping[str, Source]:
+        """The sources in force, as read models know them."""
+        return SourceDirectory(self.declared)
+
+    def query(self, model: ReadModel[Query]) -> Query:
+        """What answers from ``model``."""
+        return model.query(self.database, self)
 
     @cached_property
     def people(self) -> PeopleQuery:
         """Who is who."""
-        from consumers.people.query import PeopleQuery
+        from consumers.people.model import PEOPLE
 
-        return PeopleQuery(self.database, self.pseudonyms, SourceDirectory(self.declared))
+        return self.query(PEOPLE)
 
     @cached_property
     def timeline(self) -> TimelineQuery:
         """What happened to a person."""
-        from consumers.timeline.query import TimelineQuery
+        from consumers.timeline.model import TIMELINE
 
-        return TimelineQuery(self.database)
+        return self.query(TIMELINE)
 
     @cached_property
     def receipts(self) -> ReceiptsQuery:
         """What became of what arrived."""
-        from consumers.receipts.query import ReceiptsQuery
+        from consumers.receipts.model import RECEIPTS
 
-        return ReceiptsQuery(self.database)
+        return self.query(RECEIPTS)
 
     @cached_property
     def quarantine(self) -> QuarantineQuery:
         """What was not understood."""
-        from consumers.quarantine.query import QuarantineQuery
+        from consumers.quarantine.model import QUARANTINE
 
-        return QuarantineQuery(self.database)
+        return self.query(QUARANTINE)
 
     async def freshness(self) -> Freshness:
         """How far the read models are behind: one measurement, shared by all who report it."""
@@ -290,10 +304,6 @@ class Factory:
 
     def projections(self) -> list[Projection]:
         """Every read model."""
-        from consumers.people.project import PeopleProjection
-        from consumers.quarantine.project import QuarantineProjection
-        from consumers.receipts.project import ReceiptsProjection
-        from consumers.timeline.project import TimelineProjection
+        from consumers.models import READ_MODELS
 
-        timeline = TimelineProjection(SourceDirectory(self.declared))
-        return [PeopleProjection(self.pseudonyms), timeline, ReceiptsProjection(), QuarantineProjection()]
+        return [model.projection(self) for model in READ_MODELS]

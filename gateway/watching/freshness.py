@@ -16,6 +16,7 @@ from typing import NamedTuple, Protocol
 import msgspec
 
 from consumers.following.lag import Lag
+from consumers.timeline.model import TIMELINE
 from gateway import shapes
 from gateway.settings.shapes import SourceSettings
 from schemas.errors import BackboneError
@@ -29,9 +30,6 @@ EVERY = timedelta(seconds=1)
 """Time between measurements, and so the greatest age of a page's ``behind``; each takes two cheap queries."""
 TRUSTED_FOR = timedelta(seconds=10)
 """Once a measurement is older than this (because an engine does not answer), its number of events is no longer quoted."""
-
-TIMELINE = "timeline"
-"""Name of the projection that pages are read from."""
 
 
 class Measured(NamedTuple):
@@ -137,7 +135,7 @@ class Freshness:
 
     def _say(self) -> None:
         if self._measured is not None:
-            behind = msgspec.json.encode(self._lag(self._measured, TIMELINE))
+            behind = msgspec.json.encode(self._lag(self._measured, TIMELINE.name))
             self.snapshot = Snapshot(behind, dict(self._silent(self._measured)))
 
     def _lag(self, measured: Measured, projection: str) -> shapes.Behind:

@@ -24,9 +24,9 @@ from adapters.hl7v2.translate import Hl7v2Translator
 from adapters.translator import Arrival
 from consumers.database.database import Database
 from consumers.following.rebuild import rebuild
+from consumers.models import migrate
 from consumers.people.project import PeopleProjection
 from consumers.projection import Projection
-from consumers.store.migrate import migrate
 from consumers.timeline.project import TimelineProjection
 from deploy.local.postgres import PostgresServer
 from schemas.event import encode

@@ -24,7 +24,7 @@ from consumers.ledger.migrate import HISTORY, identity, prepare
 from consumers.ledger.tables import METADATA, USED_TOKEN
 from consumers.ledger.used_tokens import digest_of, use
 from consumers.ledger.write import LedgerWriter, Part
-from consumers.store.migrate import migrate
+from consumers.models import migrate
 from schemas.errors import LedgerMismatch, LedgerUnavailable
 from tests.stores import rows
 

@@ -17,10 +17,12 @@ from sqlalchemy import Connection, inspect, text
 from consumers.database.database import Database
 from consumers.database.migration.history import Schema
 from consumers.following.runner import Runner
-from consumers.store.migrate import HEAD, HISTORY, VERSIONS, answering, migrate, schema
+from consumers.models import METADATA, answering, migrate, schema
+from consumers.store.migrate import HISTORY
 from consumers.store.positions import Step, advance, claim
-from consumers.store.tables import METADATA, POSITION, TIMELINE
+from consumers.store.tables import POSITION
 from consumers.timeline.project import TimelineProjection
+from consumers.timeline.tables import TIMELINE_TABLES
 from schemas.errors import PositionLost, SettingsError, StoreUnavailable
 from schemas.event import encode
 from schemas.log import EVENTS, NewRecord
@@ -165,12 +167,12 @@ def events(start: int, end: int) -> list[NewRecord]:
 
 
 async def entries(database: Database) -> list[Any]:
-    return (await rows(database, TIMELINE.version))["timeline_version"]
+    return (await rows(database, TIMELINE_TABLES.version))["timeline_version"]
 
 
 async def test_an_older_store_is_brought_up_once_and_its_owners_have_to_claim_anew(empty_store: Database) -> None:
     async with empty_store.writing() as connection:
-        await connection.run_sync(HISTORY.alembic, "upgrade", VERSIONS[0])
+        await connection.run_sync(HISTORY.alembic, "upgrade", HISTORY.versions[0])
         await connection.execute(POSITION.insert().values(projection="people", topic="t", partition=0, next=7, owner="me"))
     with pytest.raises(StoreUnavailable, match="backbone serve"):
         await answering(empty_store)
@@ -199,7 +201,7 @@ async def test_real_processes_that_start_together_make_the_tables_once(empty_sto
     program = (
         "import asyncio, sys\n"
         "from consumers.database.database import Database\n"
-        "from consumers.store.migrate import migrate\n"
+        "from consumers.models import migrate\n"
         "async def main():\n"
         "    database = Database.connect(sys.argv[1])\n"
         "    print('here', flush=True); sys.stdin.readline()\n"
@@ -219,7 +221,7 @@ async def test_real_processes_that_start_together_make_the_tables_once(empty_sto
         assert await connection.run_sync(differences) == []
 
 
-@pytest.mark.parametrize("version", VERSIONS)
+@pytest.mark.parametrize("version", HISTORY.versions)
 async def test_a_version_can_be_undone_or_says_that_it_cannot(empty_store: Database, version: str) -> None:
     """A version that cannot be undone has ``irreversible = True``, and its downgrade says what to restore instead."""
     [module] = [
@@ -241,15 +243,15 @@ async def test_a_version_can_be_undone_or_says_that_it_cannot(empty_store: Datab
 
 
 async def test_every_version_has_its_file_and_the_last_is_the_head() -> None:
-    assert [path.name[:4] for path in VERSION_FILES] == list(VERSIONS)
-    assert VERSIONS[-1] == HEAD
+    assert [path.name[:4] for path in VERSION_FILES] == HISTORY.versions
+    assert HISTORY.versions[-1] == HISTORY.head
 
 
 async def test_a_start_with_current_tables_does_not_import_alembic(tmp_path: Path) -> None:
     program = (
         "import asyncio, sys\n"
         "from consumers.database.database import Database\n"
-        "from consumers.store.migrate import migrate\n"
+        "from consumers.models import migrate\n"
         "async def main():\n"
         f"    database = Database.connect('sqlite:///{tmp_path / 'store.db'}')\n"
         "    await migrate(database); await migrate(database); await database.close()\n"

@@ -12,12 +12,13 @@ from sqlalchemy import inspect
 from consumers.database.database import Database
 from consumers.following.rebuild import rebuild
 from consumers.following.runner import BATCH, Runner
+from consumers.models import METADATA
 from consumers.people.project import PeopleProjection
 from consumers.projection import Projection
 from consumers.store.parked import park, parked
 from consumers.store.positions import claim, positions
-from consumers.store.tables import METADATA, TIMELINE
 from consumers.timeline.project import TimelineProjection
+from consumers.timeline.tables import TIMELINE_TABLES
 from schemas.errors import StoreUnavailable
 from schemas.event import encode
 from schemas.log import EVENTS, NewRecord
@@ -73,7 +74,7 @@ async def test_a_rebuild_mends_what_was_broken(store: Database) -> None:
     projection, log = TimelineProjection(SOURCES), await history()
     expected = await live(projection, log, store)
     async with store.writing() as connection:
-        await connection.execute(TIMELINE.version.delete())
+        await connection.execute(TIMELINE_TABLES.version.delete())
         await park(connection, "timeline", log.all(EVENTS)[0], "ValueError", "somewhere", clock())
     await rebuild(projection, log, store, clock)
     assert await rows(store, *projection.tables) == expected
@@ -91,7 +92,7 @@ async def test_the_live_projection_goes_on_from_where_the_rebuilt_one_is(store: 
     await until(lambda: as_far("timeline", log, store))
     stop.set()
     await task
-    found = await rows(store, TIMELINE.version)
+    found = await rows(store, TIMELINE_TABLES.version)
     assert len(found["timeline_version"]) == len({event.value for event in log.all(EVENTS)})
 
 

@@ -18,11 +18,12 @@ from consumers.following.recognise import Recogniser
 from consumers.following.retry import Retried, retry
 from consumers.following.runner import Runner
 from consumers.people.project import PeopleProjection
+from consumers.people.tables import PEOPLE_TABLES
 from consumers.projection import Projection
 from consumers.store.parked import counts, parked
 from consumers.store.positions import ReachedPosition, Step, advance, claim, positions
-from consumers.store.tables import PEOPLE, TIMELINE, TimelineTables
 from consumers.timeline.project import TimelineProjection
+from consumers.timeline.tables import TIMELINE_TABLES, TimelineTables
 from schemas.errors import LogMismatch, PositionLost, StoreUnavailable
 from schemas.event import Event, encode
 from schemas.log import EVENTS, NewRecord, Record
@@ -75,7 +76,7 @@ class Failing:
 
     def __init__(self, poison: set[bytes], troubles: list[Exception] | None = None) -> None:
         self._inner = TimelineProjection(SOURCES)
-        self.tables: TimelineTables = TIMELINE
+        self.tables: TimelineTables = TIMELINE_TABLES
         self.poison, self.troubles = poison, troubles or []
         self.sizes: list[int] = []
 
@@ -166,7 +167,7 @@ async def test_one_projection_s_trouble_is_no_other_s(file_store: Database) -> N
         await until(lambda: applied_all(log, file_store, "people"))
     assert await counts(file_store) == {"timeline": 2}
     assert await count(file_store) == 38
-    assert len((await rows(file_store, PEOPLE.record))["person_record"]) == 7
+    assert len((await rows(file_store, PEOPLE_TABLES.record))["person_record"]) == 7
 
 
 async def test_a_projection_that_is_behind_catches_up_and_nothing_is_applied_to_the_others_again(file_store: Database) -> None:
@@ -221,10 +222,10 @@ async def test_a_stale_owner_writes_nothing(store: Database) -> None:
     assert await claim(store, "timeline", "new", EVENTS, {0: 0}) == {0: ReachedPosition(0, "")}
     with pytest.raises(PositionLost):
         async with store.writing() as connection:
-            await connection.execute(TIMELINE.known.insert().values(subject="x", state="{}"))
+            await connection.execute(TIMELINE_TABLES.known.insert().values(subject="x", state="{}"))
             await advance(connection, "old", [Step("timeline", EVENTS, 1, 5, 6), Step("timeline", EVENTS, 0, 0, 7)])
     assert await positions(store, "timeline") == {(EVENTS, 0): 0, (EVENTS, 1): 5}
-    assert (await rows(store, TIMELINE.known))["timeline_known"] == []
+    assert (await rows(store, TIMELINE_TABLES.known))["timeline_known"] == []
 
 
 async def test_a_position_that_moved_meanwhile_is_lost(store: Database) -> None:

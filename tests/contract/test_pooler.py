@@ -14,7 +14,7 @@ from sqlalchemy import Column, Integer, MetaData, Table, Text, select, update
 from consumers.database.database import Database
 from consumers.database.engines import ConnectionSettings
 from consumers.database.migration.history import Schema
-from consumers.store.migrate import migrate
+from consumers.models import migrate
 from schemas.errors import StoreUnavailable
 from tests.command_line import Backbone
 from tests.contract.pooler import PROGRAM, pooled

@@ -19,11 +19,11 @@ from hypothesis import strategies as st
 from sqlalchemy import Table
 
 from consumers.database.database import Database
+from consumers.models import METADATA
 from consumers.people.project import PeopleProjection
 from consumers.projection import Projection
 from consumers.quarantine.project import QuarantineProjection
 from consumers.receipts.project import ReceiptsProjection
-from consumers.store.tables import METADATA
 from consumers.timeline.project import TimelineProjection
 from schemas.arrival import quarantine, receipt
 from schemas.arrival.receipt import Refusal

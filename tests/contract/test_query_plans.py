@@ -17,8 +17,9 @@ from sqlalchemy import event
 
 from consumers.database.database import Database
 from consumers.database.engines import ConnectionSettings
-from consumers.store.migrate import migrate
-from consumers.store.tables import PARKED, POSITION, RECEIPTS
+from consumers.models import migrate
+from consumers.receipts.tables import RECEIPTS_TABLES
+from consumers.store.tables import PARKED, POSITION
 from consumers.timeline.cursor import write_changes
 from schemas.identifiers import PersonId
 from schemas.timeline import Question
@@ -31,7 +32,7 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 ENTRIES = {"sqlite": 10_000, "postgresql": 1_000_000}
 """SQLite chooses by the shape of tables and indexes alone as long as nobody runs ANALYZE: how many rows there are changes
 nothing. Source: https://www.sqlite.org/queryplanner-ng.html §3.2."""
-SMALL = frozenset({POSITION.name, PARKED.name, RECEIPTS.activity.name, "alembic_version", "sqlite_master"})
+SMALL = frozenset({POSITION.name, PARKED.name, RECEIPTS_TABLES.activity.name, "alembic_version", "sqlite_master"})
 """A row a source, a partition or a fault: to look through them is the quickest."""
 FILTERS = (
     "since=2025-03-01",

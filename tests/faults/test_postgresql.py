@@ -20,13 +20,14 @@ from consumers.database.database import Database
 from consumers.database.engines import ConnectionSettings
 from consumers.following.applier import Applier
 from consumers.following.runner import Runner
+from consumers.models import migrate
 from consumers.people.project import PeopleProjection
+from consumers.people.tables import PEOPLE_TABLES
 from consumers.projection import Projection
-from consumers.store.migrate import migrate
 from consumers.store.parked import counts
 from consumers.store.positions import positions
-from consumers.store.tables import PEOPLE, TIMELINE
 from consumers.timeline.project import TimelineProjection
+from consumers.timeline.tables import TIMELINE_TABLES
 from deploy.local.postgres import PostgresServer
 from schemas.errors import EngineUnavailable, StoreUnavailable
 from schemas.event import encode
@@ -107,7 +108,7 @@ class SmallSteps(MemoryLog):
 
 
 PROJECTIONS: tuple[Projection, ...] = (TimelineProjection(SOURCES), PeopleProjection(PSEUDONYMS))
-TABLES = (*TIMELINE, *PEOPLE)
+TABLES = (*TIMELINE_TABLES, *PEOPLE_TABLES)
 
 
 async def history() -> SmallSteps:
@@ -228,7 +229,7 @@ async def test_a_server_that_only_reads_is_waited_for(server: PostgresServer, ur
     with read_only(server):
         with pytest.raises(StoreUnavailable, match="name the primary") as raised:
             async with database.writing() as connection:
-                await connection.execute(TIMELINE.version.delete())
+                await connection.execute(TIMELINE_TABLES.version.delete())
         assert "25006" in str(raised.value)
         projecting = asyncio.create_task(project(log, database))
         await pass_time(0.5)

@@ -18,10 +18,12 @@ from adapters.eventlog.connect import connect
 from consumers.database.database import Database
 from consumers.database.engines import BUSY_TIMEOUT
 from consumers.following.rebuild import rebuild
+from consumers.models import METADATA
 from consumers.people.project import PeopleProjection
+from consumers.people.tables import PEOPLE_TABLES
 from consumers.store.positions import positions
-from consumers.store.tables import METADATA, PEOPLE, TIMELINE
 from consumers.timeline.project import TimelineProjection
+from consumers.timeline.tables import TIMELINE_TABLES
 from schemas.event import Event, encode
 from schemas.log import EVENTS, NewRecord, Record
 from tests.consumers.build import ANN, PSEUDONYMS, SOURCES, said, stay
@@ -31,7 +33,7 @@ from tests.patience import until
 from tests.stores import empty_database, rows
 
 ROOT = Path(__file__).parents[2]
-TABLES = (*TIMELINE, *PEOPLE)
+TABLES = (*TIMELINE_TABLES, *PEOPLE_TABLES)
 
 pytestmark = pytest.mark.asyncio
 

@@ -28,6 +28,7 @@ from adapters.translator import Translator
 from consumers.database.database import Database
 from consumers.following.lag import behind
 from consumers.following.runner import Runner
+from consumers.models import answering, migrate
 from consumers.people.project import PeopleProjection
 from consumers.people.query import PeopleQuery
 from consumers.projection import Projection
@@ -35,7 +36,6 @@ from consumers.quarantine.project import QuarantineProjection
 from consumers.quarantine.query import QuarantineQuery
 from consumers.receipts.project import ReceiptsProjection
 from consumers.receipts.query import ReceiptsQuery
-from consumers.store.migrate import answering, migrate
 from consumers.timeline.project import TimelineProjection
 from consumers.timeline.query import TimelineQuery
 from gateway.app import create_app

@@ -16,8 +16,8 @@ import pytest
 from sqlalchemy import create_engine
 
 from adapters.eventlog.embedded.file import checksum
-from consumers.store.migrate import HEAD
-from consumers.store.tables import METADATA
+from consumers.models import METADATA
+from consumers.store.migrate import HISTORY
 from tests.command_line import Backbone
 from tests.stores import empty_database
 
@@ -207,7 +207,7 @@ def test_a_store_whose_log_is_gone_is_told(backbone: Backbone) -> None:
     with sqlite3.connect(backbone.folder / "backbone-data" / "store.db") as store:
         METADATA.create_all(create_engine("sqlite://", creator=lambda: store))
         store.execute("CREATE TABLE alembic_version (version_num VARCHAR(32))")
-        store.execute("INSERT INTO alembic_version VALUES (?)", (HEAD,))
+        store.execute("INSERT INTO alembic_version VALUES (?)", (HISTORY.head,))
         store.execute("INSERT INTO origin (id, log) VALUES (1, 'kafka:another/')")
     environment = {"BACKBONE_LOG": f"sqlite:///{backbone.folder / 'elsewhere.db'}"}
     outcome = Backbone(backbone.folder, environment)("doctor")

@@ -106,7 +106,7 @@ def test_events_removed_before_they_were_projected_are_never_skipped_and_a_rebui
     damage.remove_all()
     assert b"MSA|AA|" in backbone.mllp(hospital_messages()[3])[0]
     backbone.having("projections").start()
-    _says(backbone, "projections", "`backbone rebuild people")
+    _says(backbone, "projections", "`backbone rebuild --all`")
     told = backbone.run("doctor").stdout
     assert "backbone rebuild" in told, told
     assert len(backbone.timeline()) == 1, "nothing behind the gap was projected"

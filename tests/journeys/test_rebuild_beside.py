@@ -11,7 +11,10 @@ from pathlib import Path
 import pytest
 
 from consumers.database.database import Database
-from consumers.store.tables import PEOPLE, QUARANTINE, RECEIPTS, TIMELINE
+from consumers.people.tables import PEOPLE_TABLES
+from consumers.quarantine.tables import QUARANTINE_TABLES
+from consumers.receipts.tables import RECEIPTS_TABLES
+from consumers.timeline.tables import TIMELINE_TABLES
 from deploy.local.backbone import BackboneProcess
 from tests.bench.messages import messages
 from tests.caught_up import caught_up
@@ -23,7 +26,7 @@ from tests.stores import empty_database, rows
 pytestmark = [pytest.mark.engine, pytest.mark.asyncio]
 
 EVERY = ["people", "timeline", "receipts", "quarantine"]
-TABLES = (*PEOPLE, *TIMELINE, *RECEIPTS, *QUARANTINE)
+TABLES = (*PEOPLE_TABLES, *TIMELINE_TABLES, *RECEIPTS_TABLES, *QUARANTINE_TABLES)
 
 
 @pytest.fixture
@@ -69,7 +72,7 @@ async def test_rebuilds_under_load_and_another_interleaving_end_in_the_same_peop
     await asyncio.gather(*running)
     await _applied(backbone.having("gateway"))
     live = await _rows(backbone.environment["BACKBONE_STORE"])
-    assert all(live[table.name] for table in (*PEOPLE[:1], *TIMELINE[:1], *RECEIPTS[:1]))
+    assert all(live[table.name] for table in (*PEOPLE_TABLES[:1], *TIMELINE_TABLES[:1], *RECEIPTS_TABLES[:1]))
 
     other = backbone.beside("projections-of-another-store", "projections")  # reads all partitions at once, from the start
     other.environment = {**backbone.environment, "BACKBONE_STORE": empty_database(postgres_url)}

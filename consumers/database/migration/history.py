@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -44,8 +45,6 @@ class TableHistory:
     """The tables, as of the newest version."""
     folder: Path
     """Of Alembic's versions: their file names begin with the version."""
-    versions: Sequence[str]
-    """Oldest first."""
     stamp: str
     """The table of one row that says of which version they are; two histories may share a database."""
     lock: int
@@ -56,6 +55,11 @@ class TableHistory:
     """Called when the tables were made, in the same transaction."""
     upgraded: Callable[[Connection], None] = _nothing
     """Called when they were upgraded, in the same transaction."""
+
+    @cached_property
+    def versions(self) -> Sequence[str]:
+        """Every version so far, oldest first."""
+        return sorted(file.name.partition("_")[0] for file in self.folder.glob("[0-9]*_*.py"))
 
     @property
     def head(self) -> str:
