@@ -1,7 +1,7 @@
-"""The one loop that runs all projections: read → apply → commit together with the positions.
+"""The one loop that follows the log, or whatever is followed like it, and hands what comes to a handler.
 
-Rows commit together with the position they belong to, and only for that position's owner. So whichever process is killed,
-frozen or started twice, each record is applied once (promise P2).
+A handler commits what it does together with its position, and only as that position's owner. So whichever process is killed,
+frozen or started twice, each record is handled once (promise P2).
 """
 
 from __future__ import annotations
@@ -10,17 +10,14 @@ import asyncio
 import logging
 import random
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 from contextlib import suppress
-from datetime import datetime
 
-from consumers.database.database import Database
-from consumers.following.applier import Applier
+from consumers.following.handler import Followed, Handler
 from consumers.observe import ProjectionObserver, UnobservedProjections
 from consumers.place import named
-from consumers.projection import Projection
 from schemas.errors import LogMismatch, PositionLost
-from schemas.log import EventLog, Follower
+from schemas.log import Follower
 
 LOGGER = logging.getLogger(__name__)
 
@@ -36,41 +33,32 @@ STAND_BACK_S = 0.1
 they own them would take them from each other before either has applied anything."""
 STAND_BACK_MOST_S = 5.0
 """Longest wait after many losses: far more than a transaction takes."""
-GROUP = "projections"
-"""The group whose members, one a process, share the partitions."""
 
 
 class Runner:
-    """Keeps projections up to date with the log, reading it once for all of them.
+    """Hands ``handler`` what ``log`` holds, as a member of ``group``: its members, one a process, share the partitions.
 
-    ``owner`` names this process among those that run the same projections; ``clock`` gives aware times.
+    Handlers in groups of their own do not hold one another up.
     """
 
-    def __init__(
-        self,
-        projections: Sequence[Projection],
-        log: EventLog,
-        database: Database,
-        owner: str,
-        clock: Callable[[], datetime],
-        observer: ProjectionObserver | None = None,
-    ) -> None:
+    def __init__(self, handler: Handler, log: Followed, group: str, observer: ProjectionObserver | None = None) -> None:
+        self._handler = handler
         self._log = log
+        self._group = group
         self._observer = observer or UnobservedProjections()
-        self._applier = Applier(projections, database, owner, clock)
         self._losses = 0
         """Losses of partitions since something was applied."""
 
     async def run(self, stop: asyncio.Event) -> None:
-        """Apply what the log holds, and what comes, until ``stop`` is set.
+        """Hand over what the log holds, and what comes, until ``stop`` is set.
 
         A partition that another process takes over is left to it. Raises `schemas.errors.EngineUnavailable` when the log or
-        the store does not answer for long; run it again then. `schemas.errors.LogMismatch`, one of those, says that the log
-        has lost what is wanted next, or never had what was applied: nothing is skipped in silence.
+        what the handler writes to does not answer for long; run it again then. `schemas.errors.LogMismatch`, one of those,
+        says that the log has lost what is wanted next, or never had what was applied: nothing is skipped in silence.
         """
         while not stop.is_set():
             try:
-                async with self._log.follow(self._applier.topics, GROUP, self._claim) as follower:
+                async with self._log.follow(self._handler.topics, self._group, self._claim) as follower:
                     await self._follow(follower, stop)
             except PositionLost as lost:
                 LOGGER.info("%s", lost)
@@ -88,7 +76,7 @@ class Runner:
             records = await follower.poll(BATCH, WAIT_S)
             if records:
                 began = time.monotonic()
-                applied = await self._applier.apply(records)
+                applied = await self._handler.apply(records)
                 self._losses = 0
                 if applied:
                     self._observer.applied(applied, time.monotonic() - began)
@@ -97,13 +85,13 @@ class Runner:
 
     async def _claim(self, topic: str, partitions: frozenset[int]) -> Mapping[int, int]:
         starts = await self._log.starts(topic)
-        claimed = await self._applier.claim(topic, {partition: starts[partition] for partition in partitions})
+        claimed = await self._handler.claim(topic, {partition: starts[partition] for partition in partitions})
         ends = await self._log.ends(topic)  # after the claim: until then another owner may go on
         for name, wanted in claimed.items():
             for partition, position in wanted.items():
                 if not starts[partition] <= position <= ends[partition]:
                     raise LogMismatch(where=named(name, topic, partition, position))
-        # From the record applied last, so that the applier can see that it is still the same one.
+        # From the record applied last, so that the handler can see that it is still the same one.
         return {
             partition: max(starts[partition], min(wanted[partition] for wanted in claimed.values()) - 1)
             for partition in partitions

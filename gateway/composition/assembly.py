@@ -141,7 +141,7 @@ def _projections(make: Factory) -> ServerPart:
 @asynccontextmanager
 async def _runners(make: Factory) -> AsyncIterator[list[Runner]]:
     """The projections' runners, on the event loop that asks for them, which gets engines of its own."""
-    from consumers.following.runner import Runner
+    from consumers.following.projecting import projecting
     from consumers.models import migrate
     from consumers.store.origin import remember
 
@@ -154,7 +154,7 @@ async def _runners(make: Factory) -> AsyncIterator[list[Runner]]:
         await warn(log, there.database, now())
         make.metrics.watch(there.database.pools)
         try:
-            yield [Runner(there.projections(), log, there.database, owner, now, make.metrics)]
+            yield [projecting(there.projections(), log, there.database, owner, now, make.metrics)]
         finally:
             make.metrics.unwatch(there.database.pools)
 

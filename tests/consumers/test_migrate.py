@@ -16,7 +16,7 @@ from sqlalchemy import Connection, inspect, text
 
 from consumers.database.database import Database
 from consumers.database.migration.history import Schema
-from consumers.following.runner import Runner
+from consumers.following.projecting import projecting
 from consumers.models import METADATA, answering, migrate, schema
 from consumers.store.migrate import HISTORY
 from consumers.store.positions import Step, advance, claim
@@ -147,7 +147,7 @@ async def test_a_process_that_runs_while_the_store_is_brought_up_writes_nothing_
     await migrate(empty_store)
     log, clock = MemoryLog(), lambda: START
     await log.append(events(0, 10))
-    runner = Runner([TimelineProjection(SOURCES)], log, empty_store, "older", clock)
+    runner = projecting([TimelineProjection(SOURCES)], log, empty_store, "older", clock)
     running = asyncio.create_task(runner.run(asyncio.Event()))
 
     async def all_there() -> bool:

@@ -10,8 +10,9 @@ import pytest
 from sqlalchemy import inspect
 
 from consumers.database.database import Database
+from consumers.following.projecting import projecting
 from consumers.following.rebuild import rebuild
-from consumers.following.runner import BATCH, Runner
+from consumers.following.runner import BATCH
 from consumers.models import METADATA
 from consumers.people.project import PeopleProjection
 from consumers.projection import Projection
@@ -44,7 +45,7 @@ async def history() -> MemoryLog:
 async def live(projection: Projection, log: MemoryLog, store: Database) -> Any:
     """The rows of the projection once its runner has applied everything."""
     stop = asyncio.Event()
-    task = asyncio.create_task(Runner([projection], log, store, "live", clock).run(stop))
+    task = asyncio.create_task(projecting([projection], log, store, "live", clock).run(stop))
     await until(lambda: as_far(projection.name, log, store))
     stop.set()
     await task
@@ -84,7 +85,7 @@ async def test_a_rebuild_mends_what_was_broken(store: Database) -> None:
 async def test_the_live_projection_goes_on_from_where_the_rebuilt_one_is(store: Database) -> None:
     projection, log = TimelineProjection(SOURCES), await history()
     stop = asyncio.Event()
-    task = asyncio.create_task(Runner([projection], log, store, "live", clock).run(stop))
+    task = asyncio.create_task(projecting([projection], log, store, "live", clock).run(stop))
     for round_ in range(5):
         events = [said("contact-made-1", f"{round_} {n}", n, local_id=f"L{n}", focus=stay()) for n in range(20)]
         await log.append([NewRecord(EVENTS, event.partitionkey, encode(event)) for event in events])
@@ -162,7 +163,7 @@ async def test_under_steady_load_a_rebuild_is_swapped_as_soon_as_little_is_left_
     await live(projection, plain, store)
     log = Steady(plain, store, come=30, poison=poison)
     stop = asyncio.Event()
-    task = asyncio.create_task(Runner([projection], plain, store, "live", clock).run(stop))
+    task = asyncio.create_task(projecting([projection], plain, store, "live", clock).run(stop))
     applied = await rebuild(projection, log, store, clock)
     after = await positions(store, "timeline")
     assert log.rounds == rounds
@@ -186,7 +187,7 @@ async def test_a_rebuild_that_cannot_get_near_is_swapped_as_it_is_in_the_end(sto
     await live(projection, plain, store)
     log = Steady(plain, store, come=30)
     stop = asyncio.Event()
-    task = asyncio.create_task(Runner([projection], plain, store, "live", clock).run(stop))
+    task = asyncio.create_task(projecting([projection], plain, store, "live", clock).run(stop))
     await rebuild(projection, log, store, clock, tries=3, rest=29)
     assert log.rounds == 3
     await plain.append([new("the last", 1)])  # the live runner finds out with the next event

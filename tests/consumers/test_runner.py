@@ -14,6 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from consumers.database.database import Database
 from consumers.following.lag import behind
+from consumers.following.projecting import projecting
 from consumers.following.recognise import Recogniser
 from consumers.following.retry import Retried, retry
 from consumers.following.runner import Runner
@@ -95,7 +96,7 @@ class Failing:
 async def test_what_the_log_holds_and_what_comes_is_applied(file_store: Database) -> None:
     log = MemoryLog()
     await append(log, contacts(50))
-    async with running(Runner([TimelineProjection(SOURCES)], log, file_store, "me", clock)):
+    async with running(projecting([TimelineProjection(SOURCES)], log, file_store, "me", clock)):
         await until(lambda: applied_all(log, file_store))
         await append(log, contacts(3, start=50))
         await until(lambda: applied_all(log, file_store))
@@ -118,10 +119,48 @@ class Watching:
         self.done += records
 
 
+class Counting:
+    """A handler with positions of its own, elsewhere than in the store."""
+
+    topics = (EVENTS,)
+
+    def __init__(self) -> None:
+        self.next: dict[int, int] = {}
+        self.handled: list[bytes] = []
+        self.claims = 0
+
+    async def claim(self, topic: str, starts: Mapping[int, int]) -> Mapping[str, Mapping[int, int]]:
+        self.claims += 1
+        return {"counting": {partition: self.next.get(partition, start) for partition, start in starts.items()}}
+
+    async def apply(self, records: Sequence[Record]) -> Sequence[Record]:
+        fresh = [record for record in records if record.offset >= self.next.get(record.partition, 0)]
+        self.handled += [record.value for record in fresh]
+        self.next |= {record.partition: record.offset + 1 for record in fresh}
+        return fresh
+
+
+async def test_a_group_of_its_own_handles_the_same_log_with_positions_of_its_own(file_store: Database) -> None:
+    log, counting = MemoryLog(), Counting()
+    await append(log, contacts(20))
+    async with running(Runner(counting, log, "counting")):
+        await until(lambda: len(counting.handled) == 20)
+    await append(log, contacts(10, start=20))
+    async with (
+        running(Runner(counting, log, "counting")),
+        running(projecting([TimelineProjection(SOURCES)], log, file_store, "me", clock)),
+    ):
+        await until(lambda: len(counting.handled) == 30)
+        await until(lambda: applied_all(log, file_store))
+    assert counting.claims == 2
+    assert sorted(counting.handled) == sorted(record.value for record in log.all(EVENTS))
+    assert await count(file_store) == 30
+
+
 async def test_an_onlooker_is_told_of_every_record_once_it_is_committed(file_store: Database) -> None:
     log, watching = MemoryLog(), Watching()
     await append(log, contacts(30))
-    async with running(Runner([TimelineProjection(SOURCES)], log, file_store, "me", clock, watching)):
+    async with running(projecting([TimelineProjection(SOURCES)], log, file_store, "me", clock, watching)):
         await until(lambda: len(watching.done) >= 30)
         assert await count(file_store) == 30
     assert len({(record.partition, record.offset) for record in watching.done}) == len(watching.done) == 30
@@ -132,7 +171,7 @@ async def test_a_second_start_goes_on_where_the_first_left_off(file_store: Datab
     for start in (0, 20):
         await append(log, contacts(20, start))
         projection, watching = Failing(set()), Watching()
-        async with running(Runner([projection], log, file_store, f"start {start}", clock, watching)):
+        async with running(projecting([projection], log, file_store, f"start {start}", clock, watching)):
             await until(lambda: applied_all(log, file_store))
         assert sum(projection.sizes) == len(watching.done) == 20
 
@@ -146,7 +185,7 @@ async def test_records_that_cannot_be_applied_are_parked_and_stop_nobody(
     await log.append([NewRecord(EVENTS, "k", b"no event at all")])
     poison = {encode(event) for event in (events[3], events[40], events[41])} | {b"no event at all"}
     with caplog.at_level(logging.ERROR):
-        async with running(Runner([Failing(poison)], log, file_store, "me", clock)):
+        async with running(projecting([Failing(poison)], log, file_store, "me", clock)):
             await until(lambda: applied_all(log, file_store))
     assert await count(file_store) == 61
     assert await counts(file_store) == {"timeline": 4}
@@ -162,7 +201,7 @@ async def test_one_projection_s_trouble_is_no_other_s(file_store: Database) -> N
     events = contacts(40)
     await append(log, events)
     projections: list[Projection] = [Failing({encode(event) for event in events[5:7]}), PeopleProjection(PSEUDONYMS)]
-    async with running(Runner(projections, log, file_store, "me", clock)):
+    async with running(projecting(projections, log, file_store, "me", clock)):
         await until(lambda: applied_all(log, file_store))
         await until(lambda: applied_all(log, file_store, "people"))
     assert await counts(file_store) == {"timeline": 2}
@@ -173,10 +212,10 @@ async def test_one_projection_s_trouble_is_no_other_s(file_store: Database) -> N
 async def test_a_projection_that_is_behind_catches_up_and_nothing_is_applied_to_the_others_again(file_store: Database) -> None:
     log, timeline = MemoryLog(), Failing(set())
     await append(log, contacts(20))
-    async with running(Runner([timeline], log, file_store, "alone", clock)):
+    async with running(projecting([timeline], log, file_store, "alone", clock)):
         await until(lambda: applied_all(log, file_store))
     await append(log, contacts(5, start=20))
-    async with running(Runner([timeline, PeopleProjection(PSEUDONYMS)], log, file_store, "both", clock)):
+    async with running(projecting([timeline, PeopleProjection(PSEUDONYMS)], log, file_store, "both", clock)):
         await until(lambda: applied_all(log, file_store, "people"))
     assert sum(timeline.sizes) == 25
     assert await positions(file_store, "people") == await positions(file_store, "timeline")
@@ -187,7 +226,7 @@ async def test_what_was_parked_can_be_tried_again(file_store: Database) -> None:
     events = contacts(10)
     await append(log, events)
     failing = Failing({encode(event) for event in events[2:4]})
-    async with running(Runner([failing], log, file_store, "me", clock)):
+    async with running(projecting([failing], log, file_store, "me", clock)):
         await until(lambda: applied_all(log, file_store))
     failing.poison = {encode(events[2])}
     assert await retry(failing, log, file_store, clock) == Retried(applied=1, left=1, gone=0)
@@ -202,7 +241,7 @@ async def test_an_engine_s_trouble_parks_nothing(file_store: Database) -> None:
     log = MemoryLog()
     await append(log, contacts(10))
     failing = Failing(set(), [StoreUnavailable(), StoreUnavailable()])
-    async with running(Runner([failing], log, file_store, "me", clock)):
+    async with running(projecting([failing], log, file_store, "me", clock)):
         await until(lambda: applied_all(log, file_store))
     assert await counts(file_store) == {}
     assert await count(file_store) == 10
@@ -213,7 +252,7 @@ async def test_trouble_that_lasts_is_raised_to_whoever_runs_it(file_store: Datab
     await append(log, contacts(1))
     failing = Failing(set(), [StoreUnavailable() for _ in range(50)])
     with pytest.raises(StoreUnavailable):
-        await asyncio.wait_for(Runner([failing], log, file_store, "me", clock).run(asyncio.Event()), PATIENCE_S)
+        await asyncio.wait_for(projecting([failing], log, file_store, "me", clock).run(asyncio.Event()), PATIENCE_S)
     assert await count(file_store) == 0
 
 
@@ -245,7 +284,7 @@ async def test_a_runner_whose_partitions_were_taken_over_goes_on_from_where_the_
     log = MemoryLog()
     await append(log, contacts(10))
     projection = Failing(set())
-    async with running(Runner([projection], log, file_store, "first", clock)):
+    async with running(projecting([projection], log, file_store, "first", clock)):
         await until(lambda: applied_all(log, file_store))
         ends = await log.ends(EVENTS)
         await claim(file_store, "timeline", "second", EVENTS, dict.fromkeys(ends, 0))
@@ -276,7 +315,7 @@ async def test_a_log_that_does_not_go_on_where_the_projection_left_off_is_said_l
     await claim(file_store, "timeline", "me", EVENTS, {0: position})
     projection: Projection = TimelineProjection(SOURCES)
     with pytest.raises(LogMismatch) as raised:
-        await asyncio.wait_for(Runner([projection], log, file_store, "me", clock).run(asyncio.Event()), PATIENCE_S)
+        await asyncio.wait_for(projecting([projection], log, file_store, "me", clock).run(asyncio.Event()), PATIENCE_S)
     assert raised.value.where == f"timeline, {EVENTS}, partition 0, offset {position}"
     assert (await positions(file_store, "timeline"))[EVENTS, 0] == position
     with pytest.raises(LogMismatch) as unknown:
@@ -288,12 +327,12 @@ async def test_another_log_that_is_as_long_is_recognised_by_the_record_applied_l
     log, other = MemoryLog(), MemoryLog()
     await append(log, contacts(10))
     await append(other, contacts(30, start=3))
-    async with running(Runner([TimelineProjection(SOURCES)], log, file_store, "me", clock)):
+    async with running(projecting([TimelineProjection(SOURCES)], log, file_store, "me", clock)):
         await until(lambda: applied_all(log, file_store))
     reached = await positions(file_store, "timeline")
     with pytest.raises(LogMismatch, match="another record than the one that was applied") as raised:
         await asyncio.wait_for(
-            Runner([TimelineProjection(SOURCES)], other, file_store, "me", clock).run(asyncio.Event()), PATIENCE_S
+            projecting([TimelineProjection(SOURCES)], other, file_store, "me", clock).run(asyncio.Event()), PATIENCE_S
         )
     assert raised.value.where.startswith(f"timeline, {EVENTS}, partition ")
     assert await positions(file_store, "timeline") == reached
@@ -304,6 +343,6 @@ async def test_another_log_that_is_as_long_is_recognised_by_the_record_applied_l
 
 
 async def test_a_stop_is_heeded_while_nothing_comes(file_store: Database) -> None:
-    async with running(Runner([TimelineProjection(SOURCES)], MemoryLog(), file_store, "me", clock)):
+    async with running(projecting([TimelineProjection(SOURCES)], MemoryLog(), file_store, "me", clock)):
         await asyncio.sleep(0)
     assert await count(file_store) == 0

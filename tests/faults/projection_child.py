@@ -20,7 +20,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from adapters.eventlog.connect import connect
 from consumers.database.database import Database
 from consumers.database.engines import ConnectionSettings
-from consumers.following.runner import Runner
+from consumers.following.projecting import projecting
 from consumers.people.project import PeopleProjection
 from consumers.projection import Projection
 from consumers.timeline.project import TimelineProjection
@@ -97,7 +97,7 @@ async def main(log_url: str, store_url: str, owner: str) -> None:
     )
     stop = asyncio.Event()
     projections = (TimelineProjection(SOURCES), PeopleProjection(PSEUDONYMS))
-    runner = Runner([Announcing(one) for one in projections], log, database, owner, lambda: datetime.now(UTC))
+    runner = projecting([Announcing(one) for one in projections], log, database, owner, lambda: datetime.now(UTC))
     while True:
         with contextlib.suppress(EngineUnavailable):
             await runner.run(stop)

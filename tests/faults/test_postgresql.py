@@ -19,7 +19,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from consumers.database.database import Database
 from consumers.database.engines import ConnectionSettings
 from consumers.following.applier import Applier
-from consumers.following.runner import Runner
+from consumers.following.projecting import projecting
 from consumers.models import migrate
 from consumers.people.project import PeopleProjection
 from consumers.people.tables import PEOPLE_TABLES
@@ -127,7 +127,7 @@ async def project(log: MemoryLog, database: Database, before_commit: Callable[[]
     async def run() -> None:
         while not stop.is_set():
             with suppress(EngineUnavailable):
-                await Runner(slowly, log, database, "owner", clock).run(stop)
+                await projecting(slowly, log, database, "owner", clock).run(stop)
             await pass_time(0.05)
 
     async with asyncio.timeout(90), asyncio.TaskGroup() as group:

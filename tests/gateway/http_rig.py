@@ -27,7 +27,7 @@ from adapters.tabular.translate import TabularTranslator
 from adapters.translator import Translator
 from consumers.database.database import Database
 from consumers.following.lag import behind
-from consumers.following.runner import Runner
+from consumers.following.projecting import projecting
 from consumers.models import answering, migrate
 from consumers.people.project import PeopleProjection
 from consumers.people.query import PeopleQuery
@@ -138,7 +138,7 @@ class Rig:
 
     async def settle(self) -> None:
         """Apply all that is in the log, as the projections' own loop does."""
-        runners = [Runner(self.projections, self.log, self.database, "rig", lambda: self.now)]
+        runners = [projecting(self.projections, self.log, self.database, "rig", lambda: self.now)]
         running = [asyncio.create_task(runner.run(asyncio.Event())) for runner in runners]
         while any(lag.events for lag in (await behind(self.log, self.database)).values()):
             await asyncio.sleep(0)

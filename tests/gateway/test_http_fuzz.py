@@ -15,6 +15,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from schemathesis.specs.openapi.checks import positive_data_acceptance
 
+from consumers.following.projecting import projecting
 from consumers.following.runner import Runner
 from tests.gateway.http_rig import Rig, rigged
 from tests.gateway.served import serving
@@ -47,7 +48,7 @@ async def _serve(folder: Path, tell: Callable[[Open], None], stop: asyncio.Event
 
 
 def _runners(rig: Rig) -> list[Runner]:
-    return [Runner(rig.projections, rig.log, rig.database, "fuzz", lambda: rig.now)]
+    return [projecting(rig.projections, rig.log, rig.database, "fuzz", lambda: rig.now)]
 
 
 @pytest.fixture(scope="module")
