@@ -6,7 +6,9 @@ The gateway turns them into metrics.
 from __future__ import annotations
 
 import secrets
+from contextlib import AbstractContextManager, nullcontext
 from contextvars import ContextVar
+from enum import StrEnum
 from typing import Protocol
 
 from schemas.errors import place_raised
@@ -42,15 +44,36 @@ def described(error: BaseException) -> str:
     return f"{type(error).__name__} at {place_raised(error)}"
 
 
+class ArrivalKind(StrEnum):
+    """What the intake does with something that arrives."""
+
+    RECEIVE = "receive"
+    """Take it in, or keep it whole and untranslated."""
+    REDRIVE = "redrive"
+    """Take it in once more, from quarantine."""
+    KEEP = "keep"
+    """Keep its items, which the door refuses."""
+    DECLINE = "decline"
+    """Note that it came, and that the door could not hold it."""
+
+
 class IntakeObserver(Protocol):
     """Notified of what happens at the doors. Called on the event loop for every message: must only count, and never raise."""
+
+    def arriving(self, kind: ArrivalKind, source: str, door: str, traceparent: str) -> AbstractContextManager[str]:
+        """Entered when an arrival begins, and left when its receipt is durable or the error is raised that ended it.
+
+        ``traceparent`` names the sender's span, if any. The value of the context names the span that the arrival's events are
+        to carry: the same one, where the observer makes none of its own.
+        """
+        ...
 
     def arrived(self, source: str, door: str, accepted: int, rejected: int) -> None:
         """An arrival is durable, with the number of its items that became events, and of those in quarantine."""
         ...
 
-    def repeated(self, source: str, door: str) -> None:
-        """An arrival was a repetition: it was answered as before and nothing was appended."""
+    def repeated(self, source: str, door: str, accepted: int, rejected: int) -> None:
+        """An arrival was a repetition: it was answered as before, with these numbers of items, and nothing was appended."""
         ...
 
     def appended(self, records: int, seconds: float) -> None:
@@ -69,10 +92,13 @@ class IntakeObserver(Protocol):
 class UnobservedIntake:
     """An observer that ignores everything."""
 
+    def arriving(self, kind: ArrivalKind, source: str, door: str, traceparent: str) -> AbstractContextManager[str]:
+        return nullcontext(traceparent)
+
     def arrived(self, source: str, door: str, accepted: int, rejected: int) -> None:
         return
 
-    def repeated(self, source: str, door: str) -> None:
+    def repeated(self, source: str, door: str, accepted: int, rejected: int) -> None:
         return
 
     def appended(self, records: int, seconds: float) -> None:

@@ -11,6 +11,7 @@ from ssl import SSLContext
 
 from adapters.hl7v2.translate import Hl7v2Translator
 from adapters.intake.receive import Intake
+from adapters.observe import UnobservedIntake
 from adapters.registry import Registry
 from adapters.sources.mllp import MllpListener
 from adapters.sources.mllp_connection import MllpLimits
@@ -52,7 +53,7 @@ def framed(message: bytes) -> bytes:
     return b"\x0b" + message + b"\x1c\r"
 
 
-class Counts:
+class Counts(UnobservedIntake):
     """An observer that adds up."""
 
     def __init__(self) -> None:
@@ -61,7 +62,7 @@ class Counts:
     def arrived(self, source: str, door: str, accepted: int, rejected: int) -> None:
         self.counts.update(arrived=1, accepted=accepted, rejected=rejected)
 
-    def repeated(self, source: str, door: str) -> None:
+    def repeated(self, source: str, door: str, accepted: int, rejected: int) -> None:
         self.counts["repeated"] += 1
 
     def appended(self, records: int, seconds: float) -> None:

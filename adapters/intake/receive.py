@@ -15,6 +15,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from datetime import datetime
 from types import MappingProxyType
 from typing import BinaryIO, NamedTuple
@@ -22,7 +23,7 @@ from typing import BinaryIO, NamedTuple
 from adapters.intake.account import WHOLE, Account, Arrived, Reply, receipt_id, tried
 from adapters.intake.arrivals import Arrivals
 from adapters.intake.batches import Fingerprint, fingerprint, next_batch
-from adapters.observe import IntakeObserver, UnobservedIntake, described
+from adapters.observe import ArrivalKind, IntakeObserver, UnobservedIntake, described
 from adapters.registry import Registry
 from adapters.translator import Arrival, Item, Rejection, Translator, as_read
 from schemas.arrival.receipt import Receipt
@@ -57,6 +58,7 @@ class Delivery(NamedTuple):
     control: str = ""
     """The sender's own id of the message, if it has one."""
     traceparent: str = ""
+    """Of the sender's span, if it named one."""
     reply: Reply | None = None
     """Chooses the answer of a door that answers a repeated message as before. The receipt contains the answer."""
     positions: Mapping[str, str] = MappingProxyType({})
@@ -127,7 +129,8 @@ class Intake:
 
         Raises `LogUnavailable`: then nothing may be acknowledged, and all of it must be sent again.
         """
-        return await self._once(await self._work(delivery), progress)
+        with self._arriving(ArrivalKind.RECEIVE, delivery) as traceparent:
+            return await self._once(await self._work(delivery, traceparent), progress)
 
     async def redrive(self, kept: KeptItem, source: Source) -> Receipt:
         """Redrive an item of the quarantine as one of ``source`` (which may be declared by now), and record the outcome.
@@ -138,19 +141,22 @@ class Intake:
         Raises `LogUnavailable`: the item is unchanged, or was accepted but still counts as open; redrive it again.
         """
         delivery = Delivery(source, kept.door, kept.content, kept.media_type, kept.name)
-        receipt = await self._once(await self._work(delivery, kept.id))
-        await self._append([tried(kept.id, receipt, instant(self._clock()))])
-        return receipt
+        with self._arriving(ArrivalKind.REDRIVE, delivery) as traceparent:
+            receipt = await self._once(await self._work(delivery, traceparent, kept.id))
+            await self._append([tried(kept.id, receipt, instant(self._clock()))])
+            return receipt
 
     async def refuse(self, delivery: Delivery, error: RejectedInput) -> Receipt:
         """Keep ``delivery`` whole and untranslated, because the door refuses it. Raises `LogUnavailable`."""
-        mark = await fingerprint(delivery.content)
-        return await self._once(_Work(delivery, mark, self._clock(), error.code, _refused(error)))
+        with self._arriving(ArrivalKind.RECEIVE, delivery):
+            mark = await fingerprint(delivery.content)
+            return await self._once(_Work(delivery, mark, self._clock(), error.code, _refused(error)))
 
     async def keep(self, delivery: Delivery, items: Iterable[Item]) -> Receipt:
         """Keep ``items`` of ``delivery``, all rejected by the door, so that each can be redriven. Raises `LogUnavailable`."""
-        mark = await fingerprint(delivery.content)
-        return await self._once(_Work(delivery, mark, self._clock(), UnknownSender.code, iter(items)))
+        with self._arriving(ArrivalKind.KEEP, delivery):
+            mark = await fingerprint(delivery.content)
+            return await self._once(_Work(delivery, mark, self._clock(), UnknownSender.code, iter(items)))
 
     async def decline(self, delivery: Delivery, error: RejectedInput, size_bytes: int, content_hash: bytes) -> Receipt:
         """Make a receipt for content that the door could not hold: it says what arrived, and why it was not kept.
@@ -158,21 +164,25 @@ class Intake:
         The content of ``delivery`` is not read. Raises `LogUnavailable`.
         """
         mark = Fingerprint(content_hash, size_bytes)
-        return await self._once(_Work(delivery, mark, self._clock(), error.code, iter(()), declined=error))
+        with self._arriving(ArrivalKind.DECLINE, delivery):
+            return await self._once(_Work(delivery, mark, self._clock(), error.code, iter(()), declined=error))
 
-    async def _work(self, delivery: Delivery, redriven: str = "") -> _Work:
+    def _arriving(self, kind: ArrivalKind, delivery: Delivery) -> AbstractContextManager[str]:
+        return self._observer.arriving(kind, delivery.source.id, delivery.door, delivery.traceparent)
+
+    async def _work(self, delivery: Delivery, traceparent: str, redriven: str = "") -> _Work:
         mark, now = await fingerprint(delivery.content), self._clock()
         try:
             translator = self._registry.translator(delivery.source, delivery.media_type)
         except Unsupported as error:
             return _Work(delivery, mark, now, error.code, _refused(error), redriven)
         version = as_read(translator.version, delivery.source)
-        return _Work(delivery, mark, now, version, self._items(translator, delivery, now), redriven)
+        arrival = Arrival(delivery.source, now, self._pseudonyms, traceparent)
+        return _Work(delivery, mark, now, version, self._items(translator, delivery, arrival), redriven)
 
-    def _items(self, translator: Translator, delivery: Delivery, now: datetime) -> Iterator[Item]:
+    def _items(self, translator: Translator, delivery: Delivery, arrival: Arrival) -> Iterator[Item]:
         """The items of the translator. If it raises, which is a fault of ours, the content is kept as a whole."""
         position = WHOLE
-        arrival = Arrival(delivery.source, now, self._pseudonyms, delivery.traceparent)
         try:
             for told in translator.translate(delivery.content, arrival):
                 item = (
@@ -200,7 +210,7 @@ class Intake:
         try:
             known = await self._arrivals.receipt(receipt)
             if known is not None and not (work.redriven and known.rejected):
-                self._observer.repeated(source, door)
+                self._observer.repeated(source, door, known.accepted, known.rejected)
                 return known
             made = await self._take_in(work, receipt, progress)
         except EngineUnavailable as error:

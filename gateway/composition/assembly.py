@@ -154,7 +154,7 @@ async def _runners(make: Factory) -> AsyncIterator[list[Runner]]:
         await warn(log, there.database, now())
         make.metrics.watch(there.database.pools)
         try:
-            yield [projecting(there.projections(), log, there.database, owner, now, make.metrics)]
+            yield [projecting(there.projections(), log, there.database, owner, now, make.observer)]
         finally:
             make.metrics.unwatch(there.database.pools)
 

@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from contextlib import AsyncExitStack
 from datetime import UTC, datetime
 from functools import cached_property, partial
-from typing import TYPE_CHECKING, Any, Self, TypeVar
+from typing import TYPE_CHECKING, Self, TypeVar
 
 from gateway.composition.declared import DeclaredSources, SourceDirectory
 from gateway.composition.translators import formats, translators
@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from consumers.timeline.query import TimelineQuery
     from gateway.uses.services import Services
     from gateway.watching.freshness import Freshness
+    from gateway.watching.observers import Observer
     from gateway.watching.telemetry import Metrics
     from gateway.watching.tracing import Tracing
     from schemas.log import EventLog
@@ -96,19 +97,21 @@ class Factory:
         """What this process counts."""
         if self._metrics is not None:
             return self._metrics
-        metrics = self._counting()
+        from gateway.watching.telemetry import Metrics
+
+        metrics = Metrics()
         for source in self.declared.values():
             metrics.declare(source.source.id, source.doors)
         return metrics
 
-    def _counting(self) -> Metrics:
-        from gateway.watching.telemetry import Metrics
-
+    @cached_property
+    def observer(self) -> Observer:
+        """What the intake and the projections of this process report to."""
         if self.tracing is None:
-            return Metrics()
-        from gateway.watching.tracing import TracedMetrics
+            return self.metrics
+        from gateway.watching.observers import Observers
 
-        return TracedMetrics(self.tracing)
+        return Observers(self.metrics, self.tracing)
 
     @cached_property
     def tracing(self) -> Tracing | None:
@@ -212,17 +215,10 @@ class Factory:
         if self._intake is None:
             if not self.settings.log.embedded:  # an embedded one lies in the data folder itself, and the store knows it
                 remember(self.settings.data, (await self.log()).identity)
-            needed = (await self.log(), self.registry, self.pseudonyms, now, self.metrics)
-            intake = Intake(*needed) if self.tracing is None else self._traced(self.tracing, *needed)
+            intake = Intake(await self.log(), self.registry, self.pseudonyms, now, self.observer)
             await intake.open()
             self._intake = intake
         return self._intake
-
-    @staticmethod
-    def _traced(tracing: Tracing, *needed: Any) -> Intake:
-        from gateway.watching.tracing import TracedIntake
-
-        return TracedIntake(tracing, *needed)
 
     async def services(self) -> Services:
         """What the routes may use."""

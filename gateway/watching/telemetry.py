@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import platform
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from datetime import datetime, timedelta
 from importlib.metadata import version
 from itertools import product
@@ -19,6 +20,7 @@ from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4, generate_latest
 from prometheus_client.registry import Collector
 
+from adapters.observe import ArrivalKind
 from gateway.settings.shapes import Door
 from gateway.watching import measures
 from gateway.watching.measures import Measure
@@ -97,6 +99,9 @@ class Metrics:
             for outcome in ("accepted", "rejected"):
                 self._items.labels(source, door, outcome)
 
+    def arriving(self, kind: ArrivalKind, source: str, door: str, traceparent: str) -> AbstractContextManager[str]:
+        return nullcontext(traceparent)
+
     def arrived(self, source: str, door: str, accepted: int, rejected: int) -> None:
         self._arrivals.labels(source, door).inc()
         if accepted:
@@ -104,7 +109,7 @@ class Metrics:
         if rejected:
             self._items.labels(source, door, "rejected").inc(rejected)
 
-    def repeated(self, source: str, door: str) -> None:
+    def repeated(self, source: str, door: str, accepted: int, rejected: int) -> None:
         self._repeated.labels(source, door).inc()
 
     def appended(self, records: int, seconds: float) -> None:

@@ -14,9 +14,8 @@ import os
 import re
 import socket
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from importlib.metadata import version
-from typing import Any
 
 import msgspec
 from opentelemetry.context import Context
@@ -33,15 +32,13 @@ from opentelemetry.trace import (
     Status,
     StatusCode,
     TraceFlags,
+    get_current_span,
     set_span_in_context,
 )
 
-from adapters.intake.receive import Delivery, Intake
-from adapters.observe import CORRELATION, Correlation
+from adapters.observe import CORRELATION, ArrivalKind, Correlation, UnobservedIntake
 from gateway.settings.shapes import Traces
-from gateway.watching.telemetry import Metrics
-from schemas.arrival.receipt import Receipt
-from schemas.errors import BackboneError, RejectedInput
+from schemas.errors import BackboneError
 from schemas.log import EVENTS, Record
 
 EXPORT_S = 2.0
@@ -59,8 +56,9 @@ class _Carried(msgspec.Struct):
 _DECODER = msgspec.json.Decoder(_Carried)
 
 
-class Tracing:
-    """Makes the spans of one process and sends them, in batches and on a thread of its own, to a collector.
+class Tracing(UnobservedIntake):
+    """Observes the intake and the projections: makes the spans of one process, and sends them to a collector in batches, on a
+    thread of its own. Of what else an intake reports it makes nothing.
 
     A collector that does not answer costs its spans and nothing else.
     """
@@ -77,34 +75,39 @@ class Tracing:
         self._tracer = self._provider.get_tracer("backbone")
 
     @contextlib.contextmanager
-    def receiving(self, delivery: Delivery) -> Iterator[Span]:
-        """The span of one delivery, below the sender's when it named one.
+    def arriving(self, kind: ArrivalKind, source: str, door: str, traceparent: str) -> Iterator[str]:
+        """The span of one arrival, below the sender's when it named one. Where it is not sampled, the sender's stays.
 
-        What is said meanwhile carries the request's correlation id, or, where it has none, the id of the trace.
+        What is logged meanwhile carries the request's correlation id, or, where it has none, the id of the trace.
         """
-        about = {"backbone.source": delivery.source.id, "backbone.door": delivery.door}
         with self._tracer.start_as_current_span(
-            f"receive {delivery.door}",
-            context=parent(delivery.traceparent),
+            f"{kind} {door}",
+            context=parent(traceparent),
             kind=SpanKind.SERVER,
-            attributes=about,
+            attributes={"backbone.source": source, "backbone.door": door},
             record_exception=False,  # its text may repeat what was sent
             set_status_on_exception=False,
         ) as span:
             correlation = CORRELATION.get() or Correlation()
             correlation.suggest(f"{span.get_span_context().trace_id:032x}")
-            known = CORRELATION.set(correlation)
+            before = CORRELATION.set(correlation)
             try:
-                yield span
+                yield _named(span) if span.is_recording() else traceparent
             except BaseException as error:
                 code = error.code if isinstance(error, BackboneError) else type(error).__name__
                 span.set_status(Status(StatusCode.ERROR, code))
                 raise
             finally:
-                CORRELATION.reset(known)
+                CORRELATION.reset(before)
+
+    def arrived(self, source: str, door: str, accepted: int, rejected: int) -> None:
+        get_current_span().set_attributes({"backbone.accepted": accepted, "backbone.rejected": rejected})
+
+    def repeated(self, source: str, door: str, accepted: int, rejected: int) -> None:
+        self.arrived(source, door, accepted, rejected)
 
     def appended(self, records: int, seconds: float) -> None:
-        """A span of an append that has just ended, below that of the delivery it was for."""
+        """A span of an append that has just ended, below that of the arrival it was for."""
         end = time.time_ns()
         span = self._tracer.start_span(
             "append", kind=SpanKind.PRODUCER, attributes={"backbone.records": records}, start_time=end - int(seconds * 1e9)
@@ -112,7 +115,7 @@ class Tracing:
         span.end(end)
 
     def applied(self, records: Sequence[Record], seconds: float) -> None:
-        """A span for each event of a batch that has just been committed, below that of the delivery it came with."""
+        """A span for each event of a batch that has just been committed, below that of the arrival it came with."""
         end = time.time_ns()
         for record in records:
             if record.topic == EVENTS:
@@ -147,8 +150,8 @@ def parent(traceparent: str) -> Context | None:
     return set_span_in_context(NonRecordingSpan(above), Context()) if above.is_valid else None
 
 
-def traceparent(span: Span) -> str:
-    """How ``span`` is named to those below it."""
+def _named(span: Span) -> str:
+    """The traceparent of what is below ``span``."""
     context = span.get_span_context()
     return f"00-{context.trace_id:032x}-{context.span_id:016x}-{context.trace_flags:02x}"
 
@@ -158,45 +161,3 @@ def _carried(record: Record) -> _Carried:
     with contextlib.suppress(msgspec.DecodeError):
         return _DECODER.decode(record.value)
     return _Carried()
-
-
-class TracedMetrics(Metrics):
-    """Metrics that leave spans as well."""
-
-    def __init__(self, tracing: Tracing) -> None:
-        super().__init__()
-        self._tracing = tracing
-
-    def appended(self, records: int, seconds: float) -> None:
-        super().appended(records, seconds)
-        self._tracing.appended(records, seconds)
-
-    def applied(self, records: Sequence[Record], seconds: float) -> None:
-        super().applied(records, seconds)
-        self._tracing.applied(records, seconds)
-
-
-class TracedIntake(Intake):
-    """An intake whose deliveries are traced: each event it makes carries its delivery's span."""
-
-    def __init__(self, tracing: Tracing, *arguments: Any) -> None:
-        super().__init__(*arguments)
-        self._tracing = tracing
-
-    async def receive(self, delivery: Delivery, progress: Callable[[int], None] | None = None) -> Receipt:
-        with self._tracing.receiving(delivery) as span:
-            return _noted(span, await super().receive(_below(span, delivery), progress))
-
-    async def refuse(self, delivery: Delivery, error: RejectedInput) -> Receipt:
-        with self._tracing.receiving(delivery) as span:
-            return _noted(span, await super().refuse(delivery, error))
-
-
-def _below(span: Span, delivery: Delivery) -> Delivery:
-    """``delivery`` as part of ``span``; as it was where that is not kept."""
-    return delivery._replace(traceparent=traceparent(span)) if span.is_recording() else delivery
-
-
-def _noted(span: Span, receipt: Receipt) -> Receipt:
-    span.set_attributes({"backbone.accepted": receipt.accepted, "backbone.rejected": receipt.rejected})
-    return receipt

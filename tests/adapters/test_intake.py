@@ -16,6 +16,7 @@ import pytest
 
 from adapters.intake.arrivals import Arrivals
 from adapters.intake.receive import Delivery, Intake, KeptItem
+from adapters.observe import UnobservedIntake
 from adapters.registry import Registry
 from adapters.translator import Arrival, Item
 from schemas.arrival import quarantine, receipt
@@ -46,7 +47,7 @@ class Clock:
         return self.now
 
 
-class Counts:
+class Counts(UnobservedIntake):
     """An observer that adds up."""
 
     def __init__(self) -> None:
@@ -55,7 +56,7 @@ class Counts:
     def arrived(self, source: str, door: str, accepted: int, rejected: int) -> None:
         self.counts.update({f"{source}/{door}/accepted": accepted, f"{source}/{door}/rejected": rejected})
 
-    def repeated(self, source: str, door: str) -> None:
+    def repeated(self, source: str, door: str, accepted: int, rejected: int) -> None:
         self.counts[f"{source}/{door}/repeated"] += 1
 
     def appended(self, records: int, seconds: float) -> None:

@@ -43,7 +43,7 @@ def test_the_metrics_observe_the_doors() -> None:
     metrics = Metrics()
     observer: IntakeObserver = metrics
     observer.arrived("northfield-pas", "mllp", accepted=2, rejected=1)
-    observer.repeated("northfield-pas", "mllp")
+    observer.repeated("northfield-pas", "mllp", accepted=2, rejected=1)
     observer.appended(3, 0.004)
     observer.faulted("mllp", "half-frame")
     observer.connected("mllp", 5)
