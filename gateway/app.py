@@ -9,6 +9,7 @@ from typing import Any
 
 import orjson
 from fastapi import FastAPI
+from fastapi.middleware.asyncexitstack import AsyncExitStackMiddleware
 from fastapi.openapi.utils import get_openapi
 from fastapi.telemetry import TelemetryConfig
 from starlette.applications import Starlette
@@ -79,7 +80,10 @@ def create_operators_app(operated: Operated, hosts: Container[str]) -> Starlette
     handlers: dict[Any, ExceptionHandler] = {BackboneError: on_backbone_error, HTTPException: on_http_error}
     app = Starlette(
         routes=health.routes.routes,
-        middleware=[Middleware(Envelope, metrics=operated.metrics, hosts=hosts)],
+        middleware=[
+            Middleware(Envelope, metrics=operated.metrics, hosts=hosts),
+            Middleware(AsyncExitStackMiddleware),  # which FastAPI's own application brings, and its routes ask for
+        ],
         exception_handlers=handlers,
     )
     app.state.operated = operated
