@@ -13,7 +13,7 @@ from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from pathlib import Path
 from types import MappingProxyType
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from gateway.composition.assembly import FOR_EVERYBODY, OPEN, health_is_open, open_doors
 from gateway.composition.clock import CURE, beside_the_log, beside_the_store
@@ -25,6 +25,10 @@ from gateway.settings.secret import key_secret, secret_file
 from gateway.terminal.plural import counted
 from schemas.errors import BackboneError, EngineUnavailable, NotFound
 from schemas.log import EVENTS, TOPICS, EventLog
+
+if TYPE_CHECKING:
+    from consumers.database.migration.history import Schema
+    from gateway.settings.shapes import Url
 
 ROOM_NEEDED_BYTES = 100 * 1024 * 1024
 """With less free space the next large file may not fit: a failure."""
@@ -165,24 +169,54 @@ async def _store(make: Factory) -> AsyncIterator[Finding]:
     if _is_not_there(make.settings.store.file):
         yield Finding(Level.OK, "store", f"{make.settings.store.shown} is made at the first start")
         return
-    from consumers.database.migration.history import Schema
     from consumers.database.trouble import READ_ONLY, cure_of
     from consumers.database.use import STORE
     from consumers.models import schema
 
-    found = await schema(make.database)
-    level, says, cure = {
-        Schema.EMPTY: (Level.OK, "its tables are made at the first start", ""),
-        Schema.CURRENT: (Level.OK, "its tables are up to date", ""),
-        Schema.OLDER: (Level.WARN, "its tables are of an older version", "The next start of the projections upgrades them."),
-        Schema.NEWER: (Level.FAIL, "its tables are of a newer version", "Start the version that made them, or a newer one."),
-    }[found]
-    yield Finding(level, "store", f"{make.settings.store.shown}: {says}", cure)
+    yield _tables("store", make.settings.store, await schema(make.database), "The next start of the projections upgrades them.")
     if await make.database.only_reads():
         yield Finding(Level.FAIL, "store", "PostgreSQL only reads: nothing is projected", cure_of(READ_ONLY, STORE))
     if make.settings.postgresql.pooler != "none":
         async for finding in _pooler(make):
             yield finding
+    if make.settings.ledger == make.settings.store:
+        async for finding in _ledger_there(make):
+            yield finding
+
+
+def _tables(engine: str, url: Url, found: Schema, upgrade: str) -> Finding:
+    """How a database's tables compare with this program's."""
+    level, says, cure = {
+        "empty": (Level.OK, "its tables are made at the first start", ""),
+        "current": (Level.OK, "its tables are up to date", ""),
+        "older": (Level.WARN, "its tables are of an older version", upgrade),
+        "newer": (Level.FAIL, "its tables are of a newer version", "Start the version that made them, or a newer one."),
+    }[found]
+    return Finding(level, engine, f"{url.shown}: {says}", cure)
+
+
+async def _ledger(make: Factory) -> AsyncIterator[Finding]:
+    if make.settings.ledger != make.settings.store:  # else the store's check came to it
+        async for finding in _ledger_there(make):
+            yield finding
+
+
+async def _ledger_there(make: Factory) -> AsyncIterator[Finding]:
+    from consumers.database.trouble import READ_ONLY, cure_of
+    from consumers.database.use import LEDGER
+    from consumers.ledger.migrate import HISTORY, answering
+
+    url, known, database = make.settings.ledger, make.ledger_memory.known(), make.ledger_database
+    if not known and database.is_missing:
+        yield Finding(Level.OK, "ledger", f"{url.shown} is made at the first start")
+        return
+    if known:
+        await answering(database, known)
+    yield _tables("ledger", url, await HISTORY.schema(database), "The next start of the gateway upgrades them.")
+    if url.file is not None and not os.access(url.file, os.R_OK | os.W_OK):
+        yield Finding(Level.FAIL, "ledger", f"{url.file} cannot be written", "Let the user that runs the backbone write to it.")
+    if await database.only_reads():
+        yield Finding(Level.FAIL, "ledger", "PostgreSQL only reads", cure_of(READ_ONLY, LEDGER))
 
 
 async def _pooler(make: Factory) -> AsyncIterator[Finding]:
@@ -287,7 +321,7 @@ def _is_not_there(file: Path | None) -> bool:
 
 CHECKS: tuple[Check, ...] = (
     *(_settings, _listening, _data_folder, _secrets, _log, _secret_of_the_log),
-    *(_store, _projections, _clock, _clock_of_the_log, _clock_of_the_store, _mappings, _drop_folders),
+    *(_store, _ledger, _projections, _clock, _clock_of_the_log, _clock_of_the_store, _mappings, _drop_folders),
 )
 NEEDS: Mapping[Check, tuple[Check, ...]] = MappingProxyType(
     {

@@ -235,9 +235,11 @@ class Health(msgspec.Struct, kw_only=True):
     appends: Works | None
     """Whether the log takes what is appended; ``null`` in a process that takes nothing in."""
     disk: Works
-    """Whether the disks of the embedded log and store have room."""
+    """Whether the disks of the embedded engines have room."""
     store: EngineHealth | None
     """``null`` in a process that needs none, because it takes in and nothing else."""
+    ledger: EngineHealth | None
+    """Said, and does not count: nothing that is served needs it yet. ``null`` in a process that writes nothing to it."""
     taking_in: bool
     """Whether this process takes anything in."""
     behind: dict[str, Behind]

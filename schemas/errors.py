@@ -232,7 +232,10 @@ class LedgerMismatch(LedgerUnavailable):
     """This is not the ledger that was used so far."""
 
     code = "ledger-mismatch"
-    cure = "Correct BACKBONE_LEDGER, or restore the ledger from a backup (docs/operate.md): nothing else has what it holds."
+    cure = (
+        "Correct BACKBONE_LEDGER, or restore the ledger from a backup (docs/operate.md): nothing else has what it holds. "
+        "Only if it is lost for good, remove ledger-identity from the data folder: a new one is made then."
+    )
 
 
 class ReceiverUnavailable(EngineUnavailable):

@@ -63,7 +63,7 @@ async def parts(make: Factory, roles: Collection[Role], read: Callable[[], Setti
     """
     made: list[ServerPart] = []
     if Role.GATEWAY in roles:
-        made.append(await _http(make))
+        made += [await _http(make), _ledger(make)]
     doors = await _doors(make) if Role.INTAKE in roles else None
     if doors is not None:
         made += doors.parts
@@ -103,6 +103,13 @@ async def _http(make: Factory) -> ServerPart:
     return HttpPart(create_app(services), bound, settings.limits, services.freshness, services.stopping)
 
 
+def _ledger(make: Factory) -> ServerPart:
+    from gateway.serving.ledger import LedgerPart
+
+    make.metrics.look_at_ledger(lambda: make.ledger.trouble)
+    return LedgerPart(make.ledger.open)
+
+
 async def _operators(make: Factory, address: Address, roles: Collection[Role]) -> ServerPart:
     """``/health`` and ``/metrics`` on an address of their own. A process that only takes in does not query the store."""
     from gateway.app import create_operators_app
@@ -118,6 +125,7 @@ async def _operators(make: Factory, address: Address, roles: Collection[Role]) -
         metrics=make.metrics,
         taking_in=bool({Role.GATEWAY, Role.INTAKE} & set(roles)),
         store=make.store_answers if reads else None,
+        ledger=make.ledger_answers if Role.GATEWAY in roles else None,
         freshness=freshness,
         folders=settings.engine_folders,
     )

@@ -8,6 +8,7 @@ is imported by the method that needs it, so that a command pays only for what it
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import secrets
 from collections.abc import Mapping
 from contextlib import AsyncExitStack
@@ -16,6 +17,7 @@ from functools import cached_property, partial
 from typing import TYPE_CHECKING, Self, TypeVar
 
 from gateway.composition.declared import DeclaredSources, SourceDirectory
+from gateway.composition.remembered import RememberedIdentity
 from gateway.composition.translators import formats, translators
 from gateway.http.host_names import host_names
 from gateway.serving.locks import PRIVATE
@@ -28,6 +30,8 @@ if TYPE_CHECKING:
     from adapters.intake.receive import Intake
     from adapters.registry import Registry
     from consumers.database.database import Database
+    from consumers.database.engines import ConnectionSettings
+    from consumers.ledger.write import LedgerWriter
     from consumers.people.query import PeopleQuery
     from consumers.projection import Projection, ReadModel
     from consumers.quarantine.query import QuarantineQuery
@@ -172,11 +176,17 @@ class Factory:
     def database(self) -> Database:
         """The store, not yet connected to."""
         from consumers.database.database import Database
-        from consumers.database.engines import ConnectionSettings
 
         self._prepare(self.settings.store)
+        database = Database.connect(self.settings.store, self._connecting())
+        self._opened.push_async_callback(database.close)
+        return database
+
+    def _connecting(self) -> ConnectionSettings:
+        from consumers.database.engines import ConnectionSettings
+
         pace = self.settings.postgresql
-        connecting = ConnectionSettings(
+        return ConnectionSettings(
             pool=pace.pool,
             pool_timeout=pace.pool_wait,
             connect_timeout=pace.connect,
@@ -184,9 +194,48 @@ class Factory:
             idle_timeout=pace.idle,
             pooler=pace.pooler != "none",
         )
-        database = Database.connect(self.settings.store, connecting)
+
+    @cached_property
+    def ledger_database(self) -> Database:
+        """The ledger, to be read, not yet connected to."""
+        database = self._ledger_database()
         self._opened.push_async_callback(database.close)
         return database
+
+    @cached_property
+    def ledger(self) -> LedgerWriter:
+        """The ledger, to be written; it is made or looked at with the first write."""
+        from consumers.ledger.migrate import prepare
+        from consumers.ledger.write import LedgerWriter
+
+        memory = self.ledger_memory
+
+        async def right_one(database: Database) -> None:
+            identity = await prepare(database, memory.known())
+            with contextlib.suppress(OSError):  # as in some containers: then another ledger is not recognised
+                memory.note(identity)
+
+        self._prepare(self.settings.ledger)
+        writer = LedgerWriter(self._ledger_database(), right_one, self.metrics)
+        self._opened.push_async_callback(writer.close)
+        return writer
+
+    def _ledger_database(self) -> Database:
+        from consumers.database.database import Database
+        from consumers.database.use import LEDGER
+
+        return Database.connect(self.settings.ledger, self._connecting(), LEDGER)
+
+    @property
+    def ledger_memory(self) -> RememberedIdentity:
+        """Which ledger was used so far."""
+        return RememberedIdentity(self.settings.data / "ledger-identity")
+
+    async def ledger_answers(self) -> None:
+        """Raises `LedgerUnavailable` with the cure when the ledger used so far cannot be read."""
+        from consumers.ledger.migrate import answering
+
+        await answering(self.ledger_database, self.ledger_memory.known())
 
     def _prepare(self, engine: Url) -> None:
         """Make the folder of an embedded engine. Raises `NotFound` when the engine's file is missing and may not be made."""
@@ -233,6 +282,7 @@ class Factory:
             receipts=self.receipts,
             quarantine=self.quarantine,
             store=self.store_answers,
+            ledger=self.ledger_answers,
             freshness=await self.freshness(),
             metrics=self.metrics,
             intake=await self.intake(),

@@ -11,7 +11,7 @@ import logging
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
-from gateway.serving.locks import PRIVATE
+from gateway.composition.remembered import RememberedIdentity
 from schemas.errors import NotFound, OtherLogError
 from schemas.log import EventLog
 
@@ -28,7 +28,7 @@ async def open_known(data: Path, open_log: Open, *, create: bool) -> EventLog:
 
     A known log that is missing is not made anew. Raises `OtherLogError` and whatever ``open_log`` raises.
     """
-    known = _known(data)
+    known = RememberedIdentity(data / FILE_NAME).known()
     try:
         log = await open_log(create and not known)
     except NotFound:
@@ -46,21 +46,11 @@ def remember(data: Path, identity: str) -> None:
 
     A folder that cannot be written to, as in some containers, is no reason to refuse arrivals.
     """
-    if not identity or _known(data):
-        return
     try:
-        data.mkdir(mode=PRIVATE, parents=True, exist_ok=True)
-        draft = data / f".{FILE_NAME}"
-        draft.write_text(f"{identity}\n")
-        draft.rename(data / FILE_NAME)
+        RememberedIdentity(data / FILE_NAME).note(identity)
     except OSError as error:
         message = "%s cannot be written (%s): say cluster= in BACKBONE_LOG, so that another cluster is refused"
         LOGGER.warning(message, data / FILE_NAME, error.strerror)
-
-
-def _known(data: Path) -> str:
-    file = data / FILE_NAME
-    return file.read_text().strip() if file.is_file() else ""
 
 
 def _other(data: Path, known: str, found: str) -> OtherLogError:

@@ -85,9 +85,10 @@ def _operated(request: Request) -> Operated:
 
 
 async def _health(known: Operated, part: str) -> Health:
-    log, store, appends, disk = await asyncio.gather(
+    log, store, ledger, appends, disk = await asyncio.gather(
         _reached(known.log.ends(EVENTS)),
         _reached(known.store()) if known.store is not None else _nothing(),
+        _reached(known.ledger()) if known.ledger is not None else _nothing(),
         _works(known.log.trouble) if known.taking_in else _nothing(),
         _works(lambda: short(known.folders)),
     )
@@ -100,6 +101,7 @@ async def _health(known: Operated, part: str) -> Health:
         appends=appends,
         disk=disk,
         store=store,
+        ledger=ledger,
         taking_in=known.taking_in,
         behind=known.freshness.behind if known.freshness else {},
         parked=known.freshness.parked if known.freshness else {},

@@ -93,7 +93,7 @@ class ProjectionsPart:
                 said = sorted({str(failure) for failure in _leaves(failures)})
                 LOGGER.error("the projections wait %.1f s: %s", wait_s, " ".join(said))
                 self._tried()
-                await _pause(self._stop, wait_s)
+                await pause(self._stop, wait_s)
                 wait_s = min(wait_s * 2, LONGEST_WAIT_S)
 
     def _tried(self) -> None:
@@ -121,7 +121,7 @@ def _leaves(group: BaseExceptionGroup[EngineUnavailable]) -> Iterator[EngineUnav
             yield error
 
 
-async def _pause(stop: asyncio.Event, seconds: float) -> None:
+async def pause(stop: asyncio.Event, seconds: float) -> None:
     """Wait, but only until ``stop`` is set."""
     with contextlib.suppress(TimeoutError):
         await asyncio.wait_for(stop.wait(), seconds)

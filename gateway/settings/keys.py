@@ -61,13 +61,20 @@ class Key(NamedTuple):
 
 
 KEYS = (
-    Key(("data",), path, "backbone-data", "Folder of the embedded log and store, of the key secret and of the locks."),
+    Key(("data",), path, "backbone-data", "Folder of the embedded log, store and ledger, of the key secret and of the locks."),
     Key(("log",), url("sqlite", "kafka"), None, "The event log, a file or Kafka. Default: `log.db` in the data folder.", True),
     Key(
         ("store",),
         url("sqlite", "postgresql"),
         None,
         "The store that pages are read from, a file or PostgreSQL. Default: `store.db` in the data folder.",
+        True,
+    ),
+    Key(
+        ("ledger",),
+        url("sqlite", "postgresql"),
+        None,
+        "What cannot be made again, a file or PostgreSQL. Default: the store's PostgreSQL, else `ledger.db` in that folder.",
         True,
     ),
     Key(("http",), address, "127.0.0.1:8080", "Where HTTP is answered."),

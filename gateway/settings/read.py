@@ -86,9 +86,11 @@ def _settings(
     values: Mapping[str, Any], sources: Mapping[str, SourceSettings], file: Path | None, secret_files: tuple[Path, ...]
 ) -> Settings:
     data = values["data"]
+    store = values["store"] or sqlite_url(data / "store.db")
     return Settings(
         log=values["log"] or sqlite_url(data / "log.db"),
-        store=values["store"] or sqlite_url(data / "store.db"),
+        store=store,
+        ledger=values["ledger"] or (sqlite_url(data / "ledger.db") if store.embedded else store),
         data=data,
         http=values["http"],
         mllp=values["mllp"],

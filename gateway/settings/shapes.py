@@ -174,6 +174,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
 
     log: Url
     store: Url
+    ledger: Url
     data: Path
     http: Address
     mllp: Address
@@ -208,8 +209,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def engine_folders(self) -> Mapping[str, Path]:
-        """Where the embedded engines keep their files, by engine: ``log``, ``store``."""
-        return {name: url.file.parent for name, url in (("log", self.log), ("store", self.store)) if url.file is not None}
+        """Where the embedded engines keep their files, by engine: ``log``, ``store``, ``ledger``."""
+        urls = {"log": self.log, "store": self.store, "ledger": self.ledger}
+        return {name: url.file.parent for name, url in urls.items() if url.file is not None}
 
     @property
     def kept_in(self) -> frozenset[Path]:

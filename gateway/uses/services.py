@@ -37,8 +37,8 @@ class ServedMetrics(Protocol):
         ...
 
 
-StoreAnswers = Callable[[], Awaitable[None]]
-"""Raises `schemas.errors.StoreUnavailable` with the cure when what is read from cannot be read."""
+Answers = Callable[[], Awaitable[None]]
+"""Raises `schemas.errors.EngineUnavailable` with the cure when the store, or the ledger, cannot be read."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,8 +49,10 @@ class Operated:
     metrics: ServedMetrics
     taking_in: bool
     """Whether this process takes anything in."""
-    store: StoreAnswers | None = None
+    store: Answers | None = None
     """``None`` in a process that needs the log alone."""
+    ledger: Answers | None = None
+    """``None`` in a process that writes nothing to it."""
     freshness: Freshness | None = None
     """``None`` where nothing is measured."""
     folders: Mapping[str, Path] = field(default_factory=dict)
@@ -68,9 +70,11 @@ class Services:
     timeline: TimelineQuery
     receipts: ReceiptsQuery
     quarantine: QuarantineQuery
-    store: StoreAnswers
+    store: Answers
     freshness: Freshness
     metrics: ServedMetrics
+    ledger: Answers | None = None
+    """As in `Operated`."""
     intake: Intake | None = None
     """``None`` in a process that does not take in."""
     folders: Mapping[str, Path] = field(default_factory=dict)
@@ -90,6 +94,7 @@ class Services:
             metrics=self.metrics,
             taking_in=self.intake is not None,
             store=self.store,
+            ledger=self.ledger,
             freshness=self.freshness,
             folders=self.folders,
         )

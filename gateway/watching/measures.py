@@ -62,7 +62,19 @@ TAKES = Measure(
     (),
     "1 while the log takes appends, as far as is known without one: its file is in place, its disk has room, Kafka confirmed.",
 )
-FREE = Measure("backbone_disk_free_bytes", MetricKind.GAUGE, ("use",), "Room on the disk of the embedded `log` or `store`.")
+LEDGER_TAKES = Measure(
+    "backbone_ledger_takes_writes",
+    MetricKind.GAUGE,
+    (),
+    "1 while the ledger takes writes, as far as the last one showed; at the start it is tried until it does.",
+)
+LEDGER_WRITE = Measure(
+    "backbone_ledger_write_seconds",
+    MetricKind.HISTOGRAM,
+    (),
+    "How long one transaction of the ledger took until it was durable; many writers share one.",
+)
+FREE = Measure("backbone_disk_free_bytes", MetricKind.GAUGE, ("use",), "Room on the disk of an embedded engine.")
 REQUESTS = Measure(
     "backbone_http_request_seconds",
     MetricKind.HISTOGRAM,
@@ -140,6 +152,8 @@ MEASURES = (
     APPENDED,
     APPEND,
     TAKES,
+    LEDGER_TAKES,
+    LEDGER_WRITE,
     FREE,
     REQUESTS,
     APPLIED,

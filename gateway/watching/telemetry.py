@@ -24,7 +24,7 @@ from adapters.observe import ArrivalKind
 from gateway.settings.shapes import Door
 from gateway.watching import measures
 from gateway.watching.measures import Measure
-from schemas.errors import LogUnavailable, TranslatorFailed
+from schemas.errors import BackboneError, LogUnavailable, TranslatorFailed
 
 if TYPE_CHECKING:
     from consumers.following.lag import Lag
@@ -56,7 +56,7 @@ Pools = Callable[[], Mapping[str, ObservedPool]]
 
 
 class Metrics:
-    """Counts what the doors, the log, the projections, the store and the HTTP answers tell it.
+    """Counts what the doors, the log, the projections, the store, the ledger and the HTTP answers tell it.
 
     It is the observer of `adapters.observe`, of `consumers.observe`, of `gateway.watching.freshness` and of the gateway's
     envelope. Its calls take about a microsecond, may come from any thread, and never block.
@@ -79,6 +79,7 @@ class Metrics:
         self._connections = self._gauge(measures.CONNECTIONS)
         self._records = self._counter(measures.APPENDED)
         self._append = self._histogram(measures.APPEND)
+        self._ledger = self._histogram(measures.LEDGER_WRITE)
         self._requests = self._histogram(measures.REQUESTS)
         self._applied = self._counter(measures.APPLIED)
         self._apply = self._histogram(measures.APPLY)
@@ -115,6 +116,10 @@ class Metrics:
     def appended(self, records: int, seconds: float) -> None:
         self._records.inc(records)
         self._append.observe(seconds)
+
+    def kept(self, parts: int, seconds: float) -> None:
+        """So many writes to the ledger became durable together."""
+        self._ledger.observe(seconds)
 
     def faulted(self, door: str, code: str) -> None:
         self._faults.labels(door, code).inc()
@@ -168,6 +173,10 @@ class Metrics:
         """Show whether the log takes appends (``None``: nobody here appends), and the room in ``folders``, by engine."""
         self._standing.trouble, self._standing.folders = trouble, folders
 
+    def look_at_ledger(self, trouble: Callable[[], BackboneError | None]) -> None:
+        """Show whether the ledger takes writes."""
+        self._standing.ledger_trouble = trouble
+
     def unwatch(self, pools: Pools) -> None:
         """They are closed."""
         self._pools.watched.remove(pools)
@@ -203,16 +212,23 @@ class _StandingCollector(Collector):
 
     def __init__(self) -> None:
         self.trouble: Callable[[], LogUnavailable | None] | None = None
+        self.ledger_trouble: Callable[[], BackboneError | None] | None = None
         self.folders: Mapping[str, Path] = {}
 
     def collect(self) -> Iterator[GaugeMetricFamily]:
-        takes = GaugeMetricFamily(measures.TAKES.name, measures.TAKES.says)
-        if self.trouble is not None:
-            takes.add_metric([], self.trouble() is None)
-        yield takes
+        yield _takes(measures.TAKES, self.trouble)
+        yield _takes(measures.LEDGER_TAKES, self.ledger_trouble)
         yield _family(
             measures.FREE, ((use, disk_usage(folder).free) for use, folder in self.folders.items() if folder.is_dir())
         )
+
+
+def _takes(measure: Measure, trouble: Callable[[], BackboneError | None] | None) -> GaugeMetricFamily:
+    """1 without trouble, 0 with it; no sample where nobody looks."""
+    family = GaugeMetricFamily(measure.name, measure.says)
+    if trouble is not None:
+        family.add_metric([], trouble() is None)
+    return family
 
 
 def _family(measure: Measure, values: Iterable[tuple[str, int]]) -> GaugeMetricFamily:

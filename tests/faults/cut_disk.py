@@ -136,6 +136,8 @@ class CutDisk(apsw.VFS):
         gone = self._files.pop(filename, None)
         if gone is not None and gone.named and (cut or not syncdir):
             self._deleted[filename] = gone
+        if syncdir and not cut:
+            self._deleted.clear()  # a sync of the folder is one of all its entries, also of what was deleted before
         self.need_power()
 
     def xAccess(self, pathname: str, flags: int) -> bool:  # noqa: N802

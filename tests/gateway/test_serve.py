@@ -175,6 +175,7 @@ def test_a_process_without_http_answers_for_its_health(tmp_path: Path) -> None:
             "appends": {"works": True},
             "disk": {"works": True},
             "store": None,
+            "ledger": None,
             "taking_in": True,
             "behind": {},
             "parked": {},

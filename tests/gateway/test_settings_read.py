@@ -52,6 +52,21 @@ def test_an_empty_folder_has_settings(tmp_path: Path) -> None:
     assert settings.embedded
 
 
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        ({}, "sqlite:///{}/backbone-data/ledger.db"),
+        ({"BACKBONE_STORE": "postgresql://db/care"}, "postgresql://db/care"),
+        ({"BACKBONE_STORE": "postgresql://db/care", "BACKBONE_LEDGER": "postgresql://db/kept"}, "postgresql://db/kept"),
+        ({"BACKBONE_STORE": "postgresql://db/care", "BACKBONE_LEDGER": "sqlite:///own/kept.db"}, "sqlite:///{}/own/kept.db"),
+    ],
+)
+def test_the_ledger_is_beside_the_store_unless_said_otherwise(tmp_path: Path, given: dict[str, str], expected: str) -> None:
+    settings = read_settings(None, {"BACKBONE_KEY_SECRET": SECRET, **given})
+    assert settings.ledger == expected.format(tmp_path)
+    assert ("ledger" in settings.engine_folders) == settings.ledger.embedded
+
+
 def test_reading_the_settings_writes_nothing(tmp_path: Path) -> None:
     read_settings(None, {})
     assert list(tmp_path.iterdir()) == []

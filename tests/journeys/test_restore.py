@@ -12,7 +12,6 @@ from typing import Any
 import httpx2
 import psycopg
 import pytest
-from sqlalchemy.engine import make_url
 
 from deploy.local.postgres import binary
 from tests.command_line import Backbone, Server
@@ -43,14 +42,6 @@ def timeline(server: Server) -> list[Any]:
     return entries
 
 
-def drop(url: str) -> None:
-    """The database, gone and made anew without anything in it."""
-    name, server = make_url(url).database, make_url(url).set(database="postgres").render_as_string(hide_password=False)
-    with psycopg.connect(server, autocommit=True) as connection:
-        connection.execute(f'DROP DATABASE "{name}" WITH (FORCE)')
-        connection.execute(f'CREATE DATABASE "{name}"')
-
-
 def entries_in(url: str) -> int:
     with psycopg.connect(url) as connection:
         row = connection.execute("SELECT count(*) FROM timeline_version").fetchone()
@@ -71,6 +62,17 @@ def is_not_known(server: Server) -> bool:
     return all(lag["events"] is None for lag in behind.values())
 
 
+def tokens_in(url: str) -> int:
+    with psycopg.connect(url) as connection:
+        row = connection.execute("SELECT count(*) FROM ledger_used_token").fetchone()
+    return int(row[0]) if row else 0
+
+
+def use_token(url: str, token: str) -> None:
+    with psycopg.connect(url) as connection:
+        connection.execute("INSERT INTO ledger_used_token VALUES (%s, 1)", (token,))
+
+
 @pytest.mark.engine
 def test_a_store_restored_from_a_dump_catches_up_from_the_log(tmp_path: Path, postgres_url: str) -> None:
     store, dump = empty_database(postgres_url), str(tmp_path / "yesterday.dump")
@@ -78,14 +80,34 @@ def test_a_store_restored_from_a_dump_catches_up_from_the_log(tmp_path: Path, po
     with backbone.serving() as server:
         assert backbone("ingest", "northfield-pas", "northfield-pas.hl7").status == 0
         yesterday = len(eventually(lambda: timeline(server)))
-        program("pg_dump", "--format=custom", f"--file={dump}", store)  # beside the running server
+        program("pg_dump", "--format=custom", "--exclude-table=ledger_*", f"--file={dump}", store)  # beside the running server
         assert backbone("ingest", "willow-contacts", "willow-contacts.csv").status == 0
         today = eventually(lambda: len(found := timeline(server)) > yesterday and found)
-    drop(store)
-    program("pg_restore", f"--dbname={store}", "--exit-on-error", dump)
+    use_token(store, "promised since the dump")
+    program("pg_restore", "--clean", "--if-exists", f"--dbname={store}", "--exit-on-error", dump)
     assert 0 < entries_in(store) < len(today)
+    assert tokens_in(store) == 1, "the ledger is in the same database, and stays as it is"
     with backbone.serving() as server:
         assert eventually(lambda: (found := timeline(server)) == today and found) == today
+
+
+@pytest.mark.engine
+def test_a_ledger_restored_from_a_dump_leaves_the_store_alone(tmp_path: Path, postgres_url: str) -> None:
+    store, dump = empty_database(postgres_url), str(tmp_path / "ledger.dump")
+    backbone = with_samples(tmp_path, {"BACKBONE_STORE": store})
+    with backbone.serving() as server:
+        assert backbone("ingest", "northfield-pas", "northfield-pas.hl7").status == 0
+        entries = len(eventually(lambda: timeline(server)))
+        eventually(lambda: httpx2.get(f"{server.http}/health/ready").json()["ledger"] == {"reachable": True})
+        use_token(store, "promised")
+        program("pg_dump", "--format=custom", "--table=ledger_*", f"--file={dump}", store)
+    with psycopg.connect(store, autocommit=True) as connection:
+        connection.execute("DROP TABLE ledger_used_token, ledger_identity, ledger_version")
+    assert "the ledger that was used so far is gone" in backbone("doctor").out
+    program("pg_restore", "--clean", "--if-exists", f"--dbname={store}", "--exit-on-error", dump)
+    assert (tokens_in(store), entries_in(store)) == (1, entries)
+    with backbone.serving() as server:
+        eventually(lambda: httpx2.get(f"{server.http}/health/ready").json()["ledger"] == {"reachable": True})
 
 
 def test_an_older_log_that_has_grown_since_is_refused_until_a_rebuild(tmp_path: Path) -> None:
