@@ -12,11 +12,11 @@ from collections.abc import Mapping
 from datetime import datetime
 from functools import lru_cache
 from types import MappingProxyType
+from typing import Protocol
 
 from adapters.hl7v2.text.header import DELIMITERS, Header, header, separates
 from adapters.hl7v2.text.times import LONDON
 from schemas.errors import (
-    BackboneError,
     InvalidValue,
     MissingIdentifier,
     TooLarge,
@@ -63,12 +63,26 @@ _ERR_FIELDS_SINCE = (2, 5)
 _PAST_MSH_18 = 19
 
 
-def acknowledge(raw: bytes, code: str, text: str = "", error: BackboneError | None = None, at: datetime | None = None) -> bytes:
+class AckFault(Protocol):
+    """What an ERR segment says of a message: an error of ours, or a refusal in a receipt."""
+
+    @property
+    def code(self) -> str:
+        """Of the error tree."""
+        ...
+
+    @property
+    def where(self) -> str:
+        """A position in the message, or empty."""
+        ...
+
+
+def acknowledge(raw: bytes, code: str, text: str = "", fault: AckFault | None = None, at: datetime | None = None) -> bytes:
     """The ACK of the message ``raw``: ``code`` is `ACCEPT`, `ERROR` or `REJECT`.
 
     Never fails: a message without a readable MSH is answered with the standard's delimiters and without a receiver. With
-    ``error``, an ERR segment says where and why, and ``text`` defaults to the error's message. The same arguments give the same
-    bytes, the ACK's own control id included. ``at`` (aware) is the time of the answer, MSH-7, which is empty without it.
+    ``fault``, an ERR segment says where and, in ``text``, why. The same arguments give the same bytes, the ACK's own control id
+    included. ``at`` (aware) is the time of the answer, MSH-7, which is empty without it.
     """
     sent = header(raw)
     separator, delimiters = _delimiters(sent)
@@ -76,10 +90,10 @@ def acknowledge(raw: bytes, code: str, text: str = "", error: BackboneError | No
         sent = _rewritten(sent, separator, delimiters)
     segments = [
         _msh(sent, separator, delimiters, raw, code, at),
-        ["MSA", code, sent.control_id, _short(text or (error.message if error else ""), separator, delimiters)],
+        ["MSA", code, sent.control_id, _short(text, separator, delimiters)],
     ]
-    if error is not None:
-        segments.append(_err(error, text or str(error), sent, separator, delimiters))
+    if fault is not None:
+        segments.append(_err(fault, text, sent, separator, delimiters))
     return "".join(separator.join(segment).rstrip(separator) + "\r" for segment in segments).encode("latin-1")
 
 
@@ -145,12 +159,12 @@ def _control(raw: bytes, code: str) -> str:
     return digest.hexdigest()[:_CONTROL_LENGTH].upper()
 
 
-def _err(error: BackboneError, text: str, sent: Header, separator: str, delimiters: str) -> list[str]:
+def _err(fault: AckFault, text: str, sent: Header, separator: str, delimiters: str) -> list[str]:
     """Up to v2.4 only ERR-1; from v2.5 location (ERR-2), error code (ERR-3), severity (ERR-4), user message (ERR-8)."""
-    of_type = (error.code, error.where) == (Unsupported.code, "MSH-9.1")
-    number, words = _UNSUPPORTED_TYPE if of_type else CONDITIONS.get(error.code, _INTERNAL)
+    of_type = (fault.code, fault.where) == (Unsupported.code, "MSH-9.1")
+    number, words = _UNSUPPORTED_TYPE if of_type else CONDITIONS.get(fault.code, _INTERNAL)
     component, sub = delimiters[0], delimiters[3]
-    where = _WHERE.fullmatch(error.where)
+    where = _WHERE.fullmatch(fault.where)
     place = [where[1], "1", where[2] or ""] if where else []
     if _version(sent.version[:_VERSION_MOST]) < _ERR_FIELDS_SINCE:
         place = place or ["", "", ""]

@@ -1,4 +1,4 @@
-"""Makes the log records of one arrival: events, kept parts, receipt. Pure: it appends nothing itself.
+"""Makes the log records of one arrival: of its items, of what is kept, of its receipt. Pure: it appends nothing itself.
 
 Every id made here depends only on what arrived, so repeating the work (after a crash, a lost acknowledgement, a redrive) makes
 the same records.
@@ -7,24 +7,21 @@ the same records.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from typing import BinaryIO, NamedTuple
 
+from adapters.intake.translate import TranslatedItem
 from adapters.translator import Item, Rejection
 from schemas.arrival.quarantine import CHUNK_BYTES, KeptPart, Tried
 from schemas.arrival.quarantine import encode as encode_kept
 from schemas.arrival.receipt import LISTED, Receipt, Refusal
 from schemas.arrival.receipt import encode as encode_receipt
-from schemas.errors import RejectedInput, TooLarge
-from schemas.event import encode as encode_event
+from schemas.errors import RejectedInput
 from schemas.event import event_id
-from schemas.log import EVENTS, QUARANTINE, RECEIPTS, RECORD_BYTES, NewRecord
+from schemas.log import QUARANTINE, RECEIPTS, NewRecord
 
 WHOLE = "whole"
 """Position of a rejection of the whole arrival, if the translator names none."""
-
-Reply = Callable[[Sequence[Refusal]], str]
-"""Chooses the answer code of a door that answers with one, from the refusals."""
 
 
 def receipt_id(source: str, content_hash: bytes, translation: str) -> str:
@@ -81,6 +78,8 @@ class Account:
         self._redriven = redriven
         self._first = self._page = _Page()
         self._part = 0
+        self._whole: Refusal | None = None
+        """Of the whole content."""
         self.accepted = 0
         self.rejected = 0
 
@@ -93,49 +92,54 @@ class Account:
         """Flag something about the arrival as a whole. To be called before any item."""
         self._first.flags.append(flag)
 
-    def entries(self, items: Iterable[Item]) -> Iterator[list[NewRecord]]:
-        """The records of ``items``: a list for each item and for each kept part. Ends after a whole rejection."""
-        for item in items:
-            events = [NewRecord(EVENTS, event.partitionkey, encode_event(event)) for event in item.events]
-            if any(len(record.value) > RECORD_BYTES for record in events):
-                error = TooLarge(f"an event made of it is over {RECORD_BYTES} bytes", where=item.position)
-                yield from self._reject(item.position, Rejection(error, b"", whole=True))
-                return
-            if item.rejection is None:
-                self.accepted += 1
-            else:
-                yield from self._reject(item.position, item.rejection)
-                if item.rejection.whole:
-                    return
-            yield [*events, *self._list(item)]
+    def add(self, items: Iterable[TranslatedItem]) -> list[NewRecord]:
+        """Count ``items``. Returns their events, what is kept of those that were rejected, and the receipt's full parts.
+
+        What is kept of content that was rejected as a whole comes from `whole`.
+        """
+        return [record for each in items for record in self._add(each)]
+
+    def whole(self) -> Iterator[NewRecord]:
+        """The kept parts of the whole content, if that was rejected. Reads one at a time."""
+        if self._whole is not None:
+            yield from self._keep(self._whole, self._arrived.size_bytes, self._read)
 
     def decline(self, error: RejectedInput) -> None:
         """Note that the whole arrival is refused and that nothing of it can be kept."""
         self.rejected += 1
         self._first.refusals.append(_refusal(WHOLE, error, ""))
 
-    def close(self, reply: Reply | None = None) -> tuple[Receipt, list[NewRecord]]:
+    def close(self) -> tuple[Receipt, list[NewRecord]]:
         """The receipt and the last records: the last part of the receipt and then the receipt itself, whose presence shows that
         everything else is in the log."""
         last = [self._part_record()] if self._page is not self._first else []
-        first = self._first
-        receipt = self._receipt(first, reply=reply(first.refusals) if reply else "")
+        receipt = self._receipt(self._first)
         return receipt, [*last, _of_source(receipt)]
 
-    def _reject(self, position: str, rejection: Rejection) -> Iterator[list[NewRecord]]:
+    def _add(self, translated: TranslatedItem) -> Iterator[NewRecord]:
+        item, events = translated
+        yield from events
+        if item.rejection is None:
+            self.accepted += 1
+        else:
+            yield from self._reject(item.position, item.rejection)
+        if item.rejection is None or not item.rejection.whole:
+            yield from self._list(item)
+
+    def _reject(self, position: str, rejection: Rejection) -> Iterator[NewRecord]:
         self.rejected += 1
-        arrived, error = self._arrived, rejection.error
-        content_hash = arrived.content_hash if rejection.whole else hashlib.sha256(rejection.content).digest()
+        arrived, content = self._arrived, rejection.content
+        content_hash = arrived.content_hash if rejection.whole else hashlib.sha256(content).digest()
         same = bool(self._redriven) and content_hash == arrived.content_hash
         kept = self._redriven if same else quarantine_id(arrived.source, content_hash, position)
-        refusal = _refusal(position, error, kept)
+        refusal = _refusal(position, rejection.error, kept)
         if rejection.whole and not same:
-            yield from self._keep(refusal, arrived.size_bytes, self._read)
+            self._whole = refusal
         elif not same:
-            yield from self._keep(refusal, len(rejection.content), lambda start: rejection.content[start : start + CHUNK_BYTES])
-        yield self._list_refusal(refusal)
+            yield from self._keep(refusal, len(content), lambda start: content[start : start + CHUNK_BYTES])
+        yield from self._list_refusal(refusal)
 
-    def _keep(self, refusal: Refusal, size_bytes: int, read: Callable[[int], bytes]) -> Iterator[list[NewRecord]]:
+    def _keep(self, refusal: Refusal, size_bytes: int, read: Callable[[int], bytes]) -> Iterator[NewRecord]:
         """The parts, with part 0 last, so that its presence shows that the others are in the log."""
         arrived = self._arrived
         parts = max(1, -(-size_bytes // CHUNK_BYTES))
@@ -155,7 +159,7 @@ class Account:
                 content=read(part * CHUNK_BYTES),
                 name=arrived.name,
             )
-            yield [NewRecord(QUARANTINE, kept.id, encode_kept(kept))]
+            yield NewRecord(QUARANTINE, kept.id, encode_kept(kept))
 
     def _read(self, start: int) -> bytes:
         self._content.seek(start)
@@ -187,7 +191,7 @@ class Account:
     def _part_record(self) -> NewRecord:
         return _of_source(self._receipt(self._page, part=self._part))
 
-    def _receipt(self, page: _Page, part: int = 0, reply: str = "") -> Receipt:
+    def _receipt(self, page: _Page, part: int = 0) -> Receipt:
         arrived, account = self._arrived, part == 0
         return Receipt(
             id=arrived.receipt,
@@ -204,7 +208,6 @@ class Account:
             flags=page.flags,
             control=arrived.control if account else "",
             controls=page.controls,
-            reply=reply,
             part=part,
             name=arrived.name if account else "",
         )

@@ -83,10 +83,6 @@ class Arrivals:
             return None  # retention has removed it: the arrival is taken in again, under the same ids
         return decode_receipt(found[0].value)
 
-    def knows(self, receipt_id: str) -> bool:
-        """Whether the receipt of that id is remembered."""
-        return self._place(_short(receipt_id)) is not None
-
     def remember(self, receipt_id: str, position: Position) -> None:
         """Remember a receipt that is now durable."""
         self._make_room()

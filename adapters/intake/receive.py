@@ -20,9 +20,10 @@ from datetime import datetime
 from types import MappingProxyType
 from typing import BinaryIO, NamedTuple
 
-from adapters.intake.account import WHOLE, Account, Arrived, Reply, receipt_id, tried
+from adapters.intake.account import WHOLE, Account, Arrived, receipt_id, tried
 from adapters.intake.arrivals import Arrivals
-from adapters.intake.batches import Fingerprint, fingerprint, next_batch
+from adapters.intake.aside import Fingerprint, fingerprint, for_size
+from adapters.intake.translate import encoded, translate_batch
 from adapters.observe import ArrivalKind, IntakeObserver, UnobservedIntake, described
 from adapters.registry import Registry
 from adapters.translator import Arrival, Item, Rejection, Translator, as_read
@@ -59,8 +60,6 @@ class Delivery(NamedTuple):
     """The sender's own id of the message, if it has one."""
     traceparent: str = ""
     """Of the sender's span, if it named one."""
-    reply: Reply | None = None
-    """Chooses the answer of a door that answers a repeated message as before. The receipt contains the answer."""
     positions: Mapping[str, str] = MappingProxyType({})
     """If ``content`` is only a part of what was sent: position of an item in ``content`` to its position in the whole."""
 
@@ -69,8 +68,6 @@ class KeptItem(NamedTuple):
     """An item of the quarantine that is to be redriven."""
 
     id: str
-    source: str
-    """Id of the source it was kept under."""
     door: str
     media_type: str
     name: str
@@ -223,19 +220,25 @@ class Intake:
         return made
 
     async def _take_in(self, work: _Work, receipt: str, progress: Callable[[int], None] | None) -> Receipt:
-        account, size_bytes = self._account(work, receipt), work.print.size_bytes
-        entries = account.entries(work.items)
-        batch = await next_batch(entries, size_bytes)
+        """Translate → append → keep → receipt. The last records go together with the receipt where the log is atomic."""
+        account, items, call = self._account(work, receipt), encoded(work.items), for_size(work.print.size_bytes)
+        batch = await call(translate_batch, items)
+        records = await call(account.add, batch.items)
         while not batch.last:
-            await self._append(batch.records)
+            await self._append(records)
             if progress is not None:
                 progress(account.received)
-            batch = await next_batch(entries, size_bytes)
-        made, closing = account.close(work.delivery.reply)
-        if batch.records and not self._log.atomic:
-            await self._append(batch.records)
-            batch.records.clear()
-        positions = await self._append([*batch.records, *closing])
+            batch = await call(translate_batch, items)
+            records = await call(account.add, batch.items)
+        kept = account.whole()
+        while (part := await call(next, kept, None)) is not None:
+            await self._append(records)
+            records = [part]
+        made, closing = account.close()
+        if not self._log.atomic:
+            await self._append(records)
+            records = []
+        positions = await self._append([*records, *closing])
         self._arrivals.remember(receipt, positions[-1])
         if progress is not None:
             progress(made.received)

@@ -20,7 +20,7 @@ import asyncio
 import logging
 import ssl
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 from io import BytesIO
 from types import MappingProxyType
@@ -35,7 +35,7 @@ from adapters.sources.mllp_connection import TOO_MANY, TOO_MUCH, MllpConnection,
 from adapters.sources.mllp_frame import END, START, Frame, FrameFault, FrameFaultKind
 from adapters.sources.mllp_senders import UNKNOWN, Senders
 from adapters.sources.mllp_tls import watched
-from schemas.arrival.receipt import Receipt, Refusal
+from schemas.arrival.receipt import Receipt
 from schemas.errors import RejectedInput, SettingsError, TooLarge, UnknownSender, Unreadable, Unsupported, WrongCertificate
 from schemas.source import Source
 
@@ -78,11 +78,6 @@ _HANDSHAKE_S = 10.0
 """Time limit for the TLS handshake. Until it is done, a connection does not count towards any limit."""
 _SHUTDOWN_S = 1.0
 """Time limit for the TLS shutdown, so that a peer that is gone cannot delay a stop."""
-
-
-def reply(refusals: Sequence[Refusal]) -> str:
-    """The code of the ACK for a message with these ``refusals``."""
-    return _REPLIES.get(refusals[0].code, ERROR) if refusals else ACCEPT
 
 
 class MllpListener:
@@ -194,7 +189,7 @@ class MllpListener:
         """Take the message in, and return its ACK as an MLLP frame."""
         raw = found.content if isinstance(found, Frame) else found.head
         source, control, refusal = self._identify(raw, certificate)
-        delivery = Delivery(source, DOOR, BytesIO(raw), MEDIA_TYPE, control=control, reply=reply)
+        delivery = Delivery(source, DOOR, BytesIO(raw), MEDIA_TYPE, control=control)
         if isinstance(found, FrameFault):
             too_large = TooLarge(f"the message is over {self.limits.message_bytes} bytes", where="message")
             receipt = await self._intake.decline(delivery, too_large, found.size_bytes, bytes.fromhex(found.sha256))
@@ -239,6 +234,4 @@ def _ack(raw: bytes, receipt: Receipt) -> bytes:
     if not receipt.refusals:
         return acknowledge(raw, ACCEPT, at=at)
     refusal = receipt.refusals[0]
-    error = RejectedInput(refusal.reason, where=refusal.where)
-    error.code = refusal.code
-    return acknowledge(raw, reply(receipt.refusals), refusal.reason, error, at)
+    return acknowledge(raw, _REPLIES.get(refusal.code, ERROR), refusal.reason, refusal, at)

@@ -92,7 +92,7 @@ async def redrive(
     """
     row, source = found.summary, _source(sources, as_source or found.summary.source)
     async with spooled(content(caller, log, found.parts)) as spool:
-        return await intake.redrive(KeptItem(row.id, row.source, row.door, row.media_type, row.name, spool), source)
+        return await intake.redrive(KeptItem(row.id, row.door, row.media_type, row.name, spool), source)
 
 
 def _source(sources: Mapping[str, SourceSettings], source: str) -> Source:

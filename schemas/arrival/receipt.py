@@ -53,8 +53,6 @@ class Receipt(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """HMAC of the sender's own id of the message (MLLP: MSH-3, MSH-4, MSH-10)."""
     controls: dict[str, str] = {}
     """Of events that came under ids of their sender's own: HMAC of that id to the id of the event."""
-    reply: str = ""
-    """The code of the ACK (``AA``, ``AE``, ``AR``), for transports that repeat their answer to a repeated message."""
     part: int = 0
     """0 for the account itself; 1, 2, … for the further parts of a long arrival, which carry only more ``events``,
     ``controls``, ``refusals`` and ``flags``. Part 0 has the first of those and all the counts. It comes last in the log, so
@@ -75,7 +73,7 @@ def encode(receipt: Receipt) -> bytes:
     return _ENCODER.encode(receipt)
 
 
-_OWN = ("control", "controls", "reply", "part")
+_OWN = ("control", "controls", "part")
 
 
 def shown(receipt: Receipt) -> dict[str, Any]:

@@ -97,9 +97,9 @@ ERRORS = [
 
 @pytest.mark.parametrize(("error", "version", "says"), ERRORS)
 def test_a_refusal_says_where_and_why_as_its_version_writes_it(error: BackboneError, version: str, says: str) -> None:
-    ack = acknowledge(message(changes={"MSH-12": version}), ERROR, error=error).decode()
+    ack = acknowledge(message(changes={"MSH-12": version}), ERROR, str(error), error).decode()
     assert ack.split("\r")[2].startswith(says)
-    assert ack.split("\r")[1] == "MSA|AE|NF00000001|nothing"
+    assert ack.split("\r")[1].startswith("MSA|AE|NF00000001|nothing")
 
 
 def test_every_refusal_of_content_has_a_code_of_its_own_or_is_internal() -> None:
@@ -111,7 +111,7 @@ def test_a_message_that_is_refused_is_answered_without_a_word_of_its_person() ->
     raw = message(changes={"PID-3": "", "PID-5": "Zyxcanary^Zyxcanary", "EVN-6": "Zyxcanary", "PID-11": "Zyxcanary"})
     rejection = item(raw).rejection
     assert rejection is not None
-    assert b"Zyxcanary" not in acknowledge(raw, ERROR, error=rejection.error)
+    assert b"Zyxcanary" not in acknowledge(raw, ERROR, str(rejection.error), rejection.error)
 
 
 def test_the_text_is_ascii_on_one_line_and_of_the_length_the_standard_has() -> None:

@@ -86,7 +86,7 @@ async def test_a_message_is_answered_aa_under_its_own_control_id() -> None:
         assert answered(ack) == ("AA", "M1")
         assert len(events_of(door)) == 1
         [made] = receipts_of(door)
-        assert (made.source, made.door, made.reply, made.accepted) == (NORTHFIELD.id, "mllp", "AA", 1)
+        assert (made.source, made.door, made.accepted) == (NORTHFIELD.id, "mllp", 1)
 
 
 @pytest.mark.asyncio

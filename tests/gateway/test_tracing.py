@@ -119,7 +119,7 @@ class Rig:
             case "receive":
                 return await self.intake.receive(delivery(b"good A1\n", SENDERS))
             case "redrive":
-                kept = KeptItem("0d2b6f1f", SOURCE.id, "http", "text/plain", "", io.BytesIO(b"good A1\n"))
+                kept = KeptItem("0d2b6f1f", "http", "text/plain", "", io.BytesIO(b"good A1\n"))
                 return await self.intake.redrive(kept, SOURCE)
             case "keep":
                 refused = Item("event 1", rejection=Rejection(UnknownSender(), b"good A1\n"))

@@ -28,7 +28,6 @@ FULL = msgspec.structs.replace(
     refusals=[Refusal(position="line 12", code="invalid-value", reason="The date cannot be.", quarantine="q1")],
     flags=["nhs-number-invalid at PID-3"],
     control="c",
-    reply="AA",
     part=1,
     name="extract.csv",
 )
