@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from contextlib import AsyncExitStack
 from datetime import UTC, datetime
 from functools import cached_property, partial
-from typing import TYPE_CHECKING, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from gateway.composition.declared import DeclaredSources, SourceDirectory
 from gateway.composition.remembered import RememberedIdentity
@@ -81,6 +81,7 @@ class Factory:
         self._metrics = metrics
         self._intake: Intake | None = None
         self._freshness: Freshness | None = None
+        self._queries: dict[str, Any] = {}
 
     async def __aenter__(self) -> Self:
         return self
@@ -277,10 +278,7 @@ class Factory:
         return Services(
             log=await self.log(),
             sources=self.declared,
-            people=self.people,
-            timeline=self.timeline,
-            receipts=self.receipts,
-            quarantine=self.quarantine,
+            queries=self.query,
             store=self.store_answers,
             ledger=self.ledger_answers,
             freshness=await self.freshness(),
@@ -304,31 +302,34 @@ class Factory:
         return SourceDirectory(self.declared)
 
     def query(self, model: ReadModel[Query]) -> Query:
-        """What answers from ``model``."""
-        return model.query(self.database, self)
+        """What answers from ``model``, made once."""
+        if model.name not in self._queries:
+            self._queries[model.name] = model.query(self.database, self)
+        found: Query = self._queries[model.name]
+        return found
 
-    @cached_property
+    @property
     def people(self) -> PeopleQuery:
         """Who is who."""
         from consumers.people.model import PEOPLE
 
         return self.query(PEOPLE)
 
-    @cached_property
+    @property
     def timeline(self) -> TimelineQuery:
         """What happened to a person."""
         from consumers.timeline.model import TIMELINE
 
         return self.query(TIMELINE)
 
-    @cached_property
+    @property
     def receipts(self) -> ReceiptsQuery:
         """What became of what arrived."""
         from consumers.receipts.model import RECEIPTS
 
         return self.query(RECEIPTS)
 
-    @cached_property
+    @property
     def quarantine(self) -> QuarantineQuery:
         """What was not understood."""
         from consumers.quarantine.model import QUARANTINE

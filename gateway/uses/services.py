@@ -7,12 +7,17 @@ from collections.abc import Awaitable, Callable, Container, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol, TypeVar
 
 from adapters.intake.receive import Intake
+from consumers.people.model import PEOPLE
 from consumers.people.query import PeopleQuery
+from consumers.projection import ReadModel
+from consumers.quarantine.model import QUARANTINE
 from consumers.quarantine.query import QuarantineQuery
+from consumers.receipts.model import RECEIPTS
 from consumers.receipts.query import ReceiptsQuery
+from consumers.timeline.model import TIMELINE
 from consumers.timeline.query import TimelineQuery
 from gateway.settings.shapes import Door, SourceSettings
 from gateway.watching.freshness import Freshness
@@ -37,6 +42,9 @@ class ServedMetrics(Protocol):
         ...
 
 
+Query = TypeVar("Query")
+Queries = Callable[[ReadModel[Any]], Any]
+"""Read model → what answers from it, always the same."""
 Answers = Callable[[], Awaitable[None]]
 """Raises `schemas.errors.EngineUnavailable` with the cure when the store, or the ledger, cannot be read."""
 
@@ -66,10 +74,7 @@ class Services:
     log: EventLog
     sources: Mapping[str, SourceSettings]
     """By id, as declared."""
-    people: PeopleQuery
-    timeline: TimelineQuery
-    receipts: ReceiptsQuery
-    quarantine: QuarantineQuery
+    queries: Queries
     store: Answers
     freshness: Freshness
     metrics: ServedMetrics
@@ -85,6 +90,31 @@ class Services:
     patience: timedelta = PATIENCE
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
     """Set when the server is told to stop: live streams end then, instead of holding it up."""
+
+    def query(self, model: ReadModel[Query]) -> Query:
+        """What answers from ``model``."""
+        found: Query = self.queries(model)
+        return found
+
+    @property
+    def people(self) -> PeopleQuery:
+        """Who is who."""
+        return self.query(PEOPLE)
+
+    @property
+    def timeline(self) -> TimelineQuery:
+        """What happened to a person."""
+        return self.query(TIMELINE)
+
+    @property
+    def receipts(self) -> ReceiptsQuery:
+        """What became of what arrived."""
+        return self.query(RECEIPTS)
+
+    @property
+    def quarantine(self) -> QuarantineQuery:
+        """What was not understood."""
+        return self.query(QUARANTINE)
 
     @property
     def operated(self) -> Operated:

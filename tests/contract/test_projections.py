@@ -10,7 +10,8 @@ import asyncio
 import random
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any
+from functools import partial
+from typing import Any, NamedTuple
 
 import orjson
 import pytest
@@ -19,15 +20,13 @@ from hypothesis import strategies as st
 from sqlalchemy import Table
 
 from consumers.database.database import Database
-from consumers.models import METADATA
-from consumers.people.project import PeopleProjection
+from consumers.models import METADATA, READ_MODELS
 from consumers.projection import Projection
-from consumers.quarantine.project import QuarantineProjection
-from consumers.receipts.project import ReceiptsProjection
-from consumers.timeline.project import TimelineProjection
 from schemas.arrival import quarantine, receipt
 from schemas.arrival.receipt import Refusal
-from schemas.log import QUARANTINE, RECEIPTS, Record
+from schemas.log import EVENTS, QUARANTINE, RECEIPTS, Record
+from schemas.pseudonyms import Pseudonyms
+from schemas.source import Source
 from tests.consumers.build import PSEUDONYMS, SOURCES, at, interleaved, logged
 from tests.consumers.histories import everything
 from tests.stores import clear, rows
@@ -84,13 +83,23 @@ def quarantine_history() -> list[Record]:
     ]
 
 
-PROJECTIONS: Mapping[str, tuple[Callable[[], Projection], Callable[[], list[Record]]]] = {
-    "timeline": (lambda: TimelineProjection(SOURCES), lambda: logged(everything())),
-    "people": (lambda: PeopleProjection(PSEUDONYMS), lambda: logged(everything())),
-    "receipts": (ReceiptsProjection, receipts_history),
-    "quarantine": (QuarantineProjection, quarantine_history),
+class Made(NamedTuple):
+    """What the read models are made with."""
+
+    pseudonyms: Pseudonyms = PSEUDONYMS
+    sources: Mapping[str, Source] = SOURCES
+
+
+HISTORIES: Mapping[tuple[str, ...], Callable[[], list[Record]]] = {
+    (EVENTS,): lambda: logged(everything()),
+    (RECEIPTS,): receipts_history,
+    (QUARANTINE,): quarantine_history,
 }
-"""Each projection with a history for it."""
+"""Topics → a history of them."""
+PROJECTIONS: Mapping[str, tuple[Callable[[], Projection], Callable[[], list[Record]]]] = {
+    model.name: (partial(model.projection, Made()), HISTORIES[model.topics]) for model in READ_MODELS
+}
+"""The projection of every read model with a history for it."""
 
 MANY = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 FEW = settings(max_examples=5, deadline=None, suppress_health_check=[HealthCheck.too_slow])

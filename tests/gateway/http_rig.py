@@ -28,16 +28,8 @@ from adapters.translator import Translator
 from consumers.database.database import Database
 from consumers.following.lag import behind
 from consumers.following.projecting import projecting
-from consumers.models import answering, migrate
-from consumers.people.project import PeopleProjection
-from consumers.people.query import PeopleQuery
-from consumers.projection import Projection
-from consumers.quarantine.project import QuarantineProjection
-from consumers.quarantine.query import QuarantineQuery
-from consumers.receipts.project import ReceiptsProjection
-from consumers.receipts.query import ReceiptsQuery
-from consumers.timeline.project import TimelineProjection
-from consumers.timeline.query import TimelineQuery
+from consumers.models import READ_MODELS, answering, migrate
+from consumers.receipts.model import RECEIPTS
 from gateway.app import create_app
 from gateway.settings.shapes import Door, SourceSettings
 from gateway.uses.services import Services
@@ -107,25 +99,18 @@ class Rig:
         self.now = START
         self.log = MemoryLog()
         self.database = database or Database.connect(f"sqlite:///{folder / 'store.db'}")
-        pseudonyms = Pseudonyms(SECRET)
-        plain = {name: row.source for name, row in SOURCES.items()}
-        receipts = ReceiptsQuery(self.database)
-        self.projections: tuple[Projection, ...] = (
-            PeopleProjection(pseudonyms),
-            TimelineProjection(plain),
-            ReceiptsProjection(),
-            QuarantineProjection(),
-        )
-        self.intake = Intake(self.log, registry or translators(), pseudonyms, lambda: self.now)
-        self.freshness = Freshness(SOURCES, lambda: behind(self.log, self.database), receipts.activity, lambda: self.now)
+        self.pseudonyms = Pseudonyms(SECRET)
+        self.sources = {name: row.source for name, row in SOURCES.items()}
+        self.projections = [model.projection(self) for model in READ_MODELS]
+        queries = {model.name: model.query(self.database, self) for model in READ_MODELS}
+        activity = queries[RECEIPTS.name].activity
+        self.intake = Intake(self.log, registry or translators(), self.pseudonyms, lambda: self.now)
+        self.freshness = Freshness(SOURCES, lambda: behind(self.log, self.database), activity, lambda: self.now)
         self.services = Services(
             **{
                 "log": self.log,
                 "sources": SOURCES,
-                "people": PeopleQuery(self.database, pseudonyms, plain),
-                "timeline": TimelineQuery(self.database),
-                "receipts": receipts,
-                "quarantine": QuarantineQuery(self.database),
+                "queries": lambda model: queries[model.name],
                 "store": lambda: answering(self.database),
                 "freshness": self.freshness,
                 "metrics": Metrics(),
