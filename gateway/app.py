@@ -21,7 +21,7 @@ from gateway.http.documented import JSON, components
 from gateway.http.envelope import Envelope
 from gateway.http.problems import on_backbone_error, on_http_error
 from gateway.http.strict_route import set_apart
-from gateway.routes import events, health, intake, people, quarantine, timeline
+from gateway.routes import events, health, intake, pages, people, quarantine, timeline
 from gateway.routes import vocabulary as words
 from gateway.routes.fhir import everything, process_message
 from gateway.routes.fhir import patient as fhir
@@ -39,6 +39,7 @@ SUBJECTS = (
     (quarantine.routes, "quarantine", "What was not understood, kept whole."),
     (words.routes, "words", "The vocabulary, for machines."),
     (health.routes, "operating", "For operators."),
+    (pages.routes, "pages", ""),
 )
 """Router, subject, and a description of the subject. Paths are looked up in this order, so the busiest come first: an included
 router matches each request twice, which costs the first 13 µs and the last 40 (a page of a timeline takes about 600)."""

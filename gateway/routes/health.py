@@ -65,7 +65,7 @@ async def live(_request: Request) -> Response:
     openapi_extra=READY.documented(),
 )
 async def ready(request: Request) -> Response:
-    health = await _health(_operated(request), READY.read(request).get("part", ""))
+    health = await health_of(_operated(request), READY.read(request).get("part", ""))
     return Response(msgspec.json.encode(health), 200 if health.status == "ready" else 503, media_type=JSON)
 
 
@@ -84,7 +84,8 @@ def _operated(request: Request) -> Operated:
     return found
 
 
-async def _health(known: Operated, part: str) -> Health:
+async def health_of(known: Operated, part: str = "") -> Health:
+    """What works of what this process needs; ``part`` as in the query of `/health/ready`."""
     log, store, ledger, appends, disk = await asyncio.gather(
         _reached(known.log.ends(EVENTS)),
         _reached(known.store()) if known.store is not None else _nothing(),

@@ -140,7 +140,7 @@ async def test_metrics_are_in_the_text_format_of_prometheus(rig: Rig) -> None:
     ("method", "path", "status", "kind"),
     [
         ("GET", "/nowhere", 404, "application/problem+json"),
-        ("GET", "/", 404, "application/problem+json"),
+        ("GET", "/pages/nowhere", 404, "application/problem+json"),
         ("DELETE", "/quarantine", 405, "application/problem+json"),
         ("GET", "/people/search/", 404, "application/problem+json"),
         ("GET", "/fhir/Observation", 404, "application/fhir+json"),

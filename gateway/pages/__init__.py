@@ -1,0 +1,1 @@
+"""Pages for people: server-rendered, without script, and without a request to anybody else."""
