@@ -1,5 +1,8 @@
 """What the FHIR facade can do, as a CapabilityStatement, which lists exactly what is served.
 
+It is built of plain objects, and a test builds fhir.resources' model of it: importing the models here would take 0.26 s of the
+processor (a server is ready after one second) and 27 MB (of 95).
+
 Source: FHIR R4 CapabilityStatement; RESTful API §3.1.0.8 (capabilities).
 """
 

@@ -9,11 +9,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Container, Mapping, Sequence
-from typing import Any
+from typing import Annotated, Any
 
+from pydantic import Field
 from starlette.requests import Request
 
 from adapters.registry import FHIR_VERSION, of_r4
+from gateway.uses.asked import Asked
 from gateway.uses.parameters import Parameter
 from gateway.uses.values import ValueKind
 from schemas.errors import NotAcceptable
@@ -26,15 +28,23 @@ _REFUSED = re.compile(r";\s*q\s*=\s*0(?:\.0*)?\s*(?:;|$)", re.IGNORECASE)
 """A weight of 0: "not acceptable" (RFC 9110 §12.4.2)."""
 
 _ANY = ValueKind(str, {"type": "string", "examples": sorted(_JSON)})
-FORMAT = Parameter("_format", _ANY, "The format of the answer, instead of Accept: JSON.")
+_FORMAT_SAYS = "The format of the answer, instead of Accept: JSON."
+FORMAT = Parameter("_format", _ANY, _FORMAT_SAYS)
 
 
-def agree(request: Request, asked: Mapping[str, Any]) -> None:
-    """Nothing when FHIR R4 in JSON will do. Raises `NotAcceptable`."""
-    accepted = asked.get("_format") or request.headers.get("accept", _ANYTHING)
+class FormatAsked(Asked):
+    """What any path of the facade takes."""
+
+    format: Annotated[str, _ANY, Field(alias="_format", description=_FORMAT_SAYS)] = ""
+
+
+def agree(request: Request, asked: Mapping[str, Any] | FormatAsked) -> None:
+    """See that FHIR R4 in JSON will do. Raises `NotAcceptable`."""
+    format_ = asked.format if isinstance(asked, FormatAsked) else asked.get("_format")
+    accepted = format_ or request.headers.get("accept", _ANYTHING)
     if accepted == _ANYTHING:
         return
-    where = "parameter _format" if asked.get("_format") else "header Accept"
+    where = "parameter _format" if format_ else "header Accept"
     in_json = [one for one in accepted.split(",") if _range(one) in _RANGES and not _REFUSED.search(one)]
     if not in_json:
         raise NotAcceptable(where=where)

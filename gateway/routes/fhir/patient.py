@@ -7,18 +7,21 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import Any
+from typing import Annotated, Any
 
+from fastapi import APIRouter, Path, Query
 from starlette.requests import Request
 from starlette.responses import Response
 
 from gateway.http.body import expect, text_of, whole
-from gateway.http.direct import router, services
+from gateway.http.dependencies import Known
+from gateway.http.direct import services
 from gateway.http.documented import READS, Says, answers, body, resource
 from gateway.http.problems import FHIR_TYPE, answer_of, issue, outcome
+from gateway.http.strict_route import StrictRoute
 from gateway.routes.fhir.capability import capability_statement
 from gateway.routes.fhir.facade import entry, person_as_patient, searchset
-from gateway.routes.fhir.negotiation import FORMAT, agree, heeded
+from gateway.routes.fhir.negotiation import FORMAT, FormatAsked, agree, heeded
 from gateway.routes.people import PERSON, SEARCH_BYTES, find
 from gateway.uses import values
 from gateway.uses.parameters import InPath, Parameter, Parameters, pairs_of
@@ -31,6 +34,7 @@ from schemas.timeline import LIMIT, LIMIT_MOST
 
 FORM = "application/x-www-form-urlencoded"
 ID = InPath("id", PERSON.pattern, PERSON.says)
+PatientId = Annotated[str, Path(description=PERSON.says, json_schema_extra={"pattern": f"^{PERSON.pattern}$"})]
 PLAIN = Parameters(FORMAT)
 """Of a path that takes nothing but the format."""
 
@@ -59,17 +63,17 @@ def says(kind: str, description: str) -> dict[int, Says]:
 
 _FOUND = says("Bundle", "A searchset of one Patient, or of none.")
 
-routes = router("fhir")
+routes = APIRouter(route_class=StrictRoute, tags=["fhir"])
 
 
 @routes.get(
     "/fhir/metadata",
     summary="What this FHIR server can do",
     responses=answers(says("CapabilityStatement", "The statement."), NotAcceptable, fhir=True),
-    openapi_extra=PLAIN.documented(),
+    response_class=Response,
 )
-async def metadata(request: Request) -> Response:
-    agree(request, PLAIN.read(request))
+async def metadata(request: Request, asked: Annotated[FormatAsked, Query()]) -> Response:
+    agree(request, asked)
     return fhir(capability_statement(base(request)))
 
 
@@ -103,11 +107,11 @@ async def search(request: Request) -> Response:
     "/fhir/Patient/{id}",
     summary="One person as a Patient",
     responses=answers(says("Patient", "The union of what their records say."), *READS, NotAcceptable, fhir=True),
-    openapi_extra=PLAIN.documented(ID.documented()),
+    response_class=Response,
 )
-async def read(request: Request) -> Response:
-    agree(request, PLAIN.read(request))
-    return fhir(await patient_of(services(request), PersonId(ID.read(request))))
+async def read(request: Request, known: Known, id: PatientId, asked: Annotated[FormatAsked, Query()]) -> Response:
+    agree(request, asked)
+    return fhir(await patient_of(known, PersonId(id)))
 
 
 def fhir(resource: Resource) -> Response:
@@ -117,7 +121,7 @@ def fhir(resource: Resource) -> Response:
 
 async def patient_of(known: Services, person: PersonId) -> Resource:
     """The person as a Patient, under the id they have now. Raises `NotFound`."""
-    stated = await known.people.patients(person)
+    stated = await known.people.patients(person) if re.fullmatch(PERSON.pattern, person, re.ASCII) else []
     if not stated:
         raise NotFound("there is no such Patient", where="path, id")
     return person_as_patient(stated[0].person, stated)

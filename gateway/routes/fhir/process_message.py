@@ -12,39 +12,51 @@ from __future__ import annotations
 import io
 from codecs import BOM_UTF8
 from collections.abc import Mapping
+from typing import Annotated
 
 import msgspec
+from fastapi import APIRouter, Header, Query
 from starlette.requests import Request
 from starlette.responses import Response
 
 from adapters.intake.receive import Delivery
 from gateway.http.body import expect, whole
-from gateway.http.direct import router, services
+from gateway.http.dependencies import Known
 from gateway.http.documented import JSON, Says, answers, body, resource
 from gateway.http.problems import FHIR_TYPE
+from gateway.http.strict_route import StrictRoute
 from gateway.routes import answers as receipts
-from gateway.routes.fhir.negotiation import FORMAT, agree
+from gateway.routes.fhir.negotiation import FormatAsked, agree
 from gateway.routes.intake import ERRORS, traceparent
 from gateway.settings.shapes import Door, SourceSettings
-from gateway.uses.parameters import Parameter, Parameters, in_header
-from gateway.uses.values import SOURCE, ValueKind
+from gateway.uses.values import SOURCE
 from schemas.errors import InvalidRequest, NotAcceptable, UnknownSource
 from schemas.identifiers import SOURCE_URN
 
-QUERY = Parameters(
-    Parameter("source", SOURCE, "Whose message it is; else its header says so."),
-    FORMAT,
-)
-_REQUEST_ID = in_header(
-    "X-Request-Id",
-    ValueKind(str, {"type": "string", "maxLength": 200}),
-    "The sender's own id of this message. Used again for another message, that one is flagged.",
-)
+ID_MOST = 200
+"""Characters of a message's id that are kept: a UUID has 36."""
+
+
+class MessageAsked(FormatAsked):
+    """How a message is taken in."""
+
+    source: Annotated[str | None, SOURCE] = None
+    """Whose message it is; else its header says so."""
+
+
+RequestId = Annotated[
+    str,
+    Header(
+        alias="X-Request-Id",
+        description="The sender's own id of this message. Used again for another message, that one is flagged.",
+        json_schema_extra={"maxLength": ID_MOST},
+    ),
+]
 _OUTCOME = resource("OperationOutcome")
 _ANSWERS = {status: Says(row.description, _OUTCOME, FHIR_TYPE) for status, row in receipts.ANSWERS.items()}
 _BUNDLE = body("A Bundle of type `message`, MessageHeader first.", dict.fromkeys((FHIR_TYPE, JSON), resource("Bundle")))
 
-routes = router("fhir")
+routes = APIRouter(route_class=StrictRoute, tags=["fhir"])
 
 
 class _Endpoint(msgspec.Struct):
@@ -79,16 +91,19 @@ _NOT_KEPT = "Nothing was kept, as nothing says whose it is: correct it, or name 
     "/fhir/$process-message",
     summary="Take in a FHIR message",
     responses=answers(_ANSWERS, *ERRORS, NotAcceptable, fhir=True),
-    openapi_extra=QUERY.documented(_REQUEST_ID) | _BUNDLE,
+    openapi_extra=_BUNDLE,
+    response_class=Response,
 )
-async def process_message(request: Request) -> Response:
-    agree(request, asked := QUERY.read(request))
+async def process_message(
+    request: Request, known: Known, asked: Annotated[MessageAsked, Query()], request_id: RequestId = ""
+) -> Response:
+    agree(request, asked)
     expect(request, FHIR_TYPE, JSON)
     content = await whole(request)
-    source = services(request).declared(asked.get("source") or source_of(content, services(request).sources)).source
-    control = (request.headers.get("x-request-id") or message_id(content))[:200]
+    source = known.declared(asked.source or source_of(content, known.sources)).source
+    control = (request_id or message_id(content))[:ID_MOST]
     delivery = Delivery(source, Door.HTTP, io.BytesIO(content), FHIR_TYPE, control=control, traceparent=traceparent(request))
-    return receipts.answer_fhir(await services(request).taking_in.receive(delivery))
+    return receipts.answer_fhir(await known.taking_in.receive(delivery))
 
 
 def message_id(content: bytes) -> str:
