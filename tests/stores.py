@@ -14,6 +14,7 @@ from sqlalchemy.engine import make_url
 
 from consumers.database.database import Database
 from consumers.models import METADATA
+from consumers.store.positions import reached
 
 ENGINES = [
     "sqlite",
@@ -82,3 +83,8 @@ async def rows(database: Database, *tables: Table) -> dict[str, list[tuple[objec
         return {
             table.name: sorted((tuple(row) for row in await connection.execute(table.select())), key=repr) for table in tables
         }
+
+
+async def positions(database: Database, projection: str) -> dict[tuple[str, int], int]:
+    """The next offset wanted from each (topic, partition) that ``projection`` has begun."""
+    return {place: at.next for place, at in (await reached(database, projection)).items()}

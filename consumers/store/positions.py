@@ -104,11 +104,6 @@ async def advance(connection: AsyncConnection, owner: str, steps: Sequence[Step]
         raise PositionLost(where=", ".join(dict.fromkeys(step.projection for step in steps)))
 
 
-async def positions(database: Database, projection: str) -> Mapping[tuple[str, int], int]:
-    """The next offset wanted from each (topic, partition) that ``projection`` has begun."""
-    return {place: at.next for place, at in (await reached(database, projection)).items()}
-
-
 async def reached(database: Database, projection: str) -> Mapping[tuple[str, int], ReachedPosition]:
     """How far ``projection`` has read each (topic, partition) that it has begun."""
     async with database.reading() as connection:

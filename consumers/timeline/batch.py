@@ -9,6 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from consumers.timeline.rows import TimelineRows
 from consumers.timeline.versions.compose import Told, recall
+from consumers.timeline.versions.stray import Aim
 from consumers.timeline.versions.version import Version
 
 
@@ -49,6 +50,13 @@ class Batch:
             if self.stored.setdefault(version.place, version) is version:
                 self._read[version.place] = msgspec.structs.replace(version)
         return [self.stored[version.place] for version in versions]
+
+    def aim(self, version: Version, found: Aim) -> None:
+        """Give a movement the fact it belongs to. When it is stray, or that fact is another now, the facts are judged again."""
+        before = version.fact
+        version.fact, version.named = found
+        if found.named or found.fact != before:
+            self.disturbed |= {found.fact, before}
 
     def decide(self, version: Version, silent: bool) -> None:
         """Note whether a snapshot only repeats what was already known (is silent)."""

@@ -81,11 +81,10 @@ async def _aim_again(batch: Batch, stays: set[tuple[str, str]]) -> None:
             told[_stay(one)].append(one)
     stated = await _stated(batch, [one for of_stay in told.values() for one in of_stay])
     for of_stay in told.values():
-        before = {one.version.place: one.version.fact for one in of_stay}
-        aim(of_stay, stated)
+        aims = aim(of_stay, stated)
         for one in of_stay:
-            if one.version.named or one.version.fact != before[one.version.place]:
-                batch.disturbed |= {one.version.fact, before[one.version.place]}
+            if one.version.place in aims:
+                batch.aim(one.version, aims[one.version.place])
 
 
 async def _stated(batch: Batch, told: Iterable[Told]) -> set[str]:

@@ -17,7 +17,7 @@ from consumers.models import METADATA
 from consumers.people.project import PeopleProjection
 from consumers.projection import Projection
 from consumers.store.parked import park, parked
-from consumers.store.positions import claim, positions
+from consumers.store.positions import claim
 from consumers.timeline.project import TimelineProjection
 from consumers.timeline.tables import TIMELINE_TABLES
 from schemas.errors import StoreUnavailable
@@ -27,7 +27,7 @@ from tests.consumers.build import PSEUDONYMS, SOURCES, said, stay
 from tests.consumers.histories import everything
 from tests.memory_log import MemoryLog
 from tests.patience import until
-from tests.stores import rows
+from tests.stores import positions, rows
 
 pytestmark = pytest.mark.asyncio
 

@@ -22,7 +22,7 @@ from consumers.people.project import PeopleProjection
 from consumers.people.tables import PEOPLE_TABLES
 from consumers.projection import Projection
 from consumers.store.parked import counts, parked
-from consumers.store.positions import ReachedPosition, Step, advance, claim, positions
+from consumers.store.positions import ReachedPosition, Step, advance, claim
 from consumers.timeline.project import TimelineProjection
 from consumers.timeline.tables import TIMELINE_TABLES, TimelineTables
 from schemas.errors import LogMismatch, PositionLost, StoreUnavailable
@@ -31,7 +31,7 @@ from schemas.log import EVENTS, NewRecord, Record
 from tests.consumers.build import PSEUDONYMS, SOURCES, said, stay
 from tests.memory_log import MemoryLog
 from tests.patience import PATIENCE_S, until
-from tests.stores import rows
+from tests.stores import positions, rows
 
 pytestmark = pytest.mark.asyncio
 

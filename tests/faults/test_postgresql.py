@@ -25,7 +25,6 @@ from consumers.people.project import PeopleProjection
 from consumers.people.tables import PEOPLE_TABLES
 from consumers.projection import Projection
 from consumers.store.parked import counts
-from consumers.store.positions import positions
 from consumers.timeline.project import TimelineProjection
 from consumers.timeline.tables import TIMELINE_TABLES
 from deploy.local.postgres import PostgresServer
@@ -37,7 +36,7 @@ from tests.consumers.histories import everything
 from tests.faults.cut_line import Cut, line_to
 from tests.memory_log import MemoryLog
 from tests.patience import eventually, pass_time
-from tests.stores import empty_database, rows
+from tests.stores import empty_database, positions, rows
 
 pytestmark = [pytest.mark.asyncio, pytest.mark.engine]
 

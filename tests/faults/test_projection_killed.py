@@ -21,7 +21,6 @@ from consumers.following.rebuild import rebuild
 from consumers.models import METADATA
 from consumers.people.project import PeopleProjection
 from consumers.people.tables import PEOPLE_TABLES
-from consumers.store.positions import positions
 from consumers.timeline.project import TimelineProjection
 from consumers.timeline.tables import TIMELINE_TABLES
 from schemas.event import Event, encode
@@ -30,7 +29,7 @@ from tests.consumers.build import ANN, PSEUDONYMS, SOURCES, said, stay
 from tests.consumers.histories import everything
 from tests.faults.projection_child import PARTITIONS
 from tests.patience import until
-from tests.stores import empty_database, rows
+from tests.stores import empty_database, positions, rows
 
 ROOT = Path(__file__).parents[2]
 TABLES = (*TIMELINE_TABLES, *PEOPLE_TABLES)

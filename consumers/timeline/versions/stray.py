@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Collection, Iterable
+from typing import NamedTuple
 
 from consumers.timeline.versions.compose import Told
 from consumers.timeline.versions.version import Version
@@ -31,28 +32,37 @@ def own_fact(version: Version) -> str:
     return version.named or version.fact
 
 
-def aim(history: Iterable[Told], stated: Collection[str]) -> None:
-    """Assign to every stray withdrawal of one stay the fact it withdraws.
+class Aim(NamedTuple):
+    """The fact that a movement belongs to."""
+
+    fact: str
+    named: str | None
+    """The fact that it names, if it is a stray withdrawal; ``None`` for anything else."""
+
+
+def aim(history: Iterable[Told], stated: Collection[str]) -> dict[int, Aim]:
+    """The fact that each movement of one stay belongs to, by the place of its version; ``history`` is left as it is.
 
     ``history`` are all events of that stay; ``stated`` are the facts named in it that somebody stated.
-
-    Changes ``fact`` and ``named`` of withdrawals: ``named`` is set on those that are stray and cleared on the others.
     """
-    moves = [(kind, told.version) for told in history if (kind := kind_of(told))]
+    aims: dict[int, Aim] = {}
     facts: defaultdict[str, list[tuple[str, Version]]] = defaultdict(list)
     stray: list[tuple[str, Version]] = []
-    for kind, version in moves:
+    for kind, version in [(kind, told.version) for told in history if (kind := kind_of(told))]:
         own = own_fact(version)
-        version.named, version.fact = (own, own) if version.withdraws and own not in stated else (None, own)
-        if version.named is None:
-            facts[version.fact].append((kind, version))
-        else:
+        if version.withdraws and own not in stated:
             stray.append((kind, version))
+        else:
+            aims[version.place] = Aim(own, None)
+            facts[own].append((kind, version))
     for kind, version in sorted(stray, key=lambda one: one[1].rank):
-        aims = [last for told in facts.values() if (last := _standing(told, kind, version)) is not None]
-        if aims:
-            version.fact = max(aims, key=lambda one: (one.occurred_at, one.rank)).fact
-            facts[version.fact].append((kind, version))
+        fact = own = own_fact(version)
+        standing = {fact: last for fact, told in facts.items() if (last := _standing(told, kind, version)) is not None}
+        if standing:
+            fact = max(standing, key=lambda one: (standing[one].occurred_at, standing[one].rank))
+            facts[fact].append((kind, version))
+        aims[version.place] = Aim(fact, own)
+    return aims
 
 
 def _standing(told: list[tuple[str, Version]], kind: str, before: Version) -> Version | None:
