@@ -11,8 +11,6 @@ from contextvars import ContextVar
 from enum import StrEnum
 from typing import Protocol
 
-from schemas.errors import place_raised
-
 
 class Correlation:
     """The id of a request or message, which is added to every log message written while it is handled.
@@ -37,11 +35,6 @@ class Correlation:
 
 CORRELATION: ContextVar[Correlation | None] = ContextVar("correlation", default=None)
 """That of the request or message that is being answered."""
-
-
-def described(error: BaseException) -> str:
-    """The type of ``error`` and where it was raised; not its message, which may contain personal data."""
-    return f"{type(error).__name__} at {place_raised(error)}"
 
 
 class ArrivalKind(StrEnum):

@@ -21,11 +21,6 @@ def place_of(record: Record) -> int:
     return place(record.partition, record.offset)
 
 
-def partition_of(number: int) -> int:
-    """The partition of a place."""
-    return number >> OFFSET_BITS
-
-
 def named(projection: str, topic: str, partition: int, offset: int) -> str:
     """A position in words, for an error's ``where``."""
     return f"{projection}, {topic}, partition {partition}, offset {offset}"

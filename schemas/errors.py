@@ -43,7 +43,6 @@ a field: a rejected row is to be read in quarantine, by those who may, and not i
 from __future__ import annotations
 
 import traceback
-from pathlib import Path
 
 
 class BackboneError(Exception):
@@ -315,14 +314,20 @@ class Misdirected(InvalidRequest):
     cure = "Ask for this server by the address it listens on, and not from a page of another site."
 
 
-_FRAMES = 3
-"""Innermost frames to name for an error nobody foresaw: enough to find the line."""
+_FRAMES = 8
+"""Innermost frames to name for an error nobody foresaw: enough to see through a framework to the line of ours."""
 
 
 def place_raised(error: BaseException) -> str:
-    """Where in the code ``error`` was raised, innermost first: file, line and function.
+    """Where in the code ``error`` was raised, innermost first: module, line and function.
 
     All that is said about an error nobody foresaw: its message may quote what was sent, so it is left out (promise P12).
     """
-    frames = reversed(traceback.extract_tb(error.__traceback__)[-_FRAMES:])
-    return " < ".join(f"{Path(one.filename).name}:{one.lineno} {one.name}" for one in frames)
+    frames = list(traceback.walk_tb(error.__traceback__))[-_FRAMES:]
+    return " < ".join(f"{at.f_globals.get('__name__', '?')}:{line} {at.f_code.co_name}" for at, line in reversed(frames))
+
+
+def kind_and_place(error: BaseException) -> str:
+    """The type of ``error`` and where it was raised, as `place_raised` has it; only the type where that is not known."""
+    place = place_raised(error)
+    return f"{type(error).__name__} at {place}" if place else type(error).__name__

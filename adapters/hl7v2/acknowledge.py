@@ -165,16 +165,16 @@ def _err(fault: AckFault, text: str, sent: Header, separator: str, delimiters: s
     number, words = _UNSUPPORTED_TYPE if of_type else CONDITIONS.get(fault.code, _INTERNAL)
     component, sub = delimiters[0], delimiters[3]
     where = _WHERE.fullmatch(fault.where)
-    place = [where[1], "1", where[2] or ""] if where else []
+    location = [where[1], "1", where[2] or ""] if where else []
     if _version(sent.version[:_VERSION_MOST]) < _ERR_FIELDS_SINCE:
-        place = place or ["", "", ""]
-        return ["ERR", component.join([*place, sub.join([number, words, "HL70357"])])]
+        location = location or ["", "", ""]
+        return ["ERR", component.join([*location, sub.join([number, words, "HL70357"])])]
     if where and where[3]:
-        place += ["1", where[3]]
+        location += ["1", where[3]]
     return [
         "ERR",
         "",
-        component.join(place).rstrip(component),
+        component.join(location).rstrip(component),
         component.join([number, words, "HL70357"]),
         "E",
         "",

@@ -74,10 +74,10 @@ class Arrivals:
 
     async def receipt(self, receipt_id: str) -> Receipt | None:
         """The receipt of that id if it is remembered. Raises `LogUnavailable` when it cannot be read from the log."""
-        place = self._place(_short(receipt_id))
-        if place is None:
+        packed = self._packed(_short(receipt_id))
+        if packed is None:
             return None
-        offset, partition = divmod(place, _PARTITIONS_MOST)
+        offset, partition = divmod(packed, _PARTITIONS_MOST)
         found = await self._log.read(RECEIPTS, partition, offset, 1)
         if not found or found[0].offset != offset:
             return None  # retention has removed it: the arrival is taken in again, under the same ids
@@ -104,9 +104,10 @@ class Arrivals:
         if max(len(self._young.receipts), len(self._young.controls)) >= self._most:
             self._old, self._young = self._young, _Generation({}, {})
 
-    def _place(self, key: bytes) -> int | None:
-        place = self._young.receipts.get(key)
-        return self._old.receipts.get(key) if place is None else place
+    def _packed(self, key: bytes) -> int | None:
+        """The position of the receipt of that key, as `_Generation.receipts` has it."""
+        packed = self._young.receipts.get(key)
+        return self._old.receipts.get(key) if packed is None else packed
 
     async def _recall(self, partition: int, start: int, end: int) -> None:
         while start < end:

@@ -24,11 +24,11 @@ from adapters.intake.account import WHOLE, Account, Arrived, receipt_id, tried
 from adapters.intake.arrivals import Arrivals
 from adapters.intake.aside import Fingerprint, fingerprint, for_size
 from adapters.intake.translate import encoded, translate_batch
-from adapters.observe import ArrivalKind, IntakeObserver, UnobservedIntake, described
+from adapters.observe import ArrivalKind, IntakeObserver, UnobservedIntake
 from adapters.registry import Registry
 from adapters.translator import Arrival, Item, Rejection, Translator, as_read
 from schemas.arrival.receipt import Receipt
-from schemas.errors import EngineUnavailable, RejectedInput, TranslatorFailed, UnknownSender, Unsupported
+from schemas.errors import EngineUnavailable, RejectedInput, TranslatorFailed, UnknownSender, Unsupported, kind_and_place
 from schemas.event import instant
 from schemas.log import EventLog, NewRecord, Position
 from schemas.pseudonyms import Pseudonyms
@@ -181,14 +181,14 @@ class Intake:
         """The items of the translator. If it raises, which is a fault of ours, the content is kept as a whole."""
         position = WHOLE
         try:
-            for told in translator.translate(delivery.content, arrival):
+            for sent in translator.translate(delivery.content, arrival):
                 item = (
-                    told._replace(position=delivery.positions.get(told.position, told.position)) if delivery.positions else told
+                    sent._replace(position=delivery.positions.get(sent.position, sent.position)) if delivery.positions else sent
                 )
                 position = f"after {item.position}"
                 yield self._compared(item) if item.control else item
         except Exception as error:
-            LOGGER.error("translator of %s failed: %s", delivery.source.id, described(error))
+            LOGGER.error("translator of %s failed: %s", delivery.source.id, kind_and_place(error))
             self._observer.faulted(delivery.door, TranslatorFailed.code)
             yield Item(position, rejection=Rejection(TranslatorFailed(), b"", whole=True))
 
@@ -205,10 +205,10 @@ class Intake:
             await asyncio.wait([running])
         done = self._running[receipt] = asyncio.get_running_loop().create_future()
         try:
-            known = await self._arrivals.receipt(receipt)
-            if known is not None and not (work.redriven and known.rejected):
-                self._observer.repeated(source, door, known.accepted, known.rejected)
-                return known
+            before = await self._arrivals.receipt(receipt)
+            if before is not None and not (work.redriven and before.rejected):
+                self._observer.repeated(source, door, before.accepted, before.rejected)
+                return before
             made = await self._take_in(work, receipt, progress)
         except EngineUnavailable as error:
             self._observer.faulted(door, error.code)

@@ -26,12 +26,12 @@ from types import MappingProxyType
 from typing import NamedTuple
 
 from adapters.intake.receive import Delivery, Intake
-from adapters.observe import IntakeObserver, UnobservedIntake, described
+from adapters.observe import IntakeObserver, UnobservedIntake
 from adapters.sources.folder_shelf import PutAway, all_written_on, put_away, put_back
 from adapters.sources.folder_watch import FileMark, Seen, Settling, look, mark_of
 from adapters.sources.folder_writers import open_for_writing
 from schemas.arrival.receipt import Receipt
-from schemas.errors import EngineUnavailable
+from schemas.errors import EngineUnavailable, kind_and_place
 from schemas.source import Source
 
 LOGGER = logging.getLogger(__name__)
@@ -179,7 +179,7 @@ class DropFolder:
             self._trouble(seen, "file-unreadable", f"cannot be read: {error.strerror}. {_RIGHTS}")
             return
         except Exception as error:
-            self._trouble(seen, "door-failed", f"was not taken in: {described(error)}")
+            self._trouble(seen, "door-failed", f"was not taken in: {kind_and_place(error)}")
             return
         if receipt is not None:
             await self._put_away(seen, receipt)

@@ -14,10 +14,10 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Protocol, cast
 
-from adapters.observe import CORRELATION, Correlation, described
+from adapters.observe import CORRELATION, Correlation
 from adapters.sources.mllp_frame import MESSAGE_MOST_BYTES, Frame, FrameFault, FrameFaultKind, Framer
 from adapters.sources.mllp_senders import names_in
-from schemas.errors import EngineUnavailable
+from schemas.errors import EngineUnavailable, kind_and_place
 
 LOGGER = logging.getLogger(__name__)
 
@@ -212,7 +212,7 @@ class MllpConnection(asyncio.Protocol):
             LOGGER.warning("no answer to %s: %s", self.peer, error)
             self.cut(error.code)
         except Exception as error:
-            LOGGER.error("no answer to %s: %s", self.peer, described(error))
+            LOGGER.error("no answer to %s: %s", self.peer, kind_and_place(error))
             self.cut("door-failed")
         finally:
             self._work = None

@@ -20,8 +20,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from adapters.observe import CORRELATION, Correlation
 from gateway.http.problems import UnexpectedError, refuse
-from gateway.watching.log_lines import kind_and_place
-from schemas.errors import Misdirected
+from schemas.errors import Misdirected, kind_and_place
 
 LOGGER = logging.getLogger("backbone.gateway")
 

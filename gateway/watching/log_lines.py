@@ -10,16 +10,13 @@ from __future__ import annotations
 
 import logging
 import sys
-import traceback
 from datetime import UTC, datetime
 
 import orjson
 
 from adapters.observe import CORRELATION
 from gateway.settings.shapes import Form
-
-_FRAMES = 8
-"""Innermost frames of an exception to write: enough to find the place."""
+from schemas.errors import kind_and_place
 
 
 def fields(record: logging.LogRecord) -> dict[str, str]:
@@ -53,13 +50,6 @@ class TextLines(logging.Formatter):
         more = "".join(f"  {name}={line[name]}" for name in ("correlation", "exception") if name in line)
         message = line["message"].replace("\n", "\n    ")
         return f"{line['at'][11:23]}  {line['level']:<8}{line['logger']}: {message}{more}"
-
-
-def kind_and_place(error: BaseException) -> str:
-    """The kind of an exception and where it was raised, innermost first: never its text."""
-    frames = list(traceback.walk_tb(error.__traceback__))[-_FRAMES:]
-    places = " < ".join(f"{frame.f_globals.get('__name__', '?')}:{line}" for frame, line in reversed(frames))
-    return f"{type(error).__name__} at {places}" if places else type(error).__name__
 
 
 def log_lines(level: str, form: str = Form.AUTO) -> None:

@@ -399,7 +399,7 @@ async def test_a_translator_that_fails_loses_nothing_and_says_where_but_not_what
     assert [(refusal.code, refusal.position) for refusal in made.refusals] == [("translator-failed", "after line 1")]
     assert whole(kept_by(log)) == content
     assert counts.counts["http/translator-failed"] == 1
-    assert "ZeroDivisionError at line_translator.py:" in caplog.text
+    assert "ZeroDivisionError at tests.line_translator:" in caplog.text
     assert "Canary" not in caplog.text
     assert all(b"Canary" not in record.value for record in [*log.all(RECEIPTS), *log.all(QUARANTINE)])
 

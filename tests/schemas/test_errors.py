@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 
 from schemas import errors
-from schemas.errors import BackboneError, InvalidValue, NotFound, place_raised
+from schemas.errors import BackboneError, InvalidValue, NotFound, kind_and_place, place_raised
 
 
 def tree(cls: type[BackboneError], depth: int = 0) -> Iterator[tuple[int, type[BackboneError]]]:
@@ -65,5 +65,7 @@ def test_the_place_of_an_error_says_nothing_of_the_content() -> None:
     with pytest.raises(KeyError) as raised:
         apply("9990000018 Okafor")
     place = place_raised(raised.value)
-    assert "test_errors.py" in place and "apply" in place
+    assert re.match(rf"{__name__}:\d+ apply < {__name__}:\d+ test_the_place", place)
+    assert kind_and_place(raised.value) == f"KeyError at {place}"
+    assert kind_and_place(KeyError("9990000018 Okafor")) == "KeyError"
     assert "Okafor" not in place

@@ -80,9 +80,9 @@ def replaced(mrg: Segment, pid: Segment, reading: Reading) -> list[Resource]:
     source = reading.site.source
     beside = _identifiers(pid.repetitions(3), pid.syntax)
     sent = _identifiers(mrg.repetitions(1), mrg.syntax)
-    for place, one in enumerate(sent[: len(beside)]):
+    for index, one in enumerate(sent[: len(beside)]):
         if not (one.authority or one.kind):
-            sent[place] = _identifier(one.value, one.check, beside[place].authority, beside[place].kind)
+            sent[index] = _identifier(one.value, one.check, beside[index].authority, beside[index].kind)
     local = _local(sent, source.organisation)
     if local is not None:
         return [local_identifier(source, LocalId(local.value))]
@@ -93,9 +93,9 @@ def _identifiers(repetitions: list[str], syntax: Syntax) -> list[_Sent]:
     """The identifiers that have a value (CX-1), or a trace status (CX-2) in its place."""
     found = []
     for repetition in repetitions:
-        said = components(syntax, repetition)
-        if said[0] or said[1]:
-            found.append(_identifier(said[0], said[1], said[3], said[4].upper()))
+        parts = components(syntax, repetition)
+        if parts[0] or parts[1]:
+            found.append(_identifier(parts[0], parts[1], parts[3], parts[4].upper()))
     return found
 
 

@@ -61,13 +61,8 @@ class _Parser:
     def at_end(self) -> bool:
         return self._at == len(self._tokens)
 
-    def _peek(self, ahead: int = 0) -> Token | None:
-        place = self._at + ahead
-        return self._tokens[place] if place < len(self._tokens) else None
-
-    def _is(self, kind: TokenKind, text: str, ahead: int = 0) -> bool:
-        token = self._peek(ahead)
-        return token is not None and token.kind is kind and token.text == text
+    def _peek(self) -> Token | None:
+        return None if self.at_end() else self._tokens[self._at]
 
     def _take(self, kind: TokenKind, *texts: str) -> str | None:
         token = self._peek()

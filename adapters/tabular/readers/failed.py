@@ -108,13 +108,13 @@ class _Formulas:
 
     def __init__(self) -> None:
         self.cells: Cells = set()
-        self._place = self._type = ""
+        self._reference = self._type = ""
         self._formula = self._value = self._in_value = False
 
     def start(self, name: str, attributes: dict[str, str]) -> None:
         kind = _local(name)
         if kind == "c":
-            self._place, self._type = attributes.get("r", ""), attributes.get("t", "")
+            self._reference, self._type = attributes.get("r", ""), attributes.get("t", "")
             self._formula = self._value = False
         elif kind == "f":
             self._formula = True
@@ -129,8 +129,8 @@ class _Formulas:
         if kind == "v":
             self._in_value = False
         elif kind == "c" and (self._type == "e" or (self._formula and not self._value and self._type != "str")):
-            letters = self._place.rstrip("0123456789")
-            row = self._place[len(letters) :]
+            letters = self._reference.rstrip("0123456789")
+            row = self._reference[len(letters) :]
             if letters and row:
                 _add(self.cells, int(row) - 1, column_of(letters))
 

@@ -28,8 +28,8 @@ def main() -> None:
     resource.setrlimit(resource.RLIMIT_AS, (asked["memory"], asked["memory"]))
     resource.setrlimit(resource.RLIMIT_CPU, (asked["seconds"], asked["seconds"]))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    told, lines = _read(sys.stdin.buffer.read(), asked)
-    sys.stdout.buffer.write(json.dumps(told).encode() + b"\n")
+    answer, lines = _read(sys.stdin.buffer.read(), asked)
+    sys.stdout.buffer.write(json.dumps(answer).encode() + b"\n")
     for line in lines:
         sys.stdout.buffer.write(line)
     sys.stdout.buffer.flush()

@@ -132,10 +132,10 @@ def _open(whole: bytes, sheet: str, full: int) -> _Sheet:
         )
     except subprocess.TimeoutExpired:
         raise _again(_DAMAGED) from None
-    told, _, lines = done.stdout.partition(b"\n")
-    if done.returncode or not told:
+    answer, _, lines = done.stdout.partition(b"\n")
+    if done.returncode or not answer:
         raise _again(_DAMAGED)
-    found: dict[str, Any] = orjson.loads(told)
+    found: dict[str, Any] = orjson.loads(answer)
     if "refused" in found:
         raise _again(_REFUSALS[found["refused"]])
     return _Sheet(found["sheet"], found["column"], lines)
