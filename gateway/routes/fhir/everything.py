@@ -6,23 +6,25 @@ Source: FHIR R4 Patient operations, ``$everything``; RESTful API §3.1.1.4.5 (pa
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Annotated, Any, NamedTuple
 from urllib.parse import urlencode
 
 import msgspec
 import orjson
+from fastapi import APIRouter, Query
 from starlette.requests import Request
 from starlette.responses import Response
 
 from gateway.http.body import expect
 from gateway.http.body import whole as whole_body
-from gateway.http.direct import router, services
+from gateway.http.dependencies import Known
 from gateway.http.documented import JSON, READS, answers, body, resource
 from gateway.http.problems import FHIR_TYPE
+from gateway.http.strict_route import StrictRoute
 from gateway.routes.fhir.facade import entry, searchset
-from gateway.routes.fhir.negotiation import FORMAT, agree, heeded
+from gateway.routes.fhir.negotiation import FORMAT, FormatAsked, agree, heeded
 from gateway.routes.fhir.operation import PARAMETERS_BYTES, pairs_in
-from gateway.routes.fhir.patient import ID, PLAIN, base, fhir, patient_of, says
+from gateway.routes.fhir.patient import PatientId, base, fhir, patient_of, says
 from gateway.routes.fhir.payloads import PageEntry, entries_of
 from gateway.uses.parameters import Parameter, Parameters, pairs_of
 from gateway.uses.services import Services
@@ -58,7 +60,7 @@ _PAGE = says("Bundle", "A searchset; its next link leads on.")
 _BODY = dict.fromkeys((FHIR_TYPE, JSON), resource("Parameters"))
 _PARAMETERS = body("What the query of the same by GET may say; or nothing.", _BODY, False)
 
-routes = router("fhir")
+routes = APIRouter(route_class=StrictRoute, tags=["fhir"])
 
 
 _ENTRY = msgspec.json.Decoder(PageEntry)
@@ -83,36 +85,38 @@ class _Wanted(NamedTuple):
     "/fhir/Patient/{id}/$everything",
     summary="Everything known of one person, newest first, page by page",
     responses=answers(_PAGE, *READS, NotAcceptable, fhir=True),
-    openapi_extra=QUERY.documented(ID.documented()),
+    openapi_extra=QUERY.documented(),
+    response_class=Response,
 )
-async def everything(request: Request) -> Response:
-    return await _answer(request, pairs_of(request.scope["query_string"].decode("latin-1")))
+async def everything(request: Request, known: Known, id: PatientId) -> Response:
+    return await _answer(request, known, id, pairs_of(request.scope["query_string"].decode("latin-1")))
 
 
 @routes.post(
     "/fhir/Patient/{id}/$everything",
     summary="The same, asked by a Parameters resource; its next link is got",
     responses=answers(_PAGE, *READS, NotAcceptable, TooLarge, WrongMediaType, fhir=True),
-    openapi_extra=PLAIN.documented(ID.documented()) | _PARAMETERS,
+    openapi_extra=_PARAMETERS,
+    response_class=Response,
 )
-async def everything_posted(request: Request) -> Response:
-    agree(request, PLAIN.read(request))
+async def everything_posted(request: Request, known: Known, id: PatientId, asked: Annotated[FormatAsked, Query()]) -> Response:
+    agree(request, asked)
     content = await whole_body(request, PARAMETERS_BYTES)
     if content:
         expect(request, FHIR_TYPE, JSON)
-    return await _answer(request, pairs_in(content))
+    return await _answer(request, known, id, pairs_in(content))
 
 
-async def _answer(request: Request, sent: Sequence[tuple[str, str]]) -> Response:
+async def _answer(request: Request, known: Services, id: str, sent: Sequence[tuple[str, str]]) -> Response:
     """The page that the parameters ask for."""
     heard = heeded(request, sent, QUERY)
     agree(request, asked := QUERY.said(heard))
-    patient = await patient_of(services(request), PersonId(ID.read(request)))
+    patient = await patient_of(known, PersonId(id))
     patients = f"{base(request)}/Patient/"
     since = instant(asked["_since"]) if "_since" in asked else ""
     wanted = _Wanted(patient, patients + patient["id"], asked.get("_type", frozenset()), since)
-    entries, following = await _page(services(request), asked, wanted)
-    url = f"{patients}{request.path_params['id']}/$everything"
+    entries, following = await _page(known, asked, wanted)
+    url = f"{patients}{id}/$everything"
     return fhir(searchset(entries, _asking(url, heard), _asking(url, heard, following) if following else None))
 
 

@@ -15,7 +15,6 @@ from starlette.responses import Response
 
 from gateway.http.body import expect, text_of, whole
 from gateway.http.dependencies import Known
-from gateway.http.direct import services
 from gateway.http.documented import READS, Says, answers, body, resource
 from gateway.http.problems import FHIR_TYPE, answer_of, issue, outcome
 from gateway.http.strict_route import StrictRoute
@@ -24,7 +23,7 @@ from gateway.routes.fhir.facade import entry, person_as_patient, searchset
 from gateway.routes.fhir.negotiation import FORMAT, FormatAsked, agree, heeded
 from gateway.routes.people import PERSON, SEARCH_BYTES, find
 from gateway.uses import values
-from gateway.uses.parameters import InPath, Parameter, Parameters, pairs_of
+from gateway.uses.parameters import Parameter, Parameters, pairs_of
 from gateway.uses.services import Services
 from gateway.uses.values import text
 from schemas.errors import BackboneError, InvalidRequest, NotAcceptable, NotFound, TooLarge, UnknownSource, WrongMediaType
@@ -33,10 +32,7 @@ from schemas.identifiers import PersonId
 from schemas.timeline import LIMIT, LIMIT_MOST
 
 FORM = "application/x-www-form-urlencoded"
-ID = InPath("id", PERSON.pattern, PERSON.says)
 PatientId = Annotated[str, Path(description=PERSON.says, json_schema_extra={"pattern": f"^{PERSON.pattern}$"})]
-PLAIN = Parameters(FORMAT)
-"""Of a path that takes nothing but the format."""
 
 _IDENTIFIER = text(r"[^|]{1,200}\|[^|]{1,200}", "an identifier with its system, as system|value")
 _FIELDS = (
@@ -82,25 +78,27 @@ async def metadata(request: Request, asked: Annotated[FormatAsked, Query()]) -> 
     summary="The Patient of an id; by identifiers, search by POST",
     responses=answers(_FOUND, *READS, NotAcceptable, fhir=True),
     openapi_extra=BY_ID.documented(),
+    response_class=Response,
 )
-async def search_in_url(request: Request) -> Response:
+async def search_in_url(request: Request, known: Known) -> Response:
     agree(request, asked := BY_ID.read(request))
     if "_id" not in asked:
         raise InvalidRequest("by GET a Patient can be searched for only with _id", where="query", cure=_POST_IT)
-    return await _searchset(request, asked, f"{base(request)}/Patient?{request.scope['query_string'].decode('latin-1')}")
+    return await _searchset(request, known, asked, f"{base(request)}/Patient?{request.scope['query_string'].decode('latin-1')}")
 
 
 @routes.post(
     "/fhir/Patient/_search",
     summary="The Patient an identifier belongs to",
     responses=answers(_FOUND, *READS, NotAcceptable, TooLarge, WrongMediaType, fhir=True),
-    openapi_extra=PLAIN.documented() | body("`identifier=system|value`, `_id`, or both.", {FORM: _FORM}),
+    openapi_extra=body("`identifier=system|value`, `_id`, or both.", {FORM: _FORM}),
+    response_class=Response,
 )
-async def search(request: Request) -> Response:
-    agree(request, PLAIN.read(request))
+async def search(request: Request, known: Known, asked: Annotated[FormatAsked, Query()]) -> Response:
+    agree(request, asked)
     expect(request, FORM)
     sent = pairs_of(text_of(await whole(request, SEARCH_BYTES)))
-    return await _searchset(request, SEARCH.said(heeded(request, sent, SEARCH)), f"{base(request)}/Patient/_search")
+    return await _searchset(request, known, SEARCH.said(heeded(request, sent, SEARCH)), f"{base(request)}/Patient/_search")
 
 
 @routes.get(
@@ -127,10 +125,10 @@ async def patient_of(known: Services, person: PersonId) -> Resource:
     return person_as_patient(stated[0].person, stated)
 
 
-async def _searchset(request: Request, asked: Mapping[str, Any], url: str) -> Response:
+async def _searchset(request: Request, known: Services, asked: Mapping[str, Any], url: str) -> Response:
     """Whom the search finds, as a searchset whose own link is ``url``."""
-    found, hints = await _people(services(request), asked)
-    patients = [await patient_of(services(request), person) for person in found[: asked.get("_count")]]
+    found, hints = await _people(known, asked)
+    patients = [await patient_of(known, person) for person in found[: asked.get("_count")]]
     entries = [entry(patient_url(request, patient), patient) for patient in patients]
     return fhir(searchset([*entries, *hints], url, None, len(found)))
 
