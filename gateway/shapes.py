@@ -60,26 +60,42 @@ class TimelinePage(msgspec.Struct, kw_only=True):
     behind: Behind
 
 
-class Search(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
-    """An identifier to look a person up by."""
+class Shape(BaseModel):
+    """What is served, made from the attributes of what holds it."""
+
+    model_config = ConfigDict(from_attributes=True, use_attribute_docstrings=True)
+
+
+class Search(BaseModel):
+    """An identifier to look a person up by; it never travels in a URL."""
+
+    model_config = ConfigDict(extra="forbid", use_attribute_docstrings=True)
 
     system: str
     """``https://fhir.nhs.uk/Id/nhs-number`` or ``urn:care-backbone:source:<source id>`` for a source's own identifiers."""
     value: str
 
 
-class Found(msgspec.Struct, kw_only=True):
+class Found(Shape):
     """The person an identifier belongs to."""
 
     person: str
 
 
-class LinkedRecord(msgspec.Struct, kw_only=True):
+class SourceView(Shape):
+    """Who stated something."""
+
+    id: str
+    name: str
+    sector: str
+
+
+class LinkedRecord(Shape):
     """One source's record of a person, and why it is theirs."""
 
     record: str
     """Its key: opaque."""
-    source: EntrySource
+    source: SourceView
     rule: str
     """By which it was linked."""
     merged_into: str | None
@@ -90,7 +106,7 @@ class LinkedRecord(msgspec.Struct, kw_only=True):
     last_at: str | None
 
 
-class Contradiction(msgspec.Struct, kw_only=True):
+class Contradiction(Shape):
     """Evidence about a person that speaks against itself: somebody should look."""
 
     code: str
@@ -98,7 +114,7 @@ class Contradiction(msgspec.Struct, kw_only=True):
     records: list[str]
 
 
-class Person(msgspec.Struct, kw_only=True):
+class Person(Shape):
     """A person: the records that are theirs."""
 
     person: str
@@ -107,12 +123,6 @@ class Person(msgspec.Struct, kw_only=True):
     former: list[str]
     """Ids they had before."""
     contradictions: list[Contradiction]
-
-
-class Shape(BaseModel):
-    """What is served, made from the attributes of what holds it."""
-
-    model_config = ConfigDict(from_attributes=True, use_attribute_docstrings=True)
 
 
 class RefusalView(Shape):

@@ -7,32 +7,24 @@ from __future__ import annotations
 
 import getpass
 import sys
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
-import msgspec
 import typer
+from pydantic import ValidationError
 
 from gateway.composition.factory import Factory
+from gateway.shapes import Search
 from gateway.terminal.frame import Call
 from gateway.terminal.show import json_line
-from schemas.errors import InvalidRequest, NotFound
-from schemas.identifiers import NHS_NUMBER, SOURCE_URN, LocalId, nhs_number
-
-if TYPE_CHECKING:
-    from consumers.people.query import PeopleQuery
-    from schemas.identifiers import PersonId
+from gateway.uses import people
+from gateway.uses.caller import OPERATOR
+from schemas.errors import InvalidRequest
+from schemas.identifiers import NHS_NUMBER, SOURCE_URN
 
 _FORMS = f'Write an NHS number, a local identifier with --source, or {{"system": "{NHS_NUMBER}", "value": …}}.'
 
 Given = Annotated[list[str] | None, typer.Argument(hidden=True)]
 SourceOption = Annotated[str, typer.Option(metavar="SOURCE", help="The identifier is this source's own.")]
-
-
-class Identifier(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What is looked for."""
-
-    system: str
-    value: str
 
 
 async def find(call: Call, given: Given = None, source: SourceOption = "") -> None:
@@ -42,13 +34,9 @@ async def find(call: Call, given: Given = None, source: SourceOption = "") -> No
         raise InvalidRequest(
             "an identifier may not stand in the arguments, where others can read it", where="arguments", cure=cure
         )
-    wanted = identifier(_read(), source)
+    wanted = search(_read(), source)
     async with Factory(call.settings(), writes=False) as make:
-        if source:
-            make.source(source)
-        person = await _find(make.people, wanted)
-    if person is None:
-        raise NotFound("nobody here has this identifier", where="standard input")
+        person = await people.find(OPERATOR, make.people, make.declared, wanted.system, wanted.value)
     json_line({"person": person}) if call.json else print(person)
 
 
@@ -58,30 +46,13 @@ def _read() -> str:
     return text.strip()
 
 
-def identifier(text: str, source: str) -> Identifier:
+def search(text: str, source: str) -> Search:
     """The identifier in ``text``. Raises `InvalidRequest`, which never repeats it."""
     if source:
-        found = Identifier(SOURCE_URN + source, text)
-    elif text.startswith("{"):
-        try:
-            found = msgspec.json.decode(text, type=Identifier)
-        except msgspec.DecodeError:
-            raise InvalidRequest("this is not an identifier", where="standard input", cure=_FORMS) from None
-    else:
-        found = Identifier(NHS_NUMBER, text)
-    if not found.value:
-        raise InvalidRequest("there is no identifier", where="standard input", cure=_FORMS)
-    return found
-
-
-async def _find(people: PeopleQuery, wanted: Identifier) -> PersonId | None:
-    if wanted.system == NHS_NUMBER:
-        number = nhs_number(wanted.value)
-        if number is None:
-            cure = "It has ten digits, the last of which checks the others."
-            raise InvalidRequest("this is no NHS number", where="standard input", cure=cure)
-        return await people.by_number(number)
-    source = wanted.system.removeprefix(SOURCE_URN)
-    if source == wanted.system:
-        raise InvalidRequest("no such system of identifiers is known", where="standard input", cure=_FORMS)
-    return await people.by_local_id(source, LocalId(wanted.value))
+        return Search(system=SOURCE_URN + source, value=text)
+    if not text.startswith("{"):
+        return Search(system=NHS_NUMBER, value=text)
+    try:
+        return Search.model_validate_json(text)
+    except ValidationError:
+        raise InvalidRequest("this is not an identifier", where="standard input", cure=_FORMS) from None

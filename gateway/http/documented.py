@@ -20,9 +20,6 @@ _SHAPES = (
     shapes.TimelineEntry,
     shapes.Missing,
     shapes.Behind,
-    shapes.Search,
-    shapes.Found,
-    shapes.Person,
     shapes.Health,
 )
 _MODELS = (shapes.ReceiptView, shapes.BatchView)

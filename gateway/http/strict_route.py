@@ -21,7 +21,7 @@ from starlette.routing import BaseRoute, Match
 from starlette.types import Receive, Scope, Send
 
 from gateway.http.body import MESSAGE_BYTES, expect, whole
-from gateway.uses.asked import pairs_of, refusal, said_once
+from gateway.uses.asked import Asked, pairs_of, refusal, said_once
 from schemas.errors import BackboneError
 
 HEAD, OPTIONS = "HEAD", "OPTIONS"
@@ -34,16 +34,22 @@ Answer = Callable[[Request], Coroutine[Any, Any, Response]]
 class StrictRoute(APIRoute):
     """A route as the module says."""
 
+    query_model: type[Asked] | None = None
+    """What the function takes of the query."""
+    by_hand = False
+    """Whether the function reads the query itself, which it then documents itself."""
     fixed: Container[str] = ()
     """Paths of other routes that have no parameter."""
 
     def get_route_handler(self) -> Answer:
-        answer, names = super().get_route_handler(), self._query_names()
-        by_hand = any(row["in"] == "query" for row in (self.openapi_extra or {}).get("parameters", ()))
+        answer, models = super().get_route_handler(), [field.field_info.annotation for field in self.dependant.query_params]
+        self.query_model = next((model for model in models if isinstance(model, type) and issubclass(model, Asked)), None)
+        names = self._names
+        self.by_hand = any(row["in"] == "query" for row in (self.openapi_extra or {}).get("parameters", ()))
 
         async def handle(request: Request) -> Response:
             query = request.scope["query_string"]
-            if query and not by_hand:
+            if query and not self.by_hand:
                 said_once(pairs_of(query.decode("latin-1")), names)
             if self.body_field is not None:
                 request = await _Received.whole(request, self.max_body_size or MESSAGE_BYTES)
@@ -51,21 +57,20 @@ class StrictRoute(APIRoute):
                 response = await answer(request)
             except RequestValidationError as error:
                 raise self._refusal(error) from None
-            return _head_of(response) if _BY_HEAD in request.scope else response
+            return sent_by(request.scope, response)
 
         return handle
 
-    def _query_names(self) -> Mapping[str, bool]:
-        """Of the one `Asked` that the path function takes, if it takes one."""
-        models = (field.field_info.annotation for field in self.dependant.query_params)
-        return next((model.names() for model in models if model is not None), {})
+    @property
+    def _names(self) -> Mapping[str, bool]:
+        return self.query_model.names() if self.query_model else {}
 
     def _refusal(self, refused: RequestValidationError) -> BackboneError:
         """What FastAPI refused, in our words."""
         place = refused.errors()[0]["loc"][0]
         errors = [row | {"loc": row["loc"][1:]} for row in refused.errors() if row["loc"][0] == place]
         body = self.body_field.field_info.annotation if self.body_field else None
-        return refusal(place, errors, getattr(body, "model_fields", ()) if place == "body" else self._query_names())
+        return refusal(place, errors, getattr(body, "model_fields", ()) if place == "body" else self._names)
 
     def matches(self, scope: Scope) -> tuple[Match, Scope]:
         if scope["path"] in self.fixed:
@@ -77,11 +82,15 @@ class StrictRoute(APIRoute):
         if method == OPTIONS:
             await Response(status_code=204, headers=_allow(scope))(scope, receive, send)
         elif method == HEAD and "GET" in methods:
-            await super().handle({**scope, "method": "GET", _BY_HEAD: True}, receive, send)
+            await self.answer({**scope, "method": "GET", _BY_HEAD: True}, receive, send)
         elif method in methods:
-            await super().handle(scope, receive, send)
+            await self.answer(scope, receive, send)
         else:
             raise HTTPException(405, headers=_allow(scope))
+
+    async def answer(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a request of a method that is there."""
+        await super().handle(scope, receive, send)
 
 
 class _Received(Request):
@@ -114,8 +123,10 @@ def _allow(scope: Scope) -> dict[str, str]:
     return {"allow": ", ".join(sorted(found | {OPTIONS} | ({HEAD} if "GET" in found else set())))}
 
 
-def _head_of(response: Response) -> Response:
-    """The answer without its content, which is not even made: that of a live stream has no end."""
+def sent_by(scope: Scope, response: Response) -> Response:
+    """The answer; by HEAD without its content, which is not even made: that of a live stream has no end."""
+    if _BY_HEAD not in scope:
+        return response
     head = Response(status_code=response.status_code)
     head.raw_headers = response.raw_headers
     return head

@@ -13,7 +13,7 @@ from adapters.intake.receive import Delivery
 from adapters.registry import FORMATS
 from gateway.http.body import received
 from gateway.http.dependencies import Asking, Known
-from gateway.http.direct import services
+from gateway.http.direct import DirectRoute, services
 from gateway.http.documented import READS, answers, body, refusals
 from gateway.http.strict_route import StrictRoute
 from gateway.routes import answers as receipt_answers
@@ -37,9 +37,10 @@ _BINARY = {"type": "string", "format": "binary"}
 _BODY = body("Content in a format that the source or its mapping reads.", {name or "*/*": _BINARY for name in FORMATS}, False)
 
 routes = APIRouter(route_class=StrictRoute, tags=["intake"])
+direct = APIRouter(route_class=DirectRoute, tags=["intake"])
 
 
-@routes.post(
+@direct.post(
     "/intake/{source}",
     summary="Take in what a source sends: messages, rows, Bundles, events",
     responses=answers(receipt_answers.ANSWERS, *ERRORS),

@@ -27,7 +27,7 @@ class Asked(BaseModel):
     @classmethod
     def names(cls) -> Mapping[str, bool]:
         """The names of the parameters, and whether each may be given more than once."""
-        return {row.alias or name: get_origin(row.annotation) is list for name, row in cls.model_fields.items()}
+        return {row.alias or name: get_origin(row.annotation) is tuple for name, row in cls.model_fields.items()}
 
 
 Model = TypeVar("Model", bound=Asked)
@@ -38,7 +38,7 @@ def _apart(sent: Any) -> Any:
 
 
 COMMAS = BeforeValidator(_apart)
-"""Of a list: each parameter may hold several values, with commas between."""
+"""Of a tuple: each parameter may hold several values, with commas between."""
 
 
 def read(model: type[Model], said: Mapping[str, Any]) -> Model:
@@ -48,6 +48,16 @@ def read(model: type[Model], said: Mapping[str, Any]) -> Model:
     except ValidationError as refused:
         errors = refused.errors(include_url=False, include_context=False, include_input=False)
         raise refusal("query", errors, model.names()) from None
+
+
+def read_query(model: type[Model], text: str) -> Model:
+    """What the urlencoded ``text`` asks. Raises `InvalidRequest`."""
+    names = model.names()
+    said: dict[str, Any] = {}
+    said_once(pairs := pairs_of(text), names)
+    for name, value in pairs:
+        said[name] = [*said.get(name, ()), value] if names.get(name) else value
+    return read(model, said)
 
 
 def pairs_of(text: str) -> list[tuple[str, str]]:

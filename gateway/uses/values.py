@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
-from typing import Any, NamedTuple
+from typing import Any
 from zoneinfo import ZoneInfo
 
 from pydantic import GetCoreSchemaHandler, PlainValidator
@@ -14,7 +15,8 @@ LONDON = ZoneInfo("Europe/London")
 """A day begins and ends there, as the events' days do."""
 
 
-class ValueKind(NamedTuple):
+@dataclass(frozen=True, eq=False)
+class ValueKind:
     """One kind of value: in a pydantic model's ``Annotated`` type it reads the field, and describes it."""
 
     read: Callable[[str], Any]

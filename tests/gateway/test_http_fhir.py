@@ -86,7 +86,7 @@ async def test_a_search_for_somebody_unknown_is_an_empty_searchset(rig: Rig) -> 
 @pytest.mark.parametrize(
     ("identifier", "code", "says"),
     [
-        (f"{NHS_NUMBER}|9990000019", "not-found", "fails its own check"),
+        (f"{NHS_NUMBER}|9990000019", "invalid", "fails its own check"),
         (f"{NHS_NUMBER}|Canary", "invalid", "no NHS number"),
         ("urn:care-backbone:source:unheard-of|1", "not-found", "no source of that id"),
         ("mrn|Canary", "invalid", "no such system"),

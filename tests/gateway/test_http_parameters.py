@@ -1,4 +1,4 @@
-"""Query parameters: one table reads, refuses and documents them."""
+"""Query parameters: one model reads, refuses and documents them."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.uses.question import LIVE, PAGE, question
+from gateway.uses.asked import read_query
+from gateway.uses.timeline import EntriesAsked, PageAsked
 from gateway.uses.values import end_of, first_of, moment
 from schemas.errors import InvalidRequest
 from schemas.identifiers import PersonId
@@ -46,14 +47,14 @@ def at(*parts: int) -> datetime:
     ],
 )
 def test_a_query_makes_the_question_it_says(query: str, expected: dict[str, Any]) -> None:
-    assert question(PERSON, PAGE.parse(query), {"northfield-pas"}) == Question(person=PERSON, **expected)
+    assert read_query(PageAsked, query).question(PERSON, {"northfield-pas"}) == Question(person=PERSON, **expected)
 
 
 @pytest.mark.parametrize(
     ("query", "where", "cure"),
     [
         ("sicne=2026-02-03", "query", "Did you mean since?"),
-        ("nhs=9990000018", "query", "It takes since, until"),
+        ("nhs=9990000018", "query", "It takes kind, sector"),
         ("since=yesterday", "parameter since", "a day such as 2026-02-03"),
         ("since=2026-02-03T14:00:00", "parameter since", "a time with its offset"),
         ("since=2026-02-30", "parameter since", "a day such as"),
@@ -79,7 +80,7 @@ def test_a_query_makes_the_question_it_says(query: str, expected: dict[str, Any]
 )
 def test_what_cannot_be_read_is_refused_with_the_cure(query: str, where: str, cure: str) -> None:
     with pytest.raises(InvalidRequest) as refused:
-        question(PERSON, PAGE.parse(query), {"northfield-pas"})
+        read_query(PageAsked, query).question(PERSON, {"northfield-pas"})
     assert refused.value.where == where
     assert cure in refused.value.cure
 
@@ -87,15 +88,15 @@ def test_what_cannot_be_read_is_refused_with_the_cure(query: str, where: str, cu
 @pytest.mark.parametrize("name", ["since", "kind", "limit", "after", "source", "include", "order", CANARY])
 def test_a_refusal_never_repeats_what_was_sent(name: str) -> None:
     with pytest.raises(InvalidRequest) as refused:
-        PAGE.parse(f"{name}={CANARY} {CANARY}")
+        read_query(PageAsked, f"{name}={CANARY} {CANARY}")
     assert CANARY not in str(refused.value)
 
 
 @given(st.text())
 def test_any_text_is_read_or_refused(text: str) -> None:
-    for parameters in (PAGE, LIVE):
+    for model in (PageAsked, EntriesAsked):
         try:
-            question(PERSON, parameters.parse(text), frozenset())
+            read_query(model, text).question(PERSON, frozenset())
         except InvalidRequest as refused:
             assert refused.cure
 
@@ -130,9 +131,9 @@ def test_a_moment_is_read_in_utc_or_refused(text: str) -> None:
 
 
 def test_every_parameter_is_documented_with_a_description() -> None:
-    for parameters in (PAGE, LIVE):
-        rows = parameters.documented()["parameters"]
-        assert all(row["description"] and row["schema"] and row["in"] == "query" for row in rows)
-    assert {row["name"] for row in PAGE.documented()["parameters"]} == {
+    for model in (PageAsked, EntriesAsked):
+        rows = model.model_json_schema()["properties"]
+        assert all(row["description"] and row["type"] for row in rows.values())
+    assert set(PageAsked.names()) == {
         *("since", "until", "kind", "sector", "type", "source", "as_of", "order", "limit", "after", "include")
     }

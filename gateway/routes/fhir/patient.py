@@ -14,15 +14,16 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from gateway.http.body import expect, text_of, whole
-from gateway.http.dependencies import Known
+from gateway.http.dependencies import Asking, Known
 from gateway.http.documented import READS, Says, answers, body, resource
 from gateway.http.problems import FHIR_TYPE, answer_of, issue, outcome
 from gateway.http.strict_route import StrictRoute
 from gateway.routes.fhir.capability import capability_statement
 from gateway.routes.fhir.facade import entry, person_as_patient, searchset
 from gateway.routes.fhir.negotiation import FORMAT, FormatAsked, agree, heeded
-from gateway.routes.people import PERSON, SEARCH_BYTES, find
-from gateway.uses import values
+from gateway.routes.people import PERSON_SAYS, SEARCH_BYTES, PersonInPath
+from gateway.uses import people, values
+from gateway.uses.caller import Caller
 from gateway.uses.parameters import Parameter, Parameters, pairs_of
 from gateway.uses.services import Services
 from gateway.uses.values import text
@@ -32,12 +33,12 @@ from schemas.identifiers import PersonId
 from schemas.timeline import LIMIT, LIMIT_MOST
 
 FORM = "application/x-www-form-urlencoded"
-PatientId = Annotated[str, Path(description=PERSON.says, json_schema_extra={"pattern": f"^{PERSON.pattern}$"})]
+PatientId = PersonInPath
 
 _IDENTIFIER = text(r"[^|]{1,200}\|[^|]{1,200}", "an identifier with its system, as system|value")
 _FIELDS = (
     Parameter("identifier", _IDENTIFIER, "`system|value`"),
-    Parameter("_id", text(PERSON.pattern, f"the {PERSON.says}"), f"The {PERSON.says}."),
+    Parameter("_id", text(people.PERSON_ID, f"the {PERSON_SAYS}"), f"The {PERSON_SAYS}."),
     Parameter("_count", values.whole(0, LIMIT_MOST, LIMIT, cut=True), "Patients wanted; 0: only how many there are."),
 )
 SEARCH = Parameters(*_FIELDS, FORMAT)
@@ -80,11 +81,11 @@ async def metadata(request: Request, asked: Annotated[FormatAsked, Query()]) -> 
     openapi_extra=BY_ID.documented(),
     response_class=Response,
 )
-async def search_in_url(request: Request, known: Known) -> Response:
+async def search_in_url(request: Request, caller: Asking, known: Known) -> Response:
     agree(request, asked := BY_ID.read(request))
     if "_id" not in asked:
         raise InvalidRequest("by GET a Patient can be searched for only with _id", where="query", cure=_POST_IT)
-    return await _searchset(request, known, asked, f"{base(request)}/Patient?{request.scope['query_string'].decode('latin-1')}")
+    return await _searchset(request, caller, known, asked, f"{base(request)}/Patient?{request.scope['query_string'].decode('latin-1')}")
 
 
 @routes.post(
@@ -94,11 +95,11 @@ async def search_in_url(request: Request, known: Known) -> Response:
     openapi_extra=body("`identifier=system|value`, `_id`, or both.", {FORM: _FORM}),
     response_class=Response,
 )
-async def search(request: Request, known: Known, asked: Annotated[FormatAsked, Query()]) -> Response:
+async def search(request: Request, caller: Asking, known: Known, asked: Annotated[FormatAsked, Query()]) -> Response:
     agree(request, asked)
     expect(request, FORM)
     sent = pairs_of(text_of(await whole(request, SEARCH_BYTES)))
-    return await _searchset(request, known, SEARCH.said(heeded(request, sent, SEARCH)), f"{base(request)}/Patient/_search")
+    return await _searchset(request, caller, known, SEARCH.said(heeded(request, sent, SEARCH)), f"{base(request)}/Patient/_search")
 
 
 @routes.get(
@@ -119,28 +120,28 @@ def fhir(resource: Resource) -> Response:
 
 async def patient_of(known: Services, person: PersonId) -> Resource:
     """The person as a Patient, under the id they have now. Raises `NotFound`."""
-    stated = await known.people.patients(person) if re.fullmatch(PERSON.pattern, person, re.ASCII) else []
+    stated = await known.people.patients(person) if re.fullmatch(people.PERSON_ID, person, re.ASCII) else []
     if not stated:
         raise NotFound("there is no such Patient", where="path, id")
     return person_as_patient(stated[0].person, stated)
 
 
-async def _searchset(request: Request, known: Services, asked: Mapping[str, Any], url: str) -> Response:
+async def _searchset(request: Request, caller: Caller, known: Services, asked: Mapping[str, Any], url: str) -> Response:
     """Whom the search finds, as a searchset whose own link is ``url``."""
-    found, hints = await _people(known, asked)
+    found, hints = await _people(caller, known, asked)
     patients = [await patient_of(known, person) for person in found[: asked.get("_count")]]
     entries = [entry(patient_url(request, patient), patient) for patient in patients]
     return fhir(searchset([*entries, *hints], url, None, len(found)))
 
 
-async def _people(known: Services, asked: Mapping[str, Any]) -> tuple[list[PersonId], list[Resource]]:
+async def _people(caller: Caller, known: Services, asked: Mapping[str, Any]) -> tuple[list[PersonId], list[Resource]]:
     """Whom the search finds, one person or nobody, and why nobody can have what is searched for."""
     found: set[PersonId | None] = set()
     hints: list[Resource] = []
     if "_id" in asked:
         found.add(await known.people.current(PersonId(asked["_id"])))
     if "identifier" in asked:
-        person, hints = await _identified(known, asked["identifier"])
+        person, hints = await _identified(caller, known, asked["identifier"])
         found.add(person)
     if not found:
         cure = "Write identifier=system|value, or _id."
@@ -148,15 +149,17 @@ async def _people(known: Services, asked: Mapping[str, Any]) -> tuple[list[Perso
     return [person for person in found if person is not None and len(found) == 1], hints
 
 
-async def _identified(known: Services, identifier: str) -> tuple[PersonId | None, list[Resource]]:
+async def _identified(caller: Caller, known: Services, identifier: str) -> tuple[PersonId | None, list[Resource]]:
     """Nobody is found by an identifier that nobody can have, and a hint says why: that is no error of the search.
 
     Source: FHIR R4 Search §3.1.1.1 (errors, and OperationOutcomes about a search); its example ``bundle-search-warning``.
     """
     system, _, value = identifier.partition("|")
     try:
-        return await find(known, system, value), []
-    except (NotFound, UnknownSource, InvalidRequest) as error:
+        return await people.find(caller, known.people, known.sources, system, value), []
+    except NotFound:
+        return None, []
+    except (UnknownSource, InvalidRequest) as error:
         return None, [_hint(error)]
 
 
