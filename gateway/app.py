@@ -32,7 +32,6 @@ SUBJECTS = (
     (timeline.routes, "people", "One person's timeline, across every source."),
     (everything.routes, "fhir", "FHIR R4: messages in, one Patient for each person out."),
     (intake.routes, "intake", "What sources send, and the receipts for it."),
-    (events.routes, "intake", ""),
     (people.routes, "people", ""),
     (process_message.routes, "fhir", ""),
     (fhir.routes, "fhir", ""),
@@ -66,7 +65,7 @@ def create_app(services: Services) -> FastAPI:
     app.state.services = services
     app.state.operated = services.operated
     app.state.openapi = cache(lambda: orjson.dumps(_described(app)))
-    for routes in (timeline.direct, intake.direct):
+    for routes in (timeline.direct, intake.direct, events.direct):
         app.router.routes.extend(routes.routes)  # not included: a request is then matched twice, which costs 13 µs
     for routes, _, _ in SUBJECTS:
         app.include_router(routes)

@@ -16,12 +16,14 @@ from typing import Any
 from urllib.parse import unquote
 
 import msgspec
+from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import Response
 
 from adapters.intake.receive import Delivery
 from gateway.http.body import media_type, whole
-from gateway.http.direct import router, services
+from gateway.http.dependencies import Known
+from gateway.http.direct import DirectRoute
 from gateway.http.documented import answers, body
 from gateway.routes import answers as receipts
 from gateway.routes.event_batch import BATCH_TYPE, NOT_KEPT, sort_out, source_of, take_in_lot
@@ -53,18 +55,19 @@ _BODY = body(
 )
 
 
-routes = router("intake")
+direct = APIRouter(route_class=DirectRoute, tags=["intake"])
 
 
-@routes.post(
+@direct.post(
     "/events",
     summary="Take in CloudEvents: one, a batch, or in the binary mode",
     responses=answers(receipts.ANSWERS_EACH, *ERRORS),
     openapi_extra=_BODY,
+    response_class=Response,
 )
-async def take_in_events(request: Request) -> Response:
+async def take_in_events(request: Request, known: Known) -> Response:
     content, kind = structured(request, await whole(request))
-    known, trace = services(request), traceparent(request)
+    trace = traceparent(request)
     lots = sort_out(content, known.declared) if kind == BATCH_TYPE else []
     if len(lots) > 1:
         return receipts.answer_each(request, [await take_in_lot(known.taking_in, lot, trace) for lot in lots])

@@ -13,19 +13,19 @@ from adapters.intake.receive import Delivery
 from adapters.registry import FORMATS
 from gateway.http.body import received
 from gateway.http.dependencies import Asking, Known
-from gateway.http.direct import DirectRoute, services
+from gateway.http.direct import DirectRoute
 from gateway.http.documented import READS, answers, body, refusals
 from gateway.http.strict_route import StrictRoute
 from gateway.routes import answers as receipt_answers
 from gateway.settings.shapes import Door
 from gateway.shapes import ReceiptView
 from gateway.uses import receipts
-from gateway.uses.parameters import NONE, InPath
 from gateway.uses.receipts import RECEIPT_ID
+from gateway.uses.values import SOURCE
 from schemas.arrival.receipt import Receipt
 from schemas.errors import DoorClosed, EngineUnavailable, NotFound, TooLarge, TooSlow, UnknownSource, WrongMediaType
 
-SOURCE = InPath("source", "[a-z0-9-]{1,64}", "id of a declared source")
+SourceInPath = Annotated[str, Path(description="id of a declared source", json_schema_extra=dict(SOURCE.schema))]
 ReceiptId = Annotated[str, Path(description="id of a receipt", json_schema_extra={"pattern": f"^{RECEIPT_ID}$"})]
 
 _TRACEPARENT = re.compile(r"00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
@@ -44,12 +44,11 @@ direct = APIRouter(route_class=DirectRoute, tags=["intake"])
     "/intake/{source}",
     summary="Take in what a source sends: messages, rows, Bundles, events",
     responses=answers(receipt_answers.ANSWERS, *ERRORS),
-    openapi_extra=NONE.documented(SOURCE.documented()) | _BODY,
+    openapi_extra=_BODY,
     response_class=Response,
 )
-async def take_in(request: Request) -> Response:
-    declared = services(request).declared(SOURCE.read(request))
-    intake = services(request).taking_in
+async def take_in(request: Request, known: Known, source: SourceInPath) -> Response:
+    declared, intake = known.declared(source), known.taking_in
     async with received(request) as content:
         delivery = Delivery(declared.source, Door.HTTP, content, content_type(request), traceparent=traceparent(request))
         return receipt_answers.answer(request, await intake.receive(delivery))

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from functools import cache
+from typing import Annotated
 
 import orjson
+from fastapi import APIRouter, Path
 from starlette.requests import Request
 from starlette.responses import Response
 
-from gateway.http.direct import router
 from gateway.http.documented import JSON, Says, answers
-from gateway.uses.parameters import NONE, InPath
+from gateway.http.strict_route import StrictRoute
 from schemas import asyncapi as described
 from schemas.catalogue import CATALOGUE, CATALOGUE_VERSION
 from schemas.errors import NotFound
@@ -19,12 +20,15 @@ from schemas.event import SCHEMA_URN
 CACHED_S = 300
 """Seconds these documents may be kept: they change with the version of the backbone alone."""
 SCHEMA_TYPE = "application/schema+json"
-TYPE = InPath("type", "[a-z][a-z-]{0,60}-[0-9]{1,3}", "name of an event type", described.UNKNOWN_TYPE)
+EventType = Annotated[
+    str,
+    Path(description="name of an event type", json_schema_extra={"pattern": "^[a-z][a-z-]{0,60}-[0-9]{1,3}$"}),
+]
 
 _HEADERS = {"cache-control": f"public, max-age={CACHED_S}"}
 _OBJECT = {"type": "object"}
 
-routes = router("words")
+routes = APIRouter(route_class=StrictRoute, tags=["words"], default_response_class=Response)
 
 
 @routes.get(
@@ -32,7 +36,7 @@ routes = router("words")
     summary="Every event type: payload, kind, character, sensitivity, title",
     responses=answers({200: Says("The catalogue.", _OBJECT)}),
 )
-async def catalogue(_request: Request) -> Response:
+async def catalogue() -> Response:
     return Response(_catalogue(), headers=_HEADERS, media_type=JSON)
 
 
@@ -40,10 +44,9 @@ async def catalogue(_request: Request) -> Response:
     "/schemas/{type}.json",
     summary="JSON Schema of an event type",
     responses=answers({200: Says("The schema.", _OBJECT, SCHEMA_TYPE)}, NotFound),
-    openapi_extra=NONE.documented(TYPE.documented()),
 )
-async def schema(request: Request) -> Response:
-    return Response(_schema(TYPE.read(request)), headers=_HEADERS, media_type=SCHEMA_TYPE)
+async def schema(type: EventType) -> Response:
+    return Response(_schema(type), headers=_HEADERS, media_type=SCHEMA_TYPE)
 
 
 @routes.get(
@@ -51,7 +54,7 @@ async def schema(request: Request) -> Response:
     summary="The topics and their messages, as AsyncAPI 3",
     responses=answers({200: Says("The document.", _OBJECT)}),
 )
-async def asyncapi(_request: Request) -> Response:
+async def asyncapi() -> Response:
     return Response(_asyncapi(), headers=_HEADERS, media_type=JSON)
 
 

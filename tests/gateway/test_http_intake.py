@@ -108,7 +108,7 @@ async def test_the_same_body_again_has_the_same_receipt_and_appends_nothing(rig:
     [
         ("/intake/unheard-of", 404, "unknown-source"),
         ("/intake/folder-only", 403, "door-closed"),
-        ("/intake/Not A Source", 404, "not-found"),
+        ("/intake/Not A Source", 404, "unknown-source"),
         ("/intake/lines?dry=1", 400, "invalid-request"),
     ],
 )
