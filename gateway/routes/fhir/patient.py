@@ -9,7 +9,7 @@ import re
 from collections.abc import Mapping
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Path, Query
+from fastapi import APIRouter, Query
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -85,7 +85,9 @@ async def search_in_url(request: Request, caller: Asking, known: Known) -> Respo
     agree(request, asked := BY_ID.read(request))
     if "_id" not in asked:
         raise InvalidRequest("by GET a Patient can be searched for only with _id", where="query", cure=_POST_IT)
-    return await _searchset(request, caller, known, asked, f"{base(request)}/Patient?{request.scope['query_string'].decode('latin-1')}")
+    return await _searchset(
+        request, caller, known, asked, f"{base(request)}/Patient?{request.scope['query_string'].decode('latin-1')}"
+    )
 
 
 @routes.post(
@@ -99,7 +101,9 @@ async def search(request: Request, caller: Asking, known: Known, asked: Annotate
     agree(request, asked)
     expect(request, FORM)
     sent = pairs_of(text_of(await whole(request, SEARCH_BYTES)))
-    return await _searchset(request, caller, known, SEARCH.said(heeded(request, sent, SEARCH)), f"{base(request)}/Patient/_search")
+    return await _searchset(
+        request, caller, known, SEARCH.said(heeded(request, sent, SEARCH)), f"{base(request)}/Patient/_search"
+    )
 
 
 @routes.get(
