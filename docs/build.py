@@ -93,10 +93,16 @@ def _condition(rule: StatusRule) -> str:
 def _metrics() -> str:
     lines = ["# Metrics", "", "Served as `/metrics`, by every process that answers HTTP or has `health` set. Made from"]
     lines += ["`gateway/watching/measures.py` by `make docs`. No name and no label says anything about a person.", ""]
-    lines += ["| metric | kind | labels | what it says |", "|---|---|---|---|"]
+    lines += ["A server of several processes answers for all of them: counters and histograms are summed, of gauges the last"]
+    lines += [
+        "column says what counts.",
+        "",
+        "| metric | kind | labels | what it says | of several processes |",
+        "|---|---|---|---|---|",
+    ]
     for row in MEASURES:
         labels = ", ".join(f"`{label}`" for label in row.labels)
-        lines.append(f"| `{row.name}` | {row.kind} | {labels} | {row.says} |")
+        lines.append(f"| `{row.name}` | {row.kind} | {labels} | {row.says} | {row.across} |")
     return "\n".join(lines) + "\n"
 
 

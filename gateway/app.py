@@ -5,17 +5,12 @@ from __future__ import annotations
 from collections.abc import Container
 from functools import cache
 from importlib.metadata import version
-from typing import Any
 
 import orjson
 from fastapi import FastAPI
-from fastapi.middleware.asyncexitstack import AsyncExitStackMiddleware
 from fastapi.openapi.utils import get_openapi
 from fastapi.telemetry import TelemetryConfig
-from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
-from starlette.middleware import Middleware
-from starlette.types import ExceptionHandler
 
 from gateway.http.documented import JSON, components
 from gateway.http.envelope import Envelope
@@ -76,18 +71,14 @@ def create_app(services: Services) -> FastAPI:
     return app
 
 
-def create_operators_app(operated: Operated, hosts: Container[str]) -> Starlette:
+def create_operators_app(operated: Operated, hosts: Container[str]) -> FastAPI:
     """``/health`` and ``/metrics`` alone, for a process of any role."""
-    handlers: dict[Any, ExceptionHandler] = {BackboneError: on_backbone_error, HTTPException: on_http_error}
-    app = Starlette(
-        routes=health.routes.routes,
-        middleware=[
-            Middleware(Envelope, metrics=operated.metrics, hosts=hosts),
-            Middleware(AsyncExitStackMiddleware),  # which FastAPI's own application brings, and its routes ask for
-        ],
-        exception_handlers=handlers,
-    )
+    app = FastAPI(openapi_url=None, redirect_slashes=False, telemetry=_UNTRACED)
     app.state.operated = operated
+    app.include_router(health.routes)
+    app.add_exception_handler(BackboneError, on_backbone_error)
+    app.add_exception_handler(HTTPException, on_http_error)
+    app.add_middleware(Envelope, metrics=operated.metrics, hosts=hosts)
     return app
 
 

@@ -256,6 +256,8 @@ class Health(msgspec.Struct, kw_only=True):
     """By projection, as measured last."""
     parked: dict[str, int]
     """Events that a projection cannot apply and has set aside, by projection: `backbone parked list` says why."""
+    not_ready: list[str] = []
+    """Other processes of this server that do not answer, or are not ready."""
 
 
 def view(receipt: Receipt) -> dict[str, Any]:

@@ -42,13 +42,15 @@ class Outcome(NamedTuple):
 
 
 class Backbone:
-    """The command, run in ``folder`` without any setting from the environment but ``environment``."""
+    """The command, run in ``folder`` without any setting from the environment but ``environment``.
+
+    A server is one process unless that says otherwise: those of ``tests/journeys`` are several.
+    """
 
     def __init__(self, folder: Path, environment: Mapping[str, str] | None = None) -> None:
         self.folder = folder
-        self._environment = {name: value for name, value in os.environ.items() if not name.startswith("BACKBONE_")} | dict(
-            environment or {}
-        )
+        inherited = {name: value for name, value in os.environ.items() if not name.startswith("BACKBONE_")}
+        self._environment = {**inherited, "BACKBONE_PROCESSES": "1", **(environment or {})}
 
     def settings(self, text: str) -> None:
         """Write ``backbone.toml``."""

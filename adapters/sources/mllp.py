@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import socket
 import ssl
 from collections import Counter
 from collections.abc import Mapping
@@ -83,14 +84,15 @@ _SHUTDOWN_S = 1.0
 class MllpListener:
     """Listens for senders and passes their messages to the intake.
 
-    ``address`` is a host and a port; port 0 takes a free one. ``tls`` is made by `adapters.sources.mllp_tls.listening`.
+    ``address`` is a host and a port, of which 0 takes a free one, or a socket that listens already. ``tls`` is made by
+    `adapters.sources.mllp_tls.listening`.
     """
 
     def __init__(
         self,
         intake: Intake,
         senders: Senders,
-        address: tuple[str, int],
+        address: tuple[str, int] | socket.socket,
         limits: MllpLimits | None = None,
         tls: ssl.SSLContext | None = None,
         observer: IntakeObserver | None = None,
@@ -98,7 +100,8 @@ class MllpListener:
         self._intake = intake
         self.senders = senders
         """Finds the source of a message. May be replaced while it listens."""
-        self.address = address
+        self._bound = address if isinstance(address, socket.socket) else None
+        self.address: tuple[str, int] = address.getsockname()[:2] if isinstance(address, socket.socket) else address
         """Where it listens; once started, with the actual port."""
         self._tls = tls
         self._observer = observer or UnobservedIntake()
@@ -115,10 +118,9 @@ class MllpListener:
         """Start to listen. Raises `SettingsError` when the address cannot be used."""
         loop = asyncio.get_running_loop()
         host, port = self.address
+        where: dict[str, Any] = {"sock": self._bound} if self._bound is not None else {"host": host, "port": port}
         try:
-            self._server = await loop.create_server(
-                lambda: MllpConnection(self), host, port, backlog=_BACKLOG, **self._secured()
-            )
+            self._server = await loop.create_server(lambda: MllpConnection(self), backlog=_BACKLOG, **where, **self._secured())
         except OSError as error:
             raise SettingsError(f"cannot listen for MLLP: {error.strerror}", where=f"{host}:{port}") from None
         self.address = self._server.sockets[0].getsockname()[:2]

@@ -44,6 +44,11 @@ class BackboneProcess:
         return self.process is not None and self.process.poll() is None
 
     @property
+    def pid(self) -> int:
+        """Of the process, or of the supervisor where it is several."""
+        return self.process.pid if self.process is not None else 0
+
+    @property
     def log(self) -> Path:
         return self.folder / f"{self.name}.log"
 
@@ -59,13 +64,14 @@ class BackboneProcess:
         addresses = ["--http", f"127.0.0.1:{self.http}", "--mllp", f"127.0.0.1:{self.mllp}"]
         only = ["--only", self.roles] if self.roles else []
         settings = ["--config", str(self.folder / "backbone.toml")]
+        one = {"BACKBONE_PROCESSES": "1"} if self.roles else {}  # a process a role, as in a container
         with self.log.open("ab") as out:
             self.process = subprocess.Popen(
                 [*self.within, sys.executable, "-m", "gateway.cli", *settings, "serve", *only, *addresses],
                 stdout=out,
                 stderr=out,
                 cwd=self.folder,
-                env={**os.environ, "BACKBONE_HEALTH": f"127.0.0.1:{self.health}", **self.environment},
+                env={**os.environ, "BACKBONE_HEALTH": f"127.0.0.1:{self.health}", **one, **self.environment},
                 start_new_session=True,
             )
 

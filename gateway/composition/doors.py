@@ -12,10 +12,10 @@ from adapters.sources.mllp_senders import MllpSource, Senders
 from adapters.sources.mllp_tls import listening
 from gateway.composition.factory import Factory, now
 from gateway.serving.doors import FoldersPart, MllpPart, Watched
-from gateway.serving.listen import resolve
 from gateway.settings.shapes import Settings, SourceSettings
 
 if TYPE_CHECKING:
+    import socket
     import ssl
 
     from adapters.intake.receive import Intake
@@ -23,12 +23,16 @@ if TYPE_CHECKING:
 
 
 class Doors:
-    """The listener and the watched folders of the sources in force, which hand everything to ``intake``."""
+    """The listener and the watched folders of the sources in force, which hand everything to ``intake``.
 
-    def __init__(self, make: Factory, intake: Intake) -> None:
+    Of a server's processes only one may take dropped files: ``folders`` says whether it is this one.
+    """
+
+    def __init__(self, make: Factory, intake: Intake, bound: socket.socket, *, folders: bool = True) -> None:
         self._make = make
         self._intake = intake
-        self._listener = self._listening()
+        self._takes_files = folders
+        self._listener = self._listening(bound)
         self._folders = FoldersPart(self._watched())
 
     @property
@@ -41,16 +45,15 @@ class Doors:
         self._listener.senders = self._senders()
         self._folders.watch(self._watched())
 
-    def _listening(self) -> MllpListener:
+    def _listening(self, bound: socket.socket) -> MllpListener:
         settings = self._make.settings
-        place = resolve("mllp", settings.mllp, beyond_loopback=settings.listen_beyond_loopback)
         patience = MllpLimits(
             message_bytes=settings.limits.mllp_frame,
             connections_per_peer=settings.limits.mllp_connections,
             first_byte=settings.limits.first_byte,
             next_byte=settings.limits.next_byte,
         )
-        return MllpListener(self._intake, self._senders(), place.name, patience, _mllp_tls(settings), self._make.metrics)
+        return MllpListener(self._intake, self._senders(), bound, patience, _mllp_tls(settings), self._make.metrics)
 
     def _senders(self) -> Senders:
         return Senders(
@@ -60,6 +63,8 @@ class Doors:
         )
 
     def _watched(self) -> list[Watched]:
+        if not self._takes_files:
+            return []
         folders = [(row, row.folder) for row in self._make.declared.values() if row.folder is not None]
         return [Watched(row.source, folder, self._drop_folder(row, folder)) for row, folder in folders]
 

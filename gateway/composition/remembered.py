@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import NamedTuple
 
@@ -22,6 +23,6 @@ class RememberedIdentity(NamedTuple):
         if not identity or self.known():
             return
         self.file.parent.mkdir(mode=PRIVATE, parents=True, exist_ok=True)
-        draft = self.file.with_name(f".{self.file.name}")
+        draft = self.file.with_name(f".{self.file.name}-{os.getpid()}")  # another process may note it just now
         draft.write_text(f"{identity}\n")
         draft.rename(self.file)

@@ -16,7 +16,7 @@ from gateway.http.documented import JSON
 from gateway.http.strict_route import StrictRoute
 from gateway.pages import render
 from gateway.pages.reference import subjects
-from gateway.routes.health import health_of
+from gateway.routes.readiness import health_of
 from schemas.catalogue import CATALOGUE, CATALOGUE_VERSION
 from schemas.errors import NotAcceptable
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import errno
 import ipaddress
 import socket
+import sys
 from typing import NamedTuple
 
 from gateway.settings.shapes import Address
@@ -52,6 +53,18 @@ class Place(NamedTuple):
     """Whether other machines can reach it."""
 
 
+class Bound(NamedTuple):
+    """The listening sockets that one process was given."""
+
+    http: socket.socket | None = None
+    mllp: socket.socket | None = None
+    health: socket.socket | None = None
+
+    @property
+    def sockets(self) -> list[socket.socket]:
+        return [one for one in self if one is not None]
+
+
 def resolve(door: str, address: Address, *, beyond_loopback: bool = False) -> Place:
     """Where ``door`` is to be bound. With ``beyond_loopback`` the operator lets other machines reach it.
 
@@ -74,19 +87,46 @@ def resolve(door: str, address: Address, *, beyond_loopback: bool = False) -> Pl
 
 def listen(door: str, address: Address, *, beyond_loopback: bool = False) -> socket.socket:
     """The listening socket of ``door``. Raises what `resolve` does, and `AddressInUseError`."""
+    return listen_side_by_side(door, address, 1, beyond_loopback=beyond_loopback)[0]
+
+
+def listen_side_by_side(door: str, address: Address, takers: int, *, beyond_loopback: bool = False) -> list[socket.socket]:
+    """A listening socket of ``door`` for each of its ``takers``. Raises what `resolve` does, and `AddressInUseError`.
+
+    Linux spreads connections evenly over sockets that share a port (SO_REUSEPORT); of one socket, shared, the first process to
+    wake would take all that come at once. Elsewhere it is one socket all the same. What waits in a socket is lost with its last
+    holder only, so somebody who does not take should hold them all.
+
+    Source: socket(7), SO_REUSEPORT.
+    """
     family, name, _ = resolve(door, address, beyond_loopback=beyond_loopback)
-    bound = socket.socket(family, socket.SOCK_STREAM)
-    bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    first = _socket(family)
+    bound = [first]
     try:
-        bound.bind(name)
-        bound.listen(BACKLOG)
+        first.bind(name)
+        if takers > 1 and sys.platform == "linux":
+            # Only now: the first must have met every other program on this port, a backbone's too.
+            first.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+            for _ in range(takers - 1):
+                bound.append(_socket(family))
+                bound[-1].setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+                bound[-1].bind(first.getsockname())
+        for one in bound:
+            one.listen(BACKLOG)
     except OSError as error:
-        bound.close()
+        for one in bound:
+            one.close()
         if error.errno == errno.EADDRINUSE:
             raise AddressInUseError(where=f"{door} {address}") from None
         cure = "A port below 1024 needs special rights; choose a higher one."
         raise SettingsError(f"cannot listen: {error.strerror}", where=f"{door} {address}", cure=cure) from None
-    return bound
+    return bound + [first.dup() for _ in range(takers - len(bound))]
+
+
+def _socket(family: socket.AddressFamily) -> socket.socket:
+    made = socket.socket(family, socket.SOCK_STREAM)
+    made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    return made
 
 
 def address_of(bound: socket.socket) -> Address:

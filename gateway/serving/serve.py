@@ -16,25 +16,11 @@ import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
-from enum import StrEnum
 
 from gateway.serving.part import ServerPart, Shown
 from schemas.errors import BackboneError
 
 LOGGER = logging.getLogger("backbone.gateway")
-
-
-class Role(StrEnum):
-    """What a process of the backbone does; by default everything."""
-
-    GATEWAY = "gateway"
-    """HTTP: what is asked, and what is sent to it."""
-    INTAKE = "intake"
-    """MLLP and drop folders."""
-    PROJECTIONS = "projections"
-    """From the log to what is read."""
-    DELIVERY = "delivery"
-    """To subscribers."""
 
 
 class PartEndedError(BackboneError):
@@ -50,16 +36,28 @@ FORCED = 70
 """Exit status when the time ran out: EX_SOFTWARE of sysexits.h."""
 
 Announce = Callable[[Sequence[Shown]], None]
+Again = Callable[[int], None]
+"""What is done at a second signal, given its number."""
 
 
-async def serve(parts: Sequence[ServerPart], within: timedelta, announce: Announce) -> None:
+def end_at_once(number: int) -> None:
+    """Whoever asks twice does not want to wait."""
+    os._exit(128 + number)
+
+
+def pass_over(_number: int) -> None:
+    """In one of several processes: a terminal, or an init system, signals them all, and then their supervisor stops them too.
+    It also ends at once those that are to end at once."""
+
+
+async def serve(parts: Sequence[ServerPart], within: timedelta, announce: Announce, again: Again = end_at_once) -> None:
     """Start ``parts``, ``announce`` what is open, and run until a signal; ``within`` is each part's time to stop.
 
     Raises what a part raised, or `PartEndedError`; the others were stopped then.
     """
     stop = asyncio.Event()
     running: dict[asyncio.Task[None], ServerPart] = {}
-    with _on_signals(lambda _: stop.set(), within):
+    with _on_signals(lambda _: stop.set(), within, again):
         try:
             announce(await _start_all(parts))
             running.update((asyncio.create_task(part.run(), name=part.name), part) for part in parts)
@@ -103,7 +101,7 @@ async def _stop_all(parts: Sequence[ServerPart], running: Mapping[asyncio.Task[N
 
 
 @contextmanager
-def starting(within: timedelta) -> Iterator[list[int]]:
+def starting(within: timedelta, again: Again = end_at_once) -> Iterator[list[int]]:
     """Inside it, until `serve` has taken the signals over, the first one cancels the current task; its number is in the list.
 
     Left to Python, a signal raises in whatever runs at that moment. In a callback of a library that lets nothing out it was
@@ -117,22 +115,26 @@ def starting(within: timedelta) -> Iterator[list[int]]:
         if task is not None:
             task.cancel()
 
-    with _on_signals(first, within):
+    with _on_signals(first, within, again):
         yield told
 
 
 @contextmanager
-def _on_signals(first: Callable[[int], None], within: timedelta) -> Iterator[None]:
-    """Inside it, ``first`` is given the first signal, whereupon everything must end in time; the next one ends the process."""
+def _on_signals(first: Callable[[int], None], within: timedelta, again: Again) -> Iterator[None]:
+    """Inside it, ``first`` is given the first signal, whereupon everything must end in time; ``again`` the next ones."""
     loop = asyncio.get_running_loop()
     overdue = threading.Timer((within + OVERTIME).total_seconds(), _give_up)
     overdue.daemon = True
+    begun: list[int] = []
 
     def begin(number: int) -> None:
+        if begun:
+            return  # it came twice before the first was heard
+        begun.append(number)
         first(number)
         overdue.start()
         for each in _SIGNALS:
-            loop.add_signal_handler(each, os._exit, 128 + each)
+            loop.add_signal_handler(each, again, each)
 
     for number in _SIGNALS:
         loop.add_signal_handler(number, begin, number)

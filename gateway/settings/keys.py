@@ -21,6 +21,7 @@ from gateway.settings.parse import (
     url,
     web,
     whole,
+    whole_or_auto,
 )
 from gateway.settings.shapes import POOLERS, Door, Form
 from schemas.log import PARTITIONS
@@ -96,6 +97,12 @@ KEYS = (
         address,
         None,
         "Where `/health` and `/metrics` are answered apart from HTTP, by a process of any role. Default: nowhere.",
+    ),
+    Key(
+        ("processes",),
+        whole_or_auto(1, 64),
+        "auto",
+        "How many processes `backbone serve` is: `auto`, by the processors it may use, or a number; `1`: everything in one.",
     ),
     Key(("partitions",), whole(1, 1000), PARTITIONS, "Partitions of a new log: the most processes that can share it."),
     Key(

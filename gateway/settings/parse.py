@@ -55,6 +55,22 @@ def whole(least: int, most: int) -> Parse:
     return parse
 
 
+def whole_or_auto(least: int, most: int) -> Parse:
+    """The same, or ``auto``, which is ``None``."""
+    number = whole(least, most)
+
+    def parse(value: object, base: Path) -> int | None:
+        if value == "auto":
+            return None
+        try:
+            parsed: int = number(value, base)
+        except ValueError as error:
+            raise ValueError(f"write auto, or {str(error).removeprefix('write ')}") from None
+        return parsed
+
+    return parse
+
+
 def address(value: object, _base: Path) -> Address:
     """``127.0.0.1:8080``, ``[::1]:8080``."""
     match = _HOST_PORT.fullmatch(value.strip()) if isinstance(value, str) else None

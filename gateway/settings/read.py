@@ -97,6 +97,7 @@ def _settings(
         listen_beyond_loopback=bool(values["listen_beyond_loopback"]),
         http_names=values["http_names"] or frozenset(),
         health=values["health"],
+        processes=values["processes"],
         partitions=values["partitions"],
         logging=values["logging"],
         logging_form=values["logging_form"],

@@ -184,6 +184,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """Lower case, without port."""
     health: Address | None
     """Of the operators' listener; ``None``: there is none."""
+    processes: int | None
+    """How many a server is; ``None``: as many as there are processors for it."""
     partitions: int
     logging: str
     logging_form: str

@@ -135,11 +135,16 @@ def run(call: Call, body: Callable[[], Any]) -> int:
     except BaseException as error:
         if isinstance(error, SystemExit | typer.Exit):
             raise
-        if call.debug:
-            import traceback
+        return failed(call, error)
 
-            traceback.print_exception(error)
-        return report(error, as_json=call.json)
+
+def failed(call: Call, error: BaseException) -> int:
+    """Report ``error`` as the command was called, and return the exit status."""
+    if call.debug:
+        import traceback
+
+        traceback.print_exception(error)
+    return report(error, as_json=call.json)
 
 
 def report(error: BaseException, *, as_json: bool = False) -> int:

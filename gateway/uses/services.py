@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Container, Mapping
+from collections.abc import Awaitable, Callable, Container, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
@@ -42,6 +42,18 @@ class ServedMetrics(Protocol):
         ...
 
 
+class ServerSiblings(Protocol):
+    """The other processes of a server that is several."""
+
+    async def exposition(self) -> bytes:
+        """Everything counted in the server, in the Prometheus text format."""
+        ...
+
+    async def unready(self) -> Mapping[str, Sequence[str]]:
+        """Kind of readiness (`gateway.routes.readiness`; empty: as a whole) → those that stand in its way."""
+        ...
+
+
 Query = TypeVar("Query")
 Queries = Callable[[ReadModel[Any]], Any]
 """Read model → what answers from it, always the same."""
@@ -65,6 +77,8 @@ class Operated:
     """``None`` where nothing is measured."""
     folders: Mapping[str, Path] = field(default_factory=dict)
     """Where the embedded engines keep their files, by engine."""
+    siblings: ServerSiblings | None = None
+    """``None`` where this process is the whole server."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,6 +97,8 @@ class Services:
     intake: Intake | None = None
     """``None`` in a process that does not take in."""
     folders: Mapping[str, Path] = field(default_factory=dict)
+    """As in `Operated`."""
+    siblings: ServerSiblings | None = None
     """As in `Operated`."""
     hosts: Container[str] | None = None
     """Names this server answers to, without port; ``None``: any. See `gateway.http.host_names`."""
@@ -127,6 +143,7 @@ class Services:
             ledger=self.ledger,
             freshness=self.freshness,
             folders=self.folders,
+            siblings=self.siblings,
         )
 
     @property

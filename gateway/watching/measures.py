@@ -22,6 +22,17 @@ class MetricKind(StrEnum):
     """``_bucket``, ``_sum`` and ``_count``: ask for its quantiles."""
 
 
+class Across(StrEnum):
+    """What the gauges of several processes of one server are together; counters and histograms are summed."""
+
+    SUM = "sum"
+    """Each has its own share."""
+    MOST = "most"
+    """All measure the same thing, and the later or the worse counts."""
+    LEAST = "least"
+    """The same, where less is worse."""
+
+
 class Measure(NamedTuple):
     """One metric."""
 
@@ -30,6 +41,8 @@ class Measure(NamedTuple):
     labels: tuple[str, ...]
     says: str
     """One sentence, for ``# HELP`` and the documentation."""
+    across: Across = Across.SUM
+    """Over the processes of a server, whichever of them is asked (`gateway.watching.figures`)."""
 
 
 ARRIVALS = Measure(
@@ -61,12 +74,14 @@ TAKES = Measure(
     MetricKind.GAUGE,
     (),
     "1 while the log takes appends, as far as is known without one: its file is in place, its disk has room, Kafka confirmed.",
+    Across.LEAST,
 )
 LEDGER_TAKES = Measure(
     "backbone_ledger_takes_writes",
     MetricKind.GAUGE,
     (),
     "1 while the ledger takes writes, as far as the last one showed; at the start it is tried until it does.",
+    Across.LEAST,
 )
 LEDGER_WRITE = Measure(
     "backbone_ledger_write_seconds",
@@ -74,7 +89,7 @@ LEDGER_WRITE = Measure(
     (),
     "How long one transaction of the ledger took until it was durable; many writers share one.",
 )
-FREE = Measure("backbone_disk_free_bytes", MetricKind.GAUGE, ("use",), "Room on the disk of an embedded engine.")
+FREE = Measure("backbone_disk_free_bytes", MetricKind.GAUGE, ("use",), "Room on the disk of an embedded engine.", Across.LEAST)
 REQUESTS = Measure(
     "backbone_http_request_seconds",
     MetricKind.HISTOGRAM,
@@ -95,36 +110,42 @@ BEHIND_EVENTS = Measure(
     MetricKind.GAUGE,
     ("projection", "partition"),
     "Records in a partition of the log that a projection has not applied.",
+    Across.MOST,
 )
 BEHIND_SECONDS = Measure(
     "backbone_projection_behind_seconds",
     MetricKind.GAUGE,
     ("projection", "partition"),
     "Age of the oldest of them, 0 when there is none.",
+    Across.MOST,
 )
 PARKED = Measure(
     "backbone_projection_parked_events",
     MetricKind.GAUGE,
     ("projection",),
     "Events set aside because a projection cannot apply them.",
+    Across.MOST,
 )
 MEASURED = Measure(
     "backbone_measured_timestamp_seconds",
     MetricKind.GAUGE,
     (),
     "When it was last measured how far the projections are behind; stands still while the log or the store does not answer.",
+    Across.MOST,
 )
 HEARD = Measure(
     "backbone_source_heard_timestamp_seconds",
     MetricKind.GAUGE,
     ("source",),
     "When a source last sent something; 0 if it never did.",
+    Across.MOST,
 )
 EXPECTED = Measure(
     "backbone_source_expected_seconds",
     MetricKind.GAUGE,
     ("source",),
     "How often a source is expected to send, where its settings say so.",
+    Across.MOST,
 )
 POOL_USED = Measure(
     "backbone_store_pool_used_connections",
@@ -140,8 +161,18 @@ REFUSED = Measure(
     MetricKind.GAUGE,
     (),
     "Faults in the settings and mappings as they now are; until they are mended this process goes on with the previous ones.",
+    Across.MOST,
 )
-BUILD = Measure("backbone_build_info", MetricKind.GAUGE, ("version", "python"), "Always 1; the labels say what is running.")
+BUILD = Measure(
+    "backbone_build_info", MetricKind.GAUGE, ("version", "python"), "Always 1; the labels say what is running.", Across.MOST
+)
+
+PROCESSES = Measure(
+    "backbone_processes",
+    MetricKind.GAUGE,
+    ("state",),
+    "Processes of this server: `answering`, or `silent`, which do not answer just now.",
+)
 
 MEASURES = (
     ARRIVALS,
@@ -168,5 +199,6 @@ MEASURES = (
     POOL_LIMIT,
     REFUSED,
     BUILD,
+    PROCESSES,
 )
 """In the order of the documentation. Prometheus's own ``process_…`` and ``python_info`` are exposed beside them."""

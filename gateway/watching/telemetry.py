@@ -90,6 +90,9 @@ class Metrics:
         self._heard = self._gauge(measures.HEARD)
         self._expected = self._gauge(measures.EXPECTED)
         self._refused = self._gauge(measures.REFUSED)
+        processes = self._gauge(measures.PROCESSES)
+        processes.labels("answering").set(1)
+        processes.labels("silent").set(0)
         self._gauge(measures.BUILD).labels(version("care-backbone"), platform.python_version()).set(1)
 
     def declare(self, source: str, doors: Iterable[str]) -> None:

@@ -1,6 +1,7 @@
 """``make bench``: every figure of docs/performance.md, those with a floor as ratios of one run.
 
-Run it on a quiet machine; ``python -m tests.bench quick`` takes a tenth of the messages.
+Run it on a quiet machine. ``python -m tests.bench quick`` takes a tenth of the messages; ``python -m tests.bench processes``
+compares one process with many, and nothing else.
 """
 
 from __future__ import annotations
@@ -14,16 +15,14 @@ from collections.abc import Callable
 from functools import partial
 from importlib.resources import files
 
-import psutil
-
 from adapters.hl7v2.translate import Hl7v2Translator
 from adapters.tabular.mapping.load import load_mapping
 from adapters.tabular.translate import TabularTranslator
 from schemas.identifiers import OdsCode
 from schemas.source import Sector, Source
-from tests.bench.measure import ROUNDS, latency, mllp, tell
+from tests.bench.measure import ROUNDS, latency, mllp, one_and_many, tell
 from tests.bench.messages import messages, numbers
-from tests.bench.rig import BackboneRig, Rig, running
+from tests.bench.rig import BackboneRig, OneProcessRig, Rig, WholeRig, running
 from tests.bench.translate import rate
 
 HOSPITAL = Source(id="northfield-pas", name="Northfield Hospital", sector=Sector.NHS, organisation=OdsCode("RX1"))
@@ -58,24 +57,18 @@ def translating(count: int) -> None:
 
 
 def starting() -> None:
-    """From the command to readiness, and the memory of an idle server."""
-    seconds, memory = [], []
-    for _ in range(ROUNDS):
-        started = time.perf_counter()
-        with running(_Whole) as rig:
-            seconds.append(time.perf_counter() - started)
-            time.sleep(2)
-            memory.append(psutil.Process(rig.processes[0].pid).memory_info().rss / 2**20)
-    tell(
-        "`backbone serve`, an empty folder",
-        f"ready in {statistics.median(seconds):.2f} s, {statistics.median(memory):.0f} MB idle",
-    )
-
-
-class _Whole(BackboneRig):
-    """Every role in one process."""
-
-    roles = ("gateway,intake,projections",)
+    """From the command to readiness, and the memory of an idle server, as one process and as many."""
+    for name, kind in (("one process", OneProcessRig), ("`auto`", WholeRig)):
+        seconds, memory = [], []
+        for _ in range(ROUNDS):
+            started = time.perf_counter()
+            with running(kind) as rig:
+                seconds.append(time.perf_counter() - started)
+                time.sleep(2)
+                memory.append(rig.memory())
+        rss, pss = (statistics.median(column) for column in zip(*memory, strict=True))
+        figure = f"ready in {statistics.median(seconds):.2f} s, {rss:.0f} MB idle (PSS {pss:.0f})"
+        tell(f"`backbone serve`, an empty folder, {name}", figure)
 
 
 def main(scale: Callable[[int], int]) -> None:
@@ -87,7 +80,17 @@ def main(scale: Callable[[int], int]) -> None:
     for connections in (32, 256):
         mllp("MLLP", floor, backbone, scale(30_000), connections)
     latency("MLLP", backbone, scale(4_000))
+    processes(scale)
+
+
+def processes(scale: Callable[[int], int]) -> None:
+    """One process against many."""
+    one, many = partial(running, OneProcessRig), partial(running, WholeRig)
+    one_and_many(one, many, scale(30_000), 32)
+    for name, rig in (("one process", one), ("`auto`", many)):
+        latency(f"`backbone serve`, {name}", rig, scale(4_000))
 
 
 if __name__ == "__main__":
-    main((lambda count: count // 10) if "quick" in sys.argv else (lambda count: count))
+    share = 10 if "quick" in sys.argv else 1
+    (processes if "processes" in sys.argv else main)(lambda count: count // share)

@@ -123,7 +123,8 @@ class ProductionRig(FloorRig):
 
     @property
     def environment(self) -> dict[str, str]:
-        return {"BACKBONE_LOG": self.log_url, "BACKBONE_STORE": self.url, "BACKBONE_KEY_SECRET": SECRET}
+        one = {"BACKBONE_PROCESSES": "1"}  # a process a role
+        return {"BACKBONE_LOG": self.log_url, "BACKBONE_STORE": self.url, "BACKBONE_KEY_SECRET": SECRET} | one
 
 
 @contextmanager

@@ -39,6 +39,25 @@ def mllp(what: str, floor: Running, backbone: Running, count: int, connections: 
     tell(f"{what}, {connections} connections, ACKed → on the timeline", f"{ours:,.0f}/s; floor {least:,.0f}/s; {ratio}")
 
 
+def one_and_many(one: Running, many: Running, count: int, connections: int) -> None:
+    """ACKed → on the timeline and acknowledged alone, by one process and by as many as there are processors, in turn."""
+    figures: dict[str, list[tuple[float, float]]] = {"one": [], "many": []}
+    for number in range(ROUNDS):
+        sent = list(messages(count, run=f"N{number}"))
+        for name, running in (("one", one), ("many", many)):
+            with running() as rig:
+                started = time.perf_counter()
+                load = uvloop.run(send_all(rig.port, sent, connections))
+                rig.await_projected(len(sent))
+                assert not load.refused, "messages were refused"
+                figures[name].append((count / (time.perf_counter() - started), load.acked / load.seconds))
+    said = {name: [statistics.median(column) for column in zip(*rows, strict=True)] for name, rows in figures.items()}
+    ratios = [many / one for one, many in zip(said["one"], said["many"], strict=True)]
+    for what, place in (("ACKed → on the timeline", 0), ("ACKed", 1)):
+        figure = f"{said['many'][place]:,.0f}/s; one process {said['one'][place]:,.0f}/s; {ratios[place]:.2f}"
+        tell(f"`backbone serve`, {connections} connections, {what}", figure)
+
+
 def costs(spent: Mapping[str, float]) -> str:
     """Who spends how much."""
     return ", ".join(f"{who} {one:.0f}" for who, one in spent.items())

@@ -16,10 +16,12 @@ from collections import Counter
 from collections.abc import Iterator
 from importlib.resources import files
 from pathlib import Path
+from typing import TypeVar
 
 import psutil
 
 READY_S = 30.0
+AnyRig = TypeVar("AnyRig", bound="Rig")
 
 
 def free_port() -> int:
@@ -90,7 +92,8 @@ class Rig:
         """Microseconds of the processor that each role has used."""
         found: Counter[str] = Counter()
         for role, process in zip(self.roles, self.processes, strict=True):
-            found[role] += used(psutil.Process(process.pid))
+            whole = psutil.Process(process.pid)
+            found[role] += sum(used(one) for one in (whole, *whole.children(recursive=True)))
         return found
 
     def await_projected(self, count: int) -> None:
@@ -115,6 +118,10 @@ class BackboneRig(Rig):
     _progress = "SELECT sum(next) FROM position WHERE projection = 'timeline'"
     roles: tuple[str, ...] = ("projections", "gateway,intake")
 
+    @property
+    def environment(self) -> dict[str, str]:
+        return {"BACKBONE_PROCESSES": "1"}
+
     def commands(self) -> Iterator[list[str]]:
         settings = self.folder / "backbone.toml"
         settings.write_text((files("gateway") / "samples" / "backbone.toml").read_text())
@@ -130,8 +137,31 @@ class BackboneRig(Rig):
         return self.folder / "backbone-data" / "store.db"
 
 
+class WholeRig(BackboneRig):
+    """`backbone serve` as it is started by hand, in so many processes."""
+
+    roles = ("gateway,intake,projections",)
+    number = "auto"
+
+    @property
+    def environment(self) -> dict[str, str]:
+        return {"BACKBONE_PROCESSES": self.number}
+
+    def memory(self) -> tuple[float, float]:
+        """Resident MB of all its processes together: shared pages counted in each (RSS), and once (PSS)."""
+        whole = psutil.Process(self.processes[0].pid)
+        held = [one.memory_full_info() for one in (whole, *whole.children(recursive=True))]
+        return sum(one.rss for one in held) / 2**20, sum(one.pss for one in held) / 2**20
+
+
+class OneProcessRig(WholeRig):
+    """The same in one process."""
+
+    number = "1"
+
+
 @contextlib.contextmanager
-def running(kind: type[Rig]) -> Iterator[Rig]:
+def running(kind: type[AnyRig]) -> Iterator[AnyRig]:
     """A started rig in a fresh folder, stopped and removed at the end."""
     folder = Path(tempfile.mkdtemp(prefix="backbone-bench-"))
     rig = kind(folder)

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from gateway.serving.serve import Role
+from gateway.processes.split import Role
 from tests.deploy.files import DEPLOY, documents, settings_of
 
 FILE = DEPLOY / "compose.yaml"
@@ -25,7 +25,7 @@ def test_it_keeps_the_compose_specification() -> None:
 
 
 def test_there_is_a_process_for_every_role_there_is_work_for() -> None:
-    assert {service["command"][2] for service in OURS.values()} == set(Role) - {Role.DELIVERY}
+    assert {service["command"][2] for service in OURS.values()} == set(Role)
 
 
 @pytest.mark.parametrize("name", OURS)

@@ -9,8 +9,8 @@ import kubernetes_validate
 import pytest
 
 from adapters.eventlog.kafka.shape import TopicShape, settings
+from gateway.processes.split import Role
 from gateway.routes import health
-from gateway.serving.serve import Role
 from schemas.log import TOPICS
 from tests.deploy.files import KUBERNETES, documents, resources, settings_of
 
@@ -20,7 +20,7 @@ OPERATORS = ("kafka.strimzi.io/", "postgresql.cnpg.io/", "monitoring.coreos.com/
 PLAIN = [(file, one) for file, one in RESOURCES if not one["apiVersion"].startswith(OPERATORS)]
 _RUN = [one for _, one in RESOURCES if one["kind"] in ("Deployment", "StatefulSet")]
 WORKLOADS = {one["spec"]["template"]["metadata"]["labels"]["app.kubernetes.io/component"]: one for one in _RUN}
-ROLES = [role.value for role in Role if role is not Role.DELIVERY]
+ROLES = [role.value for role in Role]
 
 
 def of_kind(kind: str) -> list[dict[str, Any]]:

@@ -7,8 +7,10 @@ import random
 import signal
 import time
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 
+import psutil
 import pytest
 
 from tests.bench.messages import messages
@@ -20,7 +22,26 @@ from tests.patience import eventually, pass_time
 SENDERS = 16
 
 
-async def _kill_under_load(backbone: Backbone, kills: int, count: int, seed: int) -> int:
+Kill = Callable[[Backbone, int], None]
+"""Kills a part of the server, given which kill it is, and waits until it is whole again."""
+
+
+def the_whole(backbone: Backbone, _number: int) -> None:
+    """The supervisor, with which its processes end; another server is started in the same folder."""
+    backbone.end(signal.SIGKILL)
+    backbone.start()
+
+
+def each_in_turn(backbone: Backbone, number: int) -> None:
+    """One process, which the supervisor starts again."""
+    supervisor = psutil.Process(backbone.processes[0].pid)
+    before = supervisor.children()
+    before[number % len(before)].kill()
+    eventually(lambda: len(supervisor.children()) == len(before) and before[number % len(before)] not in supervisor.children())
+    backbone.processes[0].await_ready()
+
+
+async def _kill_under_load(backbone: Backbone, kill: Kill, kills: int, count: int, seed: int) -> int:
     chance = random.Random(seed)
     sent = list(messages(count))
     # One person's messages keep their order, as a hospital's do: they all go through one sender.
@@ -29,18 +50,17 @@ async def _kill_under_load(backbone: Backbone, kills: int, count: int, seed: int
         shares[place // 4 % SENDERS].append(message)
     senders = [Sender(backbone.mllp_port, share) for share in shares]
     running = [asyncio.create_task(sender.run()) for sender in senders]
-    for _ in range(kills):
+    for number in range(kills):
         await pass_time(chance.uniform(0.05, 0.6))
-        backbone.end(signal.SIGKILL)
-        await asyncio.to_thread(backbone.start)
+        await asyncio.to_thread(kill, backbone, number)
     await asyncio.gather(*running)
     return sum(len(sender.acknowledged) for sender in senders)
 
 
-def _kills(tmp_path: Path, kills: int, count: int, seed: int) -> None:
-    backbone = Backbone(tmp_path).start()
+def _kills(backbone: Backbone, kill: Kill, kills: int, count: int, seed: int) -> None:
+    backbone.start()
     try:
-        acknowledged = asyncio.run(_kill_under_load(backbone, kills, count, seed))
+        acknowledged = asyncio.run(_kill_under_load(backbone, kill, kills, count, seed))
         assert acknowledged == count
         ended = time.time()
         eventually(lambda: caught_up(str(backbone.http.base_url).rstrip("/"), ended))
@@ -62,10 +82,16 @@ def _check_timelines(backbone: Backbone, count: int) -> None:
 
 
 def test_ten_kills_under_load_lose_nothing_and_double_nothing(tmp_path: Path) -> None:
-    _kills(tmp_path, kills=10, count=2_000, seed=1)
+    _kills(Backbone(tmp_path), the_whole, kills=10, count=2_000, seed=1)
+
+
+def test_killing_each_of_its_processes_in_turn_under_load_loses_nothing_and_doubles_nothing(tmp_path: Path) -> None:
+    backbone = Backbone(tmp_path, {"BACKBONE_PROCESSES": "3"})
+    _kills(backbone, each_in_turn, kills=6, count=2_000, seed=2)
+    assert backbone.output.count("ended with signal 9 and is started again") == 6
 
 
 @pytest.mark.soak
 @pytest.mark.parametrize("seed", [1, 2, 3, 4])
 def test_fifty_kills_under_load_lose_nothing_and_double_nothing(tmp_path: Path, seed: int) -> None:
-    _kills(tmp_path, kills=50, count=25_000, seed=seed)
+    _kills(Backbone(tmp_path), the_whole, kills=50, count=25_000, seed=seed)

@@ -179,6 +179,7 @@ def test_a_process_without_http_answers_for_its_health(tmp_path: Path) -> None:
             "taking_in": True,
             "behind": {},
             "parked": {},
+            "not_ready": [],
         }
         assert projecting["store"]["reachable"] and not projecting["taking_in"]
         assert projecting["appends"] is None

@@ -117,7 +117,7 @@ def test_a_metric_is_named_by_the_conventions(measure: Any) -> None:
     assert measure.name.endswith("_total") == (measure.kind is MetricKind.COUNTER)
     assert measure.kind is not MetricKind.HISTOGRAM or measure.name.endswith("_seconds")
     assert measure.says.endswith(".") and "\n" not in measure.says
-    assert set(measure.labels) <= LABELS | {"use", "version", "python"}
+    assert set(measure.labels) <= LABELS | {"use", "version", "python", "state"}
 
 
 def test_what_a_declared_source_sends_is_counted_from_0() -> None:

@@ -37,11 +37,13 @@ SECRET = "0123456789abcdef0123456789abcdef"
 
 
 class Backbone:
-    """``backbone serve`` in ``folder`` with the sample settings: one process for each of ``roles``, an empty one has all."""
+    """``backbone serve`` in ``folder`` with the sample settings: one process for each of ``roles``; an empty one has all,
+    in two processes with a supervisor.
+    """
 
     def __init__(self, folder: Path, environment: Mapping[str, str] | None = None, roles: Sequence[str] = ("",)) -> None:
         self.folder = folder
-        self.environment = dict(environment or {})
+        self.environment = {**({} if any(roles) else {"BACKBONE_PROCESSES": "2"}), **(environment or {})}
         (folder / "inbox" / "riverside").mkdir(parents=True, exist_ok=True)
         (folder / "backbone.toml").write_text((SAMPLES / "backbone.toml").read_text())
         self.processes = [BackboneProcess(role or "serve", folder, role, self.environment) for role in roles]
