@@ -11,7 +11,7 @@ from fastapi import Depends
 from starlette.requests import Request
 
 from gateway.uses.caller import OPEN_ON_LOOPBACK, Caller
-from gateway.uses.services import Services
+from gateway.uses.services import Operated, Services
 
 
 async def caller() -> Caller:
@@ -25,5 +25,12 @@ async def services(request: Request) -> Services:
     return found
 
 
+async def operated(request: Request) -> Operated:
+    """What operators ask of this process, whatever its roles."""
+    found: Operated = request.app.state.operated
+    return found
+
+
 Asking = Annotated[Caller, Depends(caller)]
 Known = Annotated[Services, Depends(services)]
+Operating = Annotated[Operated, Depends(operated)]

@@ -9,14 +9,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from gateway.http.strict_route import StrictRoute, sent_by
 from gateway.uses.asked import pairs_of, read_query, said_once
-from gateway.uses.services import Services
 
 
 class DirectRoute(StrictRoute):
@@ -42,14 +40,3 @@ class DirectRoute(StrictRoute):
             elif needed.call is not None and needed.name is not None:
                 given[needed.name] = await needed.call(**arguments)
         return given
-
-
-def router(subject: str) -> APIRouter:
-    """A router of direct routes; ``subject`` groups them in the documentation."""
-    return APIRouter(route_class=DirectRoute, tags=[subject], default_response_class=Response)
-
-
-def services(request: Request) -> Services:
-    """What the application was made with (`gateway.app.create_app`)."""
-    found: Services = request.app.state.services
-    return found

@@ -6,19 +6,15 @@ widen an answer in silence. A refusal never repeats a value.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
 from typing import Any, NamedTuple
-from urllib.parse import parse_qsl
 
 from starlette.requests import Request
 
+from gateway.uses.asked import pairs_of
 from gateway.uses.values import ValueKind
-from schemas.errors import InvalidRequest, NotFound
-
-FIELDS_MOST = 100
-"""Parameters in one query at most: the longest sensible one has about forty."""
+from schemas.errors import InvalidRequest
 
 
 class Parameter(NamedTuple):
@@ -83,18 +79,6 @@ class Parameters:
         return {"parameters": [*before, *(_documented(row) for row in self._rows.values())]}
 
 
-NONE = Parameters()
-"""Of a path that takes none."""
-
-
-def pairs_of(text: str) -> list[tuple[str, str]]:
-    """Names and values of the urlencoded ``text``, in order. Raises `InvalidRequest`."""
-    try:
-        return parse_qsl(text, keep_blank_values=True, max_num_fields=FIELDS_MOST)
-    except ValueError:
-        raise InvalidRequest("there are too many parameters", where="query", cure=f"Give at most {FIELDS_MOST}.") from None
-
-
 def _read(row: Parameter, text: str) -> Any:
     try:
         return row.kind.read(text)
@@ -106,28 +90,3 @@ def _documented(row: Parameter) -> dict[str, Any]:
     one = dict(row.kind.schema)
     schema = {"type": "array", "items": one, "minItems": 1} if row.many else one
     return {"name": row.name, "in": "query", "description": row.says, "schema": schema}
-
-
-class InPath(NamedTuple):
-    """One segment of the path that stands for something."""
-
-    name: str
-    pattern: str
-    says: str
-    cure: str = ""
-
-    def read(self, request: Request) -> str:
-        """The segment. Raises `NotFound` when it cannot be the name of anything."""
-        text: str = request.path_params[self.name]
-        if not re.fullmatch(self.pattern, text, re.ASCII):
-            raise NotFound(f"this cannot be the {self.says}", where=f"path, {self.name}", cure=self.cure)
-        return text
-
-    def documented(self) -> dict[str, Any]:
-        schema = {"type": "string", "pattern": f"^{self.pattern}$"}
-        return {"name": self.name, "in": "path", "required": True, "description": self.says, "schema": schema}
-
-
-def in_header(name: str, kind: ValueKind, says: str) -> dict[str, Any]:
-    """A parameter in a header, as documented."""
-    return {"name": name, "in": "header", "description": says, "schema": dict(kind.schema)}

@@ -26,7 +26,8 @@ from gateway.routes.fhir.negotiation import FORMAT, FormatAsked, agree, heeded
 from gateway.routes.fhir.operation import PARAMETERS_BYTES, pairs_in
 from gateway.routes.fhir.patient import PatientId, base, fhir, patient_of, says
 from gateway.routes.fhir.payloads import PageEntry, entries_of
-from gateway.uses.parameters import Parameter, Parameters, pairs_of
+from gateway.uses.asked import pairs_of
+from gateway.uses.parameters import Parameter, Parameters
 from gateway.uses.services import Services
 from gateway.uses.values import CURSOR, END_OF, FIRST_OF, MOMENT, one_of, whole
 from schemas.errors import NotAcceptable, TooLarge, WrongMediaType

@@ -23,8 +23,9 @@ from gateway.routes.fhir.facade import entry, person_as_patient, searchset
 from gateway.routes.fhir.negotiation import FORMAT, FormatAsked, agree, heeded
 from gateway.routes.people import PERSON_SAYS, SEARCH_BYTES, PersonInPath
 from gateway.uses import people, values
+from gateway.uses.asked import pairs_of
 from gateway.uses.caller import Caller
-from gateway.uses.parameters import Parameter, Parameters, pairs_of
+from gateway.uses.parameters import Parameter, Parameters
 from gateway.uses.services import Services
 from gateway.uses.values import text
 from schemas.errors import BackboneError, InvalidRequest, NotAcceptable, NotFound, TooLarge, UnknownSource, WrongMediaType
