@@ -21,6 +21,7 @@ from consumers.database.database import Database
 from consumers.following.applier import Applier
 from consumers.following.runner import BATCH
 from consumers.projection import Projection
+from consumers.store.outbox import Change, Happening, Outbox
 from consumers.store.tables import PARKED, POSITION
 from schemas.log import EventLog, Record
 
@@ -66,6 +67,7 @@ async def rebuild(
                     await work.make_up(await _ahead(connection, projection.name), rest, connection)
                 await connection.run_sync(_swap, projection.tables, copies)
                 await _take_positions(connection, projection.name)
+                await Outbox().put([Change(Happening.REBUILT, cause=0, record="")], connection)
             break
     return work.applied
 

@@ -13,11 +13,13 @@ import orjson
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from consumers.payload import patient_in
+from consumers.people.changes import NamedRecord, record_changes
 from consumers.people.link import Merge, Own, link
 from consumers.people.record import BEFORE_ALL, FoldedRecord, Heard, number_in, own_person, stamp_of
 from consumers.people.rows import PeopleRows
 from consumers.people.tables import NAME, PEOPLE_TABLES, TOPICS, PeopleTables
 from consumers.place import place_of
+from consumers.store.outbox import Change, Outbox
 from schemas.event import Event, decode
 from schemas.fhir.bundle import Resource
 from schemas.identifiers import NHS_NUMBER, SOURCE_URN, LocalId, NhsNumber, RecordKey
@@ -41,7 +43,10 @@ class _Told(NamedTuple):
 
 
 class PeopleProjection:
-    """Writes records and links them (`consumers.projection.Projection`)."""
+    """Writes records and links them (`consumers.projection.Projection`), and into the outbox which ones moved.
+
+    Onto other tables than the live ones it moves nobody, and writes nothing into the outbox.
+    """
 
     name = NAME
     topics = TOPICS
@@ -50,6 +55,7 @@ class PeopleProjection:
         self.tables = tables
         self._pseudonyms = pseudonyms
         self._rows = PeopleRows(tables)
+        self._outbox = Outbox() if tables is PEOPLE_TABLES else None
 
     def onto(self, tables: PeopleTables) -> PeopleProjection:
         """See `consumers.projection.Projection.onto`."""
@@ -60,7 +66,10 @@ class PeopleProjection:
         batch = _Batch(self._pseudonyms, self._rows, connection)
         await batch.hear([_tell(record) for record in records])
         await batch.link()
+        changes = await batch.changes() if self._outbox else ()
         await batch.write()
+        if self._outbox:
+            await self._outbox.put(changes, connection)
 
 
 def _tell(record: Record) -> _Told:
@@ -81,10 +90,13 @@ class _Batch:
         """Pairs (person, record): the ids given by single events."""
         self._local_ids: set[tuple[str, str]] = set()
         """Pairs (key, record): the keys made from a record's local identifiers."""
+        self._places: dict[str, int] = {}
+        """Record → place of its last event."""
 
     async def hear(self, told: Sequence[_Told]) -> None:
         """Take in what events say about records and merges."""
         await self._read({one.event.partitionkey: one.source for one in told})
+        self._places = {one.event.partitionkey: one.place for one in sorted(told, key=lambda one: one.place)}
         replaced: dict[str, tuple[str, Resource]] = {}
         for one in told:
             patient = self._hear(one)
@@ -170,6 +182,17 @@ class _Batch:
         returned = {(record.row.own_person, key) for key, record in self._records.items() if record.own_before}
         await self._rows.former((self._given | before) - now, returned, self._connection)
         await self._rows.local_ids({(key, record) for key, record in self._local_ids if key != record}, self._connection)
+
+    async def changes(self) -> list[Change]:
+        """What all this changes about whose the records are, once they are linked and before they are written."""
+        rows = {key: record.row for key, record in self._records.items()}
+        given = {(person, key) for person, key in self._given if person != rows[key].own_person}
+        moved = [record for record in self._records.values() if record.own_changed]
+        own = {(person, one.row.key) for one in moved for person in (one.row.own_person, one.own_before) if person}
+        named = {NamedRecord(person, key) for person, key in own | given if person != rows[key].person}
+        keys = {one.record for one in named}
+        named -= await self._rows.formers(keys, self._connection) if keys else set()
+        return sorted(record_changes(self._records.values(), named, self._places), key=lambda change: change.cause)
 
 
 def _keys(merges: Iterable[Merge]) -> set[str]:

@@ -147,6 +147,11 @@ class FoldedRecord:
         return self.new or self.row != self._read
 
     @property
+    def person_before(self) -> str | None:
+        """The person it belonged to when it was read; ``None`` of a new record."""
+        return None if self.new else self._read.person
+
+    @property
     def own_changed(self) -> bool:
         """Whether its own evidence now gives a different person."""
         return self.new or self._read.own_person != self.row.own_person

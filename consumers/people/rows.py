@@ -47,6 +47,7 @@ class PeopleRows:
         self._merges = SqlStatement(select(*(merge.c[name] for name in _MERGE)).where(touching))
         self._of_facts = SqlStatement(select(*(merge.c[name] for name in _MERGE)).where(Among(merge.c.fact, "facts")))
         self._note = Insertion(merge, newest)
+        self._formers = SqlStatement(select(former.c.person, former.c.record).where(Among(former.c.record, "keys")))
         self._add_former = Insertion(former, keep)
         self._drop_former = SqlStatement(drop)
         self._add_local_id = Insertion(local_id, keep)
@@ -81,6 +82,10 @@ class PeopleRows:
     async def note(self, merges: Iterable[Merge], connection: AsyncConnection) -> None:
         """Keep statements of merges, only the newest for each fact and record."""
         await self._note.put(connection, [tuple(merge) for merge in sorted(merges)])
+
+    async def formers(self, keys: Collection[str], connection: AsyncConnection) -> set[tuple[str, str]]:
+        """Pairs (person, record): the earlier person ids of the records ``keys``."""
+        return set(await self._formers.tuples(connection, {"keys": listed(keys, connection.dialect)}))
 
     async def former(
         self, add: Iterable[tuple[str, str]], drop: Iterable[tuple[str, str]], connection: AsyncConnection

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from sqlalchemy import BigInteger, Column, Integer, SmallInteger, Text
+from sqlalchemy import BigInteger, Column, Identity, Integer, SmallInteger, Text
 
-from consumers.store.columns import KEY, key, table, text_column
+from consumers.store.columns import KEY, PLACE, count, key, partial_index, table, text_column
 
 POSITION = table(
     "position",
@@ -38,3 +38,19 @@ ORIGIN = table(
     text_column("log"),
 )
 """One row: the identity of the log that everything here was made from (`consumers.store.origin`)."""
+
+CHANGE = table(
+    "change",
+    Column("number", PLACE, Identity(), primary_key=True),
+    count("written"),
+    key("what"),
+    count("cause"),
+    key("record"),
+    Column("entry", BigInteger),
+    Column("was", KEY),
+    Column("person", KEY),
+    # What has become visible since somebody last looked (`consumers.timeline.feed`); SQLite, whose transactions have no number,
+    # goes by the row's, and keeps nothing in it.
+    partial_index("ix_change_written", "written", where="written > 0"),
+)
+"""The outbox (`consumers.store.outbox`): what became of entries and records, as long as somebody may not have read it yet."""

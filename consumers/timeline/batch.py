@@ -7,6 +7,7 @@ from collections.abc import Collection, Sequence
 import msgspec
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from consumers.timeline.changes import Rejudged
 from consumers.timeline.rows import TimelineRows
 from consumers.timeline.versions.compose import Told, recall
 from consumers.timeline.versions.stray import Aim
@@ -72,3 +73,7 @@ class Batch:
     def changed(self) -> list[Version]:
         """The stored versions that have changed since they were read."""
         return [version for place, version in self.stored.items() if version != self._read[place]]
+
+    def rejudged(self) -> list[Rejudged]:
+        """The stored versions that have changed, each with its state before."""
+        return [Rejudged(self._read[version.place].state, version) for version in self.changed()]

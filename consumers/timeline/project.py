@@ -13,7 +13,9 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from consumers.store.outbox import Change, Outbox
 from consumers.timeline.batch import Batch
+from consumers.timeline.changes import Rejudged, entry_changes
 from consumers.timeline.judge import aim_strays, judge_snapshots
 from consumers.timeline.rows import TimelineRows
 from consumers.timeline.tables import NAME, TIMELINE_TABLES, TOPICS, TimelineTables
@@ -25,9 +27,10 @@ from schemas.source import Source
 
 
 class TimelineProjection:
-    """Writes the timeline (`consumers.projection.Projection`).
+    """Writes the timeline (`consumers.projection.Projection`), and what it changes there into the outbox.
 
-    ``sources`` are the declared ones by id: an entry carries the name its source has when the entry is written.
+    ``sources`` are the declared ones by id: an entry carries the name its source has when the entry is written. Onto other
+    tables than the live ones it changes nobody's timeline, and writes nothing into the outbox.
     """
 
     name = NAME
@@ -37,6 +40,7 @@ class TimelineProjection:
         self.tables = tables
         self._sources = sources
         self._rows = TimelineRows(tables)
+        self._outbox = Outbox() if tables is TIMELINE_TABLES else None
 
     def onto(self, tables: TimelineTables) -> TimelineProjection:
         """See `consumers.projection.Projection.onto`."""
@@ -48,11 +52,13 @@ class TimelineProjection:
         await batch.take([tell(record, self._sources) for record in records])
         await judge_snapshots(batch)
         await aim_strays(batch)
-        await _order_facts(batch)
+        changes = await _order_facts(batch)
+        if self._outbox:
+            await self._outbox.put(changes, connection)
 
 
-async def _order_facts(batch: Batch) -> None:
-    """Put the versions of every affected fact in order, and write those that are new or changed."""
+async def _order_facts(batch: Batch) -> list[Change]:
+    """Put the versions of every affected fact in order, and write those that are new or changed; returns what that changes."""
     fresh: defaultdict[str, list[Version]] = defaultdict(list)
     for one in batch.new:
         fresh[one.version.fact].append(one.version)
@@ -61,17 +67,21 @@ async def _order_facts(batch: Batch) -> None:
     batch.disturbed |= {fact for fact, last in newest.items() if not all(comes_after(one, last) for one in fresh[fact])}
     await batch.read_disturbed()
     demoted: list[tuple[Version, str]] = []
+    judged: list[Rejudged] = []
     for fact, versions in fresh.items():
         if fact not in batch.disturbed:
             last = newest.get(fact)
             if last:
                 demoted.append((last, last.latest))
+                judged.append(Rejudged(last.state, last))
             _render(fold(versions, _silent(batch, versions), last))
     for versions in _disturbed(batch, fresh).values():
         _render(fold(versions, _silent(batch, versions)))
     await batch.rows.restate(batch.changed(), batch.connection)
     await batch.rows.demote(demoted, batch.connection)
-    await batch.rows.insert([one.version for one in batch.new], batch.connection)
+    new = [one.version for one in batch.new]
+    await batch.rows.insert(new, batch.connection)
+    return entry_changes(new, [*judged, *batch.rejudged()])
 
 
 def _disturbed(batch: Batch, fresh: Mapping[str, list[Version]]) -> dict[str, list[Version]]:

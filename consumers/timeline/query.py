@@ -74,6 +74,8 @@ class Changes(NamedTuple):
     """Places of the current entries that the reader has been sent; any other that is current later is new to them."""
     gone: Sequence[tuple[str, str]] = ()
     """Ids of entries that are no longer current, each with the cursor to continue after it."""
+    person: PersonId = PersonId("")
+    """Whose timeline it is: somebody else's than was asked for when that is a former id."""
 
 
 class TimelineQuery:
@@ -134,14 +136,14 @@ class TimelineQuery:
         if known is not None:
             places = await self._places(question)
             if places and places == known:
-                return Changes((), question.after or "", places)
+                return Changes((), question.after or "", places, person=question.person)
         standing = TimelineState(await self._rows_of(_standing, question))
         if not standing.shown and not await self._fetch(_SOURCES, {"its_person": question.person}):
             now = await self._now(question.person)
-            nothing = Changes((), question.after or write_changes({}), known or frozenset())
+            nothing = Changes((), question.after or write_changes({}), known or frozenset(), person=question.person)
             return nothing if now is None else await self.changes(replace(question, person=now), known)
         if seen is None:
-            return Changes((), write_changes(all_seen(standing)), standing.places)
+            return Changes((), write_changes(all_seen(standing)), standing.places, person=question.person)
         lost = await self._lost(question, seen, standing, known)
         if known is None:
             seen = still_true(seen, standing)
@@ -154,7 +156,8 @@ class TimelineQuery:
         entries = await self._entries([place for place, _ in told], question.resources)
         cursors = [write_changes(marks) for _, marks in told]
         after = cursors[-1] if cursors else gone[-1][0] if gone else question.after or ""
-        return Changes(list(zip(cursors, entries, strict=True)), after, known.union(place for place, _ in told), gone)
+        told_now = known.union(place for place, _ in told)
+        return Changes(list(zip(cursors, entries, strict=True)), after, told_now, gone, question.person)
 
     async def _lost(self, question: Question, seen: Seen, standing: TimelineState, known: frozenset[int] | None) -> list[str]:
         """Ids of the entries that the reader may have and that are no longer current."""

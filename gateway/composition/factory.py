@@ -272,6 +272,7 @@ class Factory:
 
     async def services(self) -> Services:
         """What the routes may use."""
+        from consumers.timeline.feed import ChangeFeed
         from gateway.uses.services import Services
 
         limits = self.settings.limits
@@ -279,6 +280,7 @@ class Factory:
             log=await self.log(),
             sources=self.declared,
             queries=self.query,
+            changed=ChangeFeed(self.database).changed,
             store=self.store_answers,
             ledger=self.ledger_answers,
             freshness=await self.freshness(),

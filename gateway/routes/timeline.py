@@ -67,7 +67,5 @@ async def live(
     asked: Annotated[EntriesAsked, Query()],
     last_event_id: LastEventId = "",
 ) -> Response:
-    made = await timeline.stream(
-        caller, known.timeline, known.people, known.sources, person, asked, last_event_id, known.stopping
-    )
+    made = await timeline.stream(caller, known.timeline, known.people, known.sources, person, asked, last_event_id, known.news)
     return StreamingResponse(made, headers=_STREAM_HEADERS, media_type=EVENT_STREAM)

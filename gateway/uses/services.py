@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Container, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
@@ -20,6 +21,7 @@ from consumers.receipts.query import ReceiptsQuery
 from consumers.timeline.model import TIMELINE
 from consumers.timeline.query import TimelineQuery
 from gateway.settings.shapes import Door, SourceSettings
+from gateway.uses.live import Changed, News
 from gateway.watching.freshness import Freshness
 from schemas.errors import DoorClosed, NotFound, UnknownSource
 from schemas.log import EventLog
@@ -89,6 +91,8 @@ class Services:
     sources: Mapping[str, SourceSettings]
     """By id, as declared."""
     queries: Queries
+    changed: Changed
+    """Whose timelines changed."""
     store: Answers
     freshness: Freshness
     metrics: ServedMetrics
@@ -131,6 +135,11 @@ class Services:
     def quarantine(self) -> QuarantineQuery:
         """What was not understood."""
         return self.query(QUARANTINE)
+
+    @cached_property
+    def news(self) -> News:
+        """What all live streams of this process listen to."""
+        return News(self.changed, self.stopping)
 
     @property
     def operated(self) -> Operated:

@@ -5,7 +5,6 @@ A page costs one indexed query and builds nothing: the store holds entries as th
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator, Container
 from datetime import datetime
 from typing import Annotated
@@ -130,7 +129,7 @@ async def stream(
     person: str,
     asked: EntriesAsked,
     last_event_id: str,
-    stopping: asyncio.Event,
+    news: live.News,
 ) -> AsyncIterator[bytes]:
     """The timeline as it grows, after the event of ``last_event_id`` (else after the cursor asked, else from now on).
 
@@ -143,7 +142,7 @@ async def stream(
         first = await timeline.changes(wanted)
     except InvalidRequest as error:
         raise (_no_event_id() if last_event_id else error) from None
-    return live.events(timeline, wanted, first, stopping)
+    return live.events(timeline, wanted, first, news)
 
 
 def _event_id(sent: str) -> str:

@@ -18,12 +18,16 @@ from consumers.people.project import PeopleProjection
 from consumers.projection import Projection
 from consumers.store.parked import park, parked
 from consumers.store.positions import claim
+from consumers.store.tables import CHANGE
+from consumers.timeline.feed import ChangeFeed
 from consumers.timeline.project import TimelineProjection
+from consumers.timeline.query import TimelineQuery
 from consumers.timeline.tables import TIMELINE_TABLES
 from schemas.errors import StoreUnavailable
 from schemas.event import encode
 from schemas.log import EVENTS, NewRecord
-from tests.consumers.build import PSEUDONYMS, SOURCES, said, stay
+from schemas.timeline import Question
+from tests.consumers.build import ANN, PSEUDONYMS, SOURCES, said, stay
 from tests.consumers.histories import everything
 from tests.memory_log import MemoryLog
 from tests.patience import until
@@ -240,3 +244,24 @@ async def test_a_rebuild_while_the_log_is_away_leaves_everything_alone(store: Da
     with pytest.raises(StoreUnavailable):
         await rebuild(projection, Away(), store, clock)
     assert await rows(store, *projection.tables) == expected
+
+
+async def test_a_rebuild_has_everybody_looked_at_once_and_tells_nothing_again(store: Database) -> None:
+    people, timeline, log = PeopleProjection(PSEUDONYMS), TimelineProjection(SOURCES), await history()
+    await live(people, log, store)
+    await live(timeline, log, store)
+    feed, query = ChangeFeed(store), TimelineQuery(store)
+    asked = Question(person=PSEUDONYMS.person_by_number(ANN))
+    seen = await query.changes(asked)
+    assert seen.known
+    assert await feed.changed() is None
+    before = (await rows(store, CHANGE))["change"]
+    for projection in (people, timeline):
+        await rebuild(projection, log, store, clock)
+        assert await feed.changed() is None
+        assert await feed.changed() == frozenset()
+    added = [row[2] for row in (await rows(store, CHANGE))["change"] if row not in before]
+    assert added == ["rebuilt", "rebuilt"]
+    again = await query.changes(Question(person=asked.person, after=seen.after), seen.known)
+    assert not again.entries
+    assert not again.gone

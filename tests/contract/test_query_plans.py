@@ -151,6 +151,7 @@ async def ask_everything(asked: AskedAmongMany) -> set[str]:
         assert stayed.entries
         await rig.services.timeline.changes(Question(person=one, after=stayed.after, resources=resources), stayed.known)
     await rig.services.timeline.changes(Question(person=PersonId(nobody), after=now.after))
+    await rig.services.changed(), await rig.services.changed()
     await asked.get(f"/intake/receipts/{many.receipt}")
     for given in ("", "?source=willow-contacts", "?status=taken-in"):
         await asked.get(f"/quarantine{given}")
@@ -188,7 +189,7 @@ async def plan_of(asked: Asked, words: str, parameters: Any) -> list[str]:
 def _is_small(line: str) -> bool:
     """A table with few rows, or one that the statement itself makes: a list given, a page, the records of one person."""
     name = line.split()[1]
-    made = {"json_each", "rows", "given", "mine", "page", "anon_1", "held", "CONSTANT"}
+    made = {"json_each", "rows", "given", "mine", "page", "anon_1", "held", "CONSTANT", "moment", "news"}
     return name in SMALL | made or "VIRTUAL TABLE" in line or name.startswith("(")
 
 

@@ -30,6 +30,7 @@ from consumers.following.lag import behind
 from consumers.following.projecting import projecting
 from consumers.models import READ_MODELS, answering, migrate
 from consumers.receipts.model import RECEIPTS
+from consumers.timeline.feed import ChangeFeed
 from gateway.app import create_app
 from gateway.settings.shapes import Door, SourceSettings
 from gateway.uses.services import Services
@@ -111,6 +112,7 @@ class Rig:
                 "log": self.log,
                 "sources": SOURCES,
                 "queries": lambda model: queries[model.name],
+                "changed": ChangeFeed(self.database).changed,
                 "store": lambda: answering(self.database),
                 "freshness": self.freshness,
                 "metrics": Metrics(),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import ExitStack, asynccontextmanager
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -15,7 +15,7 @@ import pytest
 import pytest_asyncio
 
 from consumers.timeline.query import Changes, TimelineQuery
-from gateway.uses.live import Pace, events
+from gateway.uses.live import Changed, News, Pace, events
 from schemas.errors import StoreUnavailable
 from schemas.identifiers import PersonId
 from schemas.timeline import Question
@@ -394,11 +394,22 @@ class Scripted(TimelineQuery):
         return answer
 
 
-async def told_by(script: Sequence[Any], **pace: timedelta) -> tuple[list[bytes], list[str | None]]:
+async def everybody() -> None:
+    """Anybody's timeline may have changed, always."""
+
+
+async def nobody() -> frozenset[PersonId]:
+    """Nobody's timeline has changed."""
+    return frozenset()
+
+
+async def told_by(
+    script: Sequence[Any], changed: Changed = everybody, **pace: timedelta
+) -> tuple[list[bytes], list[str | None]]:
     stopping = asyncio.Event()
     query = Scripted(script, stopping)
     asked = Question(person=PersonId("p"))
-    stream = events(query, asked, Changes((), "0"), stopping, Pace(look_every=timedelta(0), **pace))
+    stream = events(query, asked, Changes((), "0"), News(changed, stopping, timedelta(0)), Pace(timedelta(0), **pace))
     return [piece async for piece in stream], query.asked
 
 
@@ -410,6 +421,47 @@ async def test_a_store_that_is_away_for_a_while_does_not_end_the_stream() -> Non
 
 
 @pytest.mark.asyncio
+async def test_a_stream_asks_again_by_itself_when_the_store_did_not_answer_it() -> None:
+    told, _ = await told_by([StoreUnavailable()], nobody)
+    assert told == [b"retry: 1000\nid: 0\n\n"]
+
+
+@pytest.mark.asyncio
 async def test_a_silent_stream_is_kept_open_by_comments() -> None:
     told, _ = await told_by([Changes((), "0")] * 3, heartbeat=timedelta(microseconds=-1))
-    assert told[1:] == [b": still here\n\n"] * 4
+    assert set(told[1:]) == {b": still here\n\n"}
+    assert len(told) > 3
+
+
+@pytest.mark.asyncio
+async def test_a_stream_does_not_wait_for_a_reader_that_failed() -> None:
+    async def broken() -> frozenset[PersonId]:
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        await told_by([Changes((), "0")] * 3, broken)
+
+
+@pytest.mark.asyncio
+async def test_many_streams_share_one_reader_that_ends_with_the_last_of_them() -> None:
+    looked: list[int] = []
+
+    async def changed() -> frozenset[PersonId]:
+        looked.append(len(looked))
+        await asyncio.sleep(0)
+        return frozenset({PersonId("p1")})
+
+    news = News(changed, asyncio.Event(), timedelta(hours=1))
+    people = [PersonId(f"p{number}") for number in range(3)]
+    with ExitStack() as listening:
+        ears = [listening.enter_context(news.listening(person)) for person in people]
+        soon = asyncio.get_running_loop().time() + PATIENCE_S
+        assert all([await ear.heard(soon) for ear in ears]), "everything from before is news"
+        assert await ears[1].heard(soon)
+        now = asyncio.get_running_loop().time()
+        assert [await ear.heard(now) for ear in ears] == [False, False, False]
+    assert looked == [0]
+    with news.listening(people[1]) as ear:
+        assert await ear.heard(soon)
+        assert await ear.heard(soon)
+    assert looked == [0, 1]
