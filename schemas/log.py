@@ -93,7 +93,10 @@ class Follower(Protocol):
         ...
 
     def held(self) -> Iterable[tuple[str, int]]:
-        """The (topic, partition) pairs this member holds now."""
+        """The (topic, partition) pairs this member holds now.
+
+        For the contract's tests: a `Claim` says what a member gains, and only this what it has lost to another.
+        """
         ...
 
 

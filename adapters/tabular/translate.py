@@ -13,7 +13,7 @@ from typing import BinaryIO, NamedTuple
 import orjson
 
 from adapters.compose import Origin, Statement, compose, content_hash
-from adapters.future import AHEAD
+from adapters.future import CLOCK_MARGIN
 from adapters.tabular.cache import CellCache
 from adapters.tabular.explain import fields_of
 from adapters.tabular.expressions import dates
@@ -96,7 +96,7 @@ class _Speaker:
     def __init__(self, mapping: Mapping, arrival: Arrival) -> None:
         self._mapping = mapping
         self._arrival = arrival
-        self._latest = arrival.received_at + AHEAD
+        self._latest = arrival.received_at + CLOCK_MARGIN
         flat = self._sorted = mapping.layout.kind in FLAT
         self._people = People(mapping, arrival)
         self._kinds = CellCache[tuple[_Spoken, ...]](mapping.conditions.columns if flat else None)

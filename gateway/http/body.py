@@ -48,7 +48,10 @@ def media_type(request: Request) -> str:
 
 
 def expect(request: Request, *accepted: str) -> None:
-    """Nothing when the body is of one of these media types. Raises `WrongMediaType`."""
+    """Refuse a body that is not of one of the ``accepted`` media types, or is of another version of FHIR than R4.
+
+    Raises `WrongMediaType`.
+    """
     if media_type(request) not in accepted:
         raise WrongMediaType(where="header Content-Type", cure=f"Send {' or '.join(accepted)}.")
     if not of_r4(request.headers["content-type"]):

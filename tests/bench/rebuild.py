@@ -71,14 +71,14 @@ async def fingerprint(database: Database, projection: Projection) -> str:
     found = hashlib.sha256()
     for table in projection.tables:
         words = table.select().order_by(*table.primary_key)
-        async with database.reading() as connection:
-            if database.is_sqlite:  # its rows stay in the file until they are looked at
+        if database.is_sqlite:  # its rows stay in the file until they are looked at
+            async with database.reading() as connection:
                 for row in await connection.execute(words):
                     found.update(repr(tuple(row)).encode())
-                continue
-            async with connection.stream(words) as rows:
-                async for row in rows:
-                    found.update(repr(tuple(row)).encode())
+            continue
+        async with database.writing() as connection, connection.stream(words) as rows:  # a cursor needs a transaction
+            async for row in rows:
+                found.update(repr(tuple(row)).encode())
     return found.hexdigest()[:16]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import importlib.util
 import re
 from pathlib import Path
@@ -9,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from schemas.arrival.flags import FLAGS
+from tests.house.test_rooms import PACKAGES, modules
 
 ROOT = Path(__file__).parents[2]
 DOCUMENTS = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])
@@ -50,3 +52,15 @@ def test_make_alone_lists_every_target() -> None:
     makefile = (ROOT / "Makefile").read_text()
     targets = set(re.findall(r"^([a-z]+):", makefile, re.M))
     assert targets - set(re.findall(r"^([a-z]+):.*## ", makefile, re.M)) == set()
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+def test_no_docstring_of_a_function_hides_that_it_refuses(package: str) -> None:
+    """ "Nothing when …" tells only what happens to whoever is let through. The docstring of an error is its message."""
+    hidden = [
+        f"{path.relative_to(ROOT)}: {node.name}"
+        for path in modules(package)
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and (ast.get_docstring(node) or "").startswith("Nothing ")
+    ]
+    assert hidden == [], "say what it refuses"

@@ -16,7 +16,7 @@ from adapters.hl7v2.text.times import Moment, moment
 from adapters.translator import Arrival
 from schemas.errors import InvalidValue
 
-AHEAD = timedelta(days=2)
+FUTURE_FROM = timedelta(days=2)
 """A time counts as in the future from this long after the start of the day of receipt; the extra day covers any mistake about
 time zones. It is counted from the day and not from the instant of receipt, so that a value cached today holds all day."""
 
@@ -64,7 +64,7 @@ TIME_RULES: Mapping[str, TimeRule] = MappingProxyType(
 @lru_cache(maxsize=8)
 def latest(day: date) -> datetime:
     """The London time from which a time in a message received on ``day`` counts as in the future."""
-    return datetime(day.year, day.month, day.day) + AHEAD
+    return datetime(day.year, day.month, day.day) + FUTURE_FROM
 
 
 class Reading:

@@ -33,7 +33,7 @@ class Schema(StrEnum):
 
 
 def _nothing(_: Connection) -> None:
-    """Nothing more is to be done."""
+    """Does nothing: for histories whose new tables need nothing more."""
 
 
 @dataclass(frozen=True, kw_only=True)

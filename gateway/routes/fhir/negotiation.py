@@ -39,7 +39,7 @@ class FormatAsked(Asked):
 
 
 def agree(request: Request, asked: Mapping[str, Any] | FormatAsked) -> None:
-    """See that FHIR R4 in JSON will do. Raises `NotAcceptable`."""
+    """Refuse a client that takes no JSON, or no FHIR R4 in it. Raises `NotAcceptable`."""
     format_ = asked.format if isinstance(asked, FormatAsked) else asked.get("_format")
     accepted = format_ or request.headers.get("accept", _ANYTHING)
     if accepted == _ANYTHING:
