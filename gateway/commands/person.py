@@ -12,6 +12,7 @@ from typing import Annotated
 import typer
 from pydantic import ValidationError
 
+from consumers.people.model import PEOPLE
 from gateway.composition.factory import Factory
 from gateway.shapes import Search
 from gateway.terminal.frame import Call
@@ -36,7 +37,7 @@ async def find(call: Call, given: Given = None, source: SourceOption = "") -> No
         )
     wanted = search(_read(), source)
     async with Factory(call.settings(), writes=False) as make:
-        person = await people.find(OPERATOR, make.people, make.declared, wanted.system, wanted.value)
+        person = await people.find(OPERATOR, make.query(PEOPLE), make.declared, wanted.system, wanted.value)
     json_line({"person": person}) if call.json else print(person)
 
 

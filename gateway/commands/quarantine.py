@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import msgspec
 import typer
 
+from consumers.quarantine.model import QUARANTINE
 from gateway.composition.factory import Factory
 from gateway.terminal.frame import DONE, REJECTED, Call
 from gateway.terminal.plural import counted
@@ -37,7 +38,7 @@ async def list_items(call: Call, status: Status = "open", source: Source = "", l
     said = {"status": status, "source": source, "limit": str(limit), "after": after}
     asked = read(quarantine.ItemsAsked, {name: value for name, value in said.items() if value})
     async with Factory(call.settings(), writes=False) as make:
-        page = await quarantine.items(OPERATOR, make.quarantine, asked)
+        page = await quarantine.items(OPERATOR, make.query(QUARANTINE), asked)
     if call.json:
         json_line(page.model_dump())
         return
@@ -61,7 +62,7 @@ async def show(
     from gateway.uses import quarantine
 
     async with Factory(call.settings(), writes=False) as make:
-        found = await quarantine.item(OPERATOR, make.quarantine, await make.freshness(), item)
+        found = await quarantine.item(OPERATOR, make.query(QUARANTINE), await make.freshness(), item)
         if content:
             async for piece in quarantine.content(OPERATOR, await make.log(), found.parts):
                 sys.stdout.buffer.write(piece)
@@ -104,8 +105,8 @@ async def redrive(
     settings = call.settings()
     async with Factory(settings, writes=False) as look, Factory(settings) as make:
         rejected, left = [], 0
-        for item in await _open(look.quarantine, source) if everything else items or []:
-            found = await quarantine.item(OPERATOR, look.quarantine, await look.freshness(), item)
+        for item in await _open(look.query(QUARANTINE), source) if everything else items or []:
+            found = await quarantine.item(OPERATOR, look.query(QUARANTINE), await look.freshness(), item)
             if everything and not sent_by and found.summary.source not in make.declared:
                 left += 1  # it must not keep the others from being sent through
             else:

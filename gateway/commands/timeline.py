@@ -11,6 +11,8 @@ from typing import Annotated
 import orjson
 import typer
 
+from consumers.people.model import PEOPLE
+from consumers.timeline.model import TIMELINE
 from gateway.composition.factory import Factory
 from gateway.terminal.frame import Call
 from gateway.terminal.show import timeline_table
@@ -25,7 +27,7 @@ async def timeline(call: Call, person: str, **asked: str | list[str] | None) -> 
     async with Factory(settings, writes=False) as make:
         freshness = await make.freshness()
         await freshness.measure()
-        content = await page(OPERATOR, make.timeline, make.people, freshness, settings.sources, person, wanted)
+        content = await page(OPERATOR, make.query(TIMELINE), make.query(PEOPLE), freshness, settings.sources, person, wanted)
     if call.json:
         print(content.decode())
     else:

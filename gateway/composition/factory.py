@@ -32,11 +32,7 @@ if TYPE_CHECKING:
     from consumers.database.database import Database
     from consumers.database.engines import ConnectionSettings
     from consumers.ledger.write import LedgerWriter
-    from consumers.people.query import PeopleQuery
     from consumers.projection import Projection, ReadModel
-    from consumers.quarantine.query import QuarantineQuery
-    from consumers.receipts.query import ReceiptsQuery
-    from consumers.timeline.query import TimelineQuery
     from gateway.uses.services import Services
     from gateway.watching.freshness import Freshness
     from gateway.watching.observers import Observer
@@ -310,44 +306,17 @@ class Factory:
         found: Query = self._queries[model.name]
         return found
 
-    @property
-    def people(self) -> PeopleQuery:
-        """Who is who."""
-        from consumers.people.model import PEOPLE
-
-        return self.query(PEOPLE)
-
-    @property
-    def timeline(self) -> TimelineQuery:
-        """What happened to a person."""
-        from consumers.timeline.model import TIMELINE
-
-        return self.query(TIMELINE)
-
-    @property
-    def receipts(self) -> ReceiptsQuery:
-        """What became of what arrived."""
-        from consumers.receipts.model import RECEIPTS
-
-        return self.query(RECEIPTS)
-
-    @property
-    def quarantine(self) -> QuarantineQuery:
-        """What was not understood."""
-        from consumers.quarantine.model import QUARANTINE
-
-        return self.query(QUARANTINE)
-
     async def freshness(self) -> Freshness:
         """How far the read models are behind: one measurement, shared by all who report it."""
         from consumers.following.lag import behind
         from consumers.following.recognise import Recogniser
+        from consumers.receipts.model import RECEIPTS
         from gateway.watching.freshness import Freshness
 
         if self._freshness is None:
             log, database = await self.log(), self.database
             measure = partial(behind, log, database, Recogniser(log))
-            self._freshness = Freshness(self.declared, measure, self.receipts.activity, now, self.metrics)
+            self._freshness = Freshness(self.declared, measure, self.query(RECEIPTS).activity, now, self.metrics)
             self.metrics.watch(database.pools)
         return self._freshness
 
