@@ -28,7 +28,7 @@ from schemas.log import EVENTS, TOPICS, EventLog
 
 if TYPE_CHECKING:
     from consumers.database.migration.history import Schema
-    from gateway.settings.shapes import Url
+    from gateway.settings.values import Url
 
 ROOM_NEEDED_BYTES = 100 * 1024 * 1024
 """With less free space the next large file may not fit: a failure."""

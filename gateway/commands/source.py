@@ -13,7 +13,7 @@ import typer
 from gateway.commands.ingest import opened
 from gateway.settings.keys import SOURCE_KEYS, SourceKey
 from gateway.settings.mapping import UTF8, mapping_text
-from gateway.settings.shapes import Door
+from gateway.settings.values import Door
 from gateway.terminal.frame import DONE, WRONG_USE, Call
 from gateway.terminal.plural import counted
 from gateway.terminal.show import json_line, table

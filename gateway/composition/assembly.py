@@ -26,7 +26,8 @@ if TYPE_CHECKING:
     from gateway.composition.doors import Doors
     from gateway.processes.siblings import Siblings
     from gateway.serving.part import ServerPart
-    from gateway.settings.shapes import Address, Settings
+    from gateway.settings.shapes import Settings
+    from gateway.settings.values import Address
     from gateway.uses.services import Operated
 
 

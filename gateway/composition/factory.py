@@ -22,7 +22,8 @@ from gateway.composition.translators import formats, translators
 from gateway.http.host_names import host_names
 from gateway.serving.locks import PRIVATE
 from gateway.settings.secret import key_secret
-from gateway.settings.shapes import Settings, SourceSettings, Url
+from gateway.settings.shapes import Settings, SourceSettings
+from gateway.settings.values import Url
 from schemas.errors import NotFound, SettingsError, UnknownSource
 from schemas.pseudonyms import Pseudonyms
 

@@ -13,7 +13,8 @@ import contextlib
 import ipaddress
 from collections.abc import Iterable
 
-from gateway.settings.shapes import Address, Settings
+from gateway.settings.shapes import Settings
+from gateway.settings.values import Address
 
 LOOPBACK_NAMES = frozenset({"127.0.0.1", "[::1]", "localhost"})
 """What a request on this machine calls it by."""

@@ -18,7 +18,8 @@ import msgspec
 
 from adapters.intake.receive import Delivery, Intake
 from adapters.translator import Item, Rejection
-from gateway.settings.shapes import UNKNOWN_OVER_HTTP, Door, SourceSettings
+from gateway.settings.shapes import UNKNOWN_OVER_HTTP, SourceSettings
+from gateway.settings.values import Door
 from schemas.arrival.receipt import Receipt
 from schemas.errors import DoorClosed, InvalidRequest, UnknownSender, UnknownSource
 from schemas.event import CONTENT_TYPE

@@ -28,7 +28,7 @@ from gateway.http.documented import answers, body
 from gateway.routes import answers as receipts
 from gateway.routes.event_batch import BATCH_TYPE, NOT_KEPT, sort_out, source_of, take_in_lot
 from gateway.routes.intake import ERRORS, traceparent
-from gateway.settings.shapes import Door
+from gateway.settings.values import Door
 from schemas.catalogue import CATALOGUE
 from schemas.errors import WrongMediaType
 from schemas.event import CONTENT_TYPE

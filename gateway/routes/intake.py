@@ -17,7 +17,7 @@ from gateway.http.direct import DirectRoute
 from gateway.http.documented import READS, answers, body, refusals
 from gateway.http.strict_route import StrictRoute
 from gateway.routes import answers as receipt_answers
-from gateway.settings.shapes import Door
+from gateway.settings.values import Door
 from gateway.shapes import ReceiptView
 from gateway.uses import receipts
 from gateway.uses.receipts import RECEIPT_ID

@@ -12,7 +12,7 @@ from typing import NamedTuple
 from adapters.sources.folder import DropFolder
 from adapters.sources.mllp import MllpListener
 from gateway.serving.part import Shown
-from gateway.settings.shapes import Address
+from gateway.settings.values import Address
 from schemas.source import Source
 
 

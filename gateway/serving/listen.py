@@ -12,7 +12,7 @@ import socket
 import sys
 from typing import NamedTuple
 
-from gateway.settings.shapes import Address
+from gateway.settings.values import Address
 from schemas.errors import SettingsError
 
 BACKLOG = 1024

@@ -7,7 +7,8 @@ from typing import NamedTuple
 
 from adapters.sources.mllp_senders import UNKNOWN
 from gateway.settings.lines import KeyPath
-from gateway.settings.shapes import UNKNOWN_OVER_HTTP, Door, Settings, SourceSettings
+from gateway.settings.shapes import UNKNOWN_OVER_HTTP, Settings, SourceSettings
+from gateway.settings.values import Door
 
 
 class SettingsFault(NamedTuple):

@@ -30,6 +30,10 @@ class Faults:
         """``message`` without a full stop; ``cure`` is a whole sentence."""
         self.found.append(SettingsError(message, where=self.where(path), cure=cure))
 
+    def unreadable(self, path: KeyPath, name: str, error: ValueError) -> None:
+        """The value of the key ``name`` makes no sense; ``error`` says what to write instead."""
+        self.add(path, f"{name} cannot be read", f"{str(error)[:1].upper()}{str(error)[1:]}.")
+
     def where(self, path: KeyPath) -> str:
         """Key, file and line; or the variable; or the key alone for a default."""
         path = self._beside.get(path, path)

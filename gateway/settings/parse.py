@@ -8,14 +8,15 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable
 from datetime import timedelta
-from difflib import get_close_matches
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
-from gateway.settings.shapes import Address, Url
+from gateway.settings.values import Address, Match, Secret, Url
 
 Parse = Callable[[object, Path], Any]
 """Takes the value and the folder that relative paths start from."""
+
+_Word = TypeVar("_Word", bound=str)
 
 _DURATION = re.compile(r"(\d+(?:\.\d+)?) *(millisecond|second|minute|hour|day|week)s?")
 _SIZE = re.compile(r"(\d+(?:\.\d+)?) *(B|KiB|MiB|GiB|kB|MB|GB)")
@@ -102,6 +103,33 @@ def text(value: object, _base: Path) -> str:
     return value.strip()
 
 
+def secret(value: object, base: Path) -> Secret:
+    """Text that nobody may see."""
+    return Secret(text(value, base).encode())
+
+
+def table(name: str, example: str, keys: tuple[str, ...] = ()) -> Parse:
+    """The table ``name`` of texts; with ``keys``, of no others."""
+
+    def parse(value: object, _base: Path) -> dict[str, str]:
+        if not isinstance(value, dict) or not value or not all(isinstance(text, str) and text for text in value.values()):
+            raise ValueError(f"write {name} = {{ {example} }}")
+        unknown = sorted(set(value).difference(keys)) if keys else ()
+        if unknown:
+            raise ValueError(f"it has no key {unknown[0]}{nearest(unknown[0], keys)}: write {example}")
+        return value
+
+    return parse
+
+
+_MATCH = table("match", 'sending_application = "PAS", sending_facility = "RX1"', Match.__struct_fields__)
+
+
+def match(value: object, base: Path) -> Match:
+    """Which MLLP messages are a source's."""
+    return Match(**_MATCH(value, base))
+
+
 def spelled_out(words: str) -> Parse:
     """``True`` for exactly these words: for what nobody should switch on without having read what it means."""
 
@@ -121,13 +149,14 @@ def names(value: object, _base: Path) -> frozenset[str]:
     return frozenset(name.lower() for name in listed)
 
 
-def one_of(choices: Iterable[str]) -> Parse:
-    """One of a few words."""
+def one_of(choices: Iterable[_Word]) -> Parse:
+    """One of a few words, as it stands among ``choices``."""
     words = tuple(choices)
 
-    def parse(value: object, _base: Path) -> str:
-        if value in words:
-            return str(value)
+    def parse(value: object, _base: Path) -> _Word:
+        for word in words:
+            if word == value:
+                return word
         raise ValueError(f"write one of {', '.join(words)}{nearest(str(value), words)}")
 
     return parse
@@ -199,6 +228,8 @@ def sqlite_url(file: Path) -> Url:
 
 def nearest(word: str, known: Iterable[str]) -> str:
     """`` (did you mean …?)`` when a known word is close to ``word``, else nothing."""
+    from difflib import get_close_matches  # only a fault needs it, and every command imports this module
+
     by_lower = {each.lower(): each for each in known}
     close = [by_lower[each] for each in get_close_matches(word.lower(), by_lower, n=1)]
     return f" (did you mean {close[0]}?)" if close else ""

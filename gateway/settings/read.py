@@ -17,12 +17,13 @@ from typing import Any, NamedTuple
 
 from gateway.settings.check import contradictions
 from gateway.settings.faults import Faults
-from gateway.settings.keys import FILE, KEYS, PREFIX, Key
+from gateway.settings.keys import FILE, PREFIX, Key, filled
 from gateway.settings.lines import KeyPath, key_lines
 from gateway.settings.mapping import UTF8
-from gateway.settings.parse import nearest, sqlite_url
-from gateway.settings.shapes import Folders, Limits, MllpTls, PostgreSql, Secret, Settings, SourceSettings, Traces, Url
+from gateway.settings.parse import nearest
+from gateway.settings.shapes import KEYS, Settings
 from gateway.settings.sources import read_sources
+from gateway.settings.values import Url
 from schemas.errors import SettingsError
 
 FILE_NAME = "backbone.toml"
@@ -75,42 +76,14 @@ def read_settings(
     values = _values(given, base, faults)
     sources = read_sources(table.get("source", []), base, SHIPPED_MAPPINGS, faults)
     faults.stop()
-    settings = _settings(values, sources, file, secret_files)
+    for key in KEYS:
+        if values[key.name] is None and key.otherwise:
+            values[key.name] = key.otherwise(values)
+    settings = filled(Settings, values, sources=sources, file=file, secret_files=secret_files)
     for fault in contradictions(settings):
         faults.add(*fault)
     faults.stop()
     return settings
-
-
-def _settings(
-    values: Mapping[str, Any], sources: Mapping[str, SourceSettings], file: Path | None, secret_files: tuple[Path, ...]
-) -> Settings:
-    data = values["data"]
-    store = values["store"] or sqlite_url(data / "store.db")
-    return Settings(
-        log=values["log"] or sqlite_url(data / "log.db"),
-        store=store,
-        ledger=values["ledger"] or (sqlite_url(data / "ledger.db") if store.embedded else store),
-        data=data,
-        http=values["http"],
-        mllp=values["mllp"],
-        listen_beyond_loopback=bool(values["listen_beyond_loopback"]),
-        http_names=values["http_names"] or frozenset(),
-        health=values["health"],
-        processes=values["processes"],
-        partitions=values["partitions"],
-        logging=values["logging"],
-        logging_form=values["logging_form"],
-        key_secret=Secret(values["key_secret"].encode()) if values["key_secret"] else None,
-        limits=Limits(**_group(values, "limits")),
-        folders=Folders(**_group(values, "folders")),
-        postgresql=PostgreSql(**_group(values, "postgresql")),
-        mllp_tls=MllpTls(**_group(values, "mllp_tls")),
-        traces=Traces(**_group(values, "traces")),
-        sources=sources,
-        file=file,
-        secret_files=secret_files,
-    )
 
 
 def _read_file(file: Path | None, text: str | None) -> tuple[dict[str, Any], Faults]:
@@ -130,10 +103,6 @@ def _read_file(file: Path | None, text: str | None) -> tuple[dict[str, Any], Fau
         cure = "Correct it; https://toml.io shows how."
         fault = SettingsError(f"the settings file is not valid TOML: {error}", where=str(file), cure=cure)
     raise ExceptionGroup("settings", [fault]) from None
-
-
-def _group(values: Mapping[str, Any], table: str) -> dict[str, Any]:
-    return {key.path[1]: values[key.name] for key in KEYS if key.path[0] == table and len(key.path) > 1}
 
 
 def _given(
@@ -207,7 +176,7 @@ def _values(given: Mapping[str, _Given], base: Path, faults: Faults) -> dict[str
             values[key.name] = None if value is None else key.parse(value, place)
         except ValueError as error:
             values[key.name] = None
-            faults.add(key.path, f"{key.name} cannot be read", f"{str(error)[:1].upper()}{str(error)[1:]}.")
+            faults.unreadable(key.path, key.name, error)
     return values
 
 

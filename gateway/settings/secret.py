@@ -12,7 +12,8 @@ import secrets
 import tempfile
 from pathlib import Path
 
-from gateway.settings.shapes import Secret, Settings
+from gateway.settings.shapes import Settings
+from gateway.settings.values import Secret
 from schemas.errors import SettingsError
 
 FILE_NAME = "key-secret"

@@ -1,100 +1,25 @@
-"""What the rest of the gateway gets: the settings as typed values, checked, with every path absolute."""
+"""What the rest of the gateway gets: the settings as typed values, checked, with every path absolute.
 
-from __future__ import annotations
+A field that may be set carries its `Key`, and this is the only place where a setting is added. The sentence under the field
+is what ``docs/settings.md`` says of it, which a test holds. The annotations are evaluated here, unlike elsewhere, because
+`keys_of` reads the keys from them.
+"""
 
 from collections.abc import Mapping
 from datetime import timedelta
-from enum import StrEnum
 from pathlib import Path
-from typing import NamedTuple
-from urllib.parse import SplitResult, urlsplit
+from typing import Annotated
 
 import msgspec
 
+from gateway.settings import parse
+from gateway.settings.keys import Key, Otherwise, keys_of
+from gateway.settings.values import Address, Door, Form, Match, Secret, Url
+from schemas.log import PARTITIONS
 from schemas.source import Sector, Source
-
-
-class Url(str):
-    """Address of an engine. It may hold a password, so that its ``repr`` and `shown` leave it out."""
-
-    __slots__ = ()
-
-    @property
-    def parts(self) -> SplitResult:
-        return urlsplit(self)
-
-    @property
-    def embedded(self) -> bool:
-        """Whether the engine is a file of this machine."""
-        return self.parts.scheme == "sqlite"
-
-    @property
-    def file(self) -> Path | None:
-        """The file of an embedded engine."""
-        return Path(self.removeprefix("sqlite:///")) if self.embedded else None
-
-    @property
-    def shown(self) -> str:
-        """The address as it may be printed."""
-        parts = self.parts
-        if "@" not in parts.netloc and not parts.query:
-            return str(self)
-        return parts._replace(netloc=parts.netloc.rpartition("@")[2], query="").geturl()
-
-    def __repr__(self) -> str:
-        return f"Url({self.shown!r})"
-
-
-class Secret(bytes):
-    """Bytes that must not be seen: never in a ``repr``, a log or an error."""
-
-    __slots__ = ()
-
-    def __repr__(self) -> str:
-        return "Secret(…)"
-
-
-class Address(NamedTuple):
-    """Where a door listens."""
-
-    host: str
-    port: int
-    """0: any free one (tests); the line printed at the start says which."""
-
-    def __str__(self) -> str:
-        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
-
-
-class Door(StrEnum):
-    """A way in that a source may use."""
-
-    MLLP = "mllp"
-    HTTP = "http"
-    FOLDER = "folder"
-
 
 UNKNOWN_OVER_HTTP = Source(id="unknown-http", name="Unknown sender over HTTP", sector=Sector.NHS)
 """Under this source's id is kept what in a batch is of nobody who may send over HTTP. It makes no events."""
-
-
-class Form(StrEnum):
-    """How a message is written."""
-
-    AUTO = "auto"
-    """`TEXT` on a terminal, else `JSON`."""
-    JSON = "json"
-    """One object a line, for programs."""
-    TEXT = "text"
-    """For people."""
-
-
-class Match(msgspec.Struct, frozen=True, kw_only=True):
-    """Which MLLP messages are a source's. At least one is given; an empty one matches any."""
-
-    sending_application: str = ""
-    """MSH-3."""
-    sending_facility: str = ""
-    """MSH-4."""
 
 
 class SourceSettings(msgspec.Struct, frozen=True, kw_only=True):
@@ -121,82 +46,125 @@ class SourceSettings(msgspec.Struct, frozen=True, kw_only=True):
 class Limits(msgspec.Struct, frozen=True, kw_only=True):
     """What is refused rather than taken in part, and for how long anything is waited for."""
 
-    body: int
-    mllp_frame: int
-    mllp_connections: int
-    first_byte: timedelta
-    next_byte: timedelta
-    stop: timedelta
+    body: Annotated[int, Key(parse.size, "256 MiB")]
+    """Largest content of one HTTP request."""
+    mllp_frame: Annotated[int, Key(parse.size, "16 MiB")]
+    """Largest HL7 v2 message."""
+    mllp_connections: Annotated[int, Key(parse.whole(1, 10_000), 512)]
+    """MLLP connections of one peer at a time."""
+    first_byte: Annotated[timedelta, Key(parse.duration, "60 seconds")]
+    """How long a sender may stay silent after it connected."""
+    next_byte: Annotated[timedelta, Key(parse.duration, "10 seconds")]
+    """How long the sender of half a message or body may pause."""
+    stop: Annotated[timedelta, Key(parse.duration, "8 seconds")]
+    """How long a stop waits for work under way."""
 
 
 class Folders(msgspec.Struct, frozen=True, kw_only=True):
     """How drop folders are watched."""
 
-    interval: timedelta
-    settle: timedelta
+    interval: Annotated[timedelta, Key(parse.duration, "1 second")]
+    """How often drop folders are checked."""
+    settle: Annotated[timedelta, Key(parse.duration, "2 seconds")]
+    """How long a file must be unchanged before it is taken."""
 
 
-class MllpTls(msgspec.Struct, frozen=True, kw_only=True):
-    """TLS of the MLLP door; off without a certificate."""
-
-    certificate: Path | None = None
-    key: Path | None = None
-    client_authority: Path | None = None
-
-
-POOLERS = ("none", "transaction")
-"""What may stand between a process and PostgreSQL. A pooler in session mode is as good as none."""
+_WAIT = parse.lasting(timedelta(milliseconds=100), timedelta(hours=1))
+"""0 would mean for ever to PostgreSQL: a frozen process would keep its locks, and a lost one its connection."""
 
 
 class PostgreSql(msgspec.Struct, frozen=True, kw_only=True):
     """How a process connects to a store on PostgreSQL."""
 
-    pool: int
-    pool_wait: timedelta
-    connect: timedelta
-    statement: timedelta
-    idle: timedelta
-    pooler: str
-    """One of `POOLERS`."""
+    pool: Annotated[int, Key(parse.whole(1, 1000), 5)]
+    """Connections to PostgreSQL that a process holds at most, for reading and for writing each."""
+    pool_wait: Annotated[timedelta, Key(_WAIT, "10 seconds")]
+    """How long to wait for a connection when all are busy."""
+    connect: Annotated[timedelta, Key(_WAIT, "5 seconds")]
+    """How long PostgreSQL may take to accept a connection."""
+    statement: Annotated[timedelta, Key(_WAIT, "30 seconds")]
+    """Time after which PostgreSQL gives up on a statement."""
+    idle: Annotated[timedelta, Key(_WAIT, "30 seconds")]
+    """Time after which PostgreSQL ends a transaction whose process is silent."""
+    # A pooler in session mode is as good as none.
+    pooler: Annotated[str, Key(parse.one_of(("none", "transaction")), "none")]
+    """What stands before PostgreSQL: `none`, or a pooler in `transaction` mode."""
 
 
 class Traces(msgspec.Struct, frozen=True, kw_only=True):
     """OpenTelemetry traces; off without an endpoint."""
 
-    endpoint: str | None
-    """Of a collector, OTLP over HTTP."""
-    share: float
-    """Of the deliveries that begin a trace, from 0 to 1; one that goes on with its sender's is kept if that is."""
+    endpoint: Annotated[str | None, Key(parse.web)]
+    """Where OpenTelemetry traces are sent, OTLP over HTTP. Default: there are none."""
+    share: Annotated[float, Key(parse.share, 1)]
+    """Share of arrivals traced, from 0 to 1; a trace begun by the sender follows the sender's choice."""
+
+
+class MllpTls(msgspec.Struct, frozen=True, kw_only=True):
+    """TLS of the MLLP door; off without a certificate."""
+
+    certificate: Annotated[Path | None, Key(parse.path)]
+    """Certificate chain of the MLLP door, PEM; with it, MLLP is TLS only."""
+    key: Annotated[Path | None, Key(parse.path)]
+    """Private key of that certificate, PEM."""
+    client_authority: Annotated[Path | None, Key(parse.path)]
+    """Authority of client certificates, PEM; every sender must show one."""
+
+
+def _engine(beside_sqlite: str, otherwise: Otherwise) -> Key:
+    """The key of an engine's address, which may hold a password."""
+    return Key(parse.url("sqlite", beside_sqlite), otherwise=otherwise, by_file=True)
+
+
+def _in_data(name: str) -> Otherwise:
+    """The file ``name`` in the data folder."""
+    return lambda given: parse.sqlite_url(given["data"] / name)
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """Everything that can be set."""
 
-    log: Url
-    store: Url
-    ledger: Url
-    data: Path
-    http: Address
-    mllp: Address
-    listen_beyond_loopback: bool
-    """The operator has spelled out that whoever reaches the doors may read and send everything."""
-    http_names: frozenset[str]
-    """Lower case, without port."""
-    health: Address | None
-    """Of the operators' listener; ``None``: there is none."""
-    processes: int | None
-    """How many a server is; ``None``: as many as there are processors for it."""
-    partitions: int
-    logging: str
-    logging_form: str
-    """A `Form`."""
-    key_secret: Secret | None
-    """As given; ``None`` on the embedded default, where it is kept in the data folder (`gateway.settings.secret`)."""
+    data: Annotated[Path, Key(parse.path, "backbone-data")]
+    """Folder of the embedded log, store and ledger, of the key secret and of the locks."""
+    log: Annotated[Url, _engine("kafka", _in_data("log.db"))]
+    """The event log, a file or Kafka. Default: `log.db` in the data folder."""
+    store: Annotated[Url, _engine("postgresql", _in_data("store.db"))]
+    """The store that pages are read from, a file or PostgreSQL. Default: `store.db` in the data folder."""
+    ledger: Annotated[
+        Url, _engine("postgresql", lambda given: _in_data("ledger.db")(given) if given["store"].embedded else given["store"])
+    ]
+    """What cannot be made again, a file or PostgreSQL. Default: the store's PostgreSQL, else `ledger.db` in that folder."""
+    http: Annotated[Address, Key(parse.address, "127.0.0.1:8080")]
+    """Where HTTP is answered."""
+    mllp: Annotated[Address, Key(parse.address, "127.0.0.1:2575")]
+    """Where HL7 v2 messages are taken in. 2575 is the port registered for HL7."""
+    # The operator has spelled out that whoever reaches the doors may read and send everything.
+    listen_beyond_loopback: Annotated[
+        bool, Key(parse.spelled_out("inside-a-private-network-without-access-control"), otherwise=lambda _: False)
+    ]
+    """Lets `http` and `mllp` be addresses that other machines can reach; must be spelled out in full, see below."""
+    # Lower case, without port.
+    http_names: Annotated[frozenset[str], Key(parse.names, otherwise=lambda _: frozenset())]
+    """Names, besides this machine's own, under which clients reach HTTP: `["backbone.example"]`."""
+    health: Annotated[Address | None, Key(parse.address)]
+    """Where `/health` and `/metrics` are answered apart from HTTP, by a process of any role. Default: nowhere."""
+    # ``None``: as many as there are processors for it.
+    processes: Annotated[int | None, Key(parse.whole_or_auto(1, 64), "auto")]
+    """How many processes `backbone serve` is: `auto`, by the processors it may use, or a number; `1`: everything in one."""
+    partitions: Annotated[int, Key(parse.whole(1, 1000), PARTITIONS)]
+    """Partitions of a new log: the most processes that can share it."""
+    # As given; ``None`` on the embedded default, where it is kept in the data folder (`gateway.settings.secret`).
+    key_secret: Annotated[Secret | None, Key(parse.secret, by_file=True, secret=True)]
+    """Secret that keys and person ids are made with: 32 characters or more, for ever the same."""
+    logging: Annotated[str, Key(parse.one_of(("debug", "info", "warning", "error")), "info")]
+    """Least serious message that is written."""
+    logging_form: Annotated[Form, Key(parse.one_of(Form), Form.AUTO)]
+    """`json`, `text` for people, or `auto`: text on a terminal, else JSON."""
     limits: Limits
     folders: Folders
     postgresql: PostgreSql
-    mllp_tls: MllpTls
     traces: Traces
+    mllp_tls: MllpTls
     sources: Mapping[str, SourceSettings]
     """By id, in the order of the file."""
     file: Path | None
@@ -219,3 +187,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     def kept_in(self) -> frozenset[Path]:
         """The same folders, each once."""
         return frozenset(self.engine_folders.values())
+
+
+KEYS = tuple(keys_of(Settings))
+"""Every key but those of a source, in the order of the documentation."""

@@ -10,9 +10,9 @@ from typing import Any
 from gateway.settings.faults import Faults
 from gateway.settings.keys import SOURCE_KEYS
 from gateway.settings.parse import nearest
-from gateway.settings.shapes import Door, Match, SourceSettings
+from gateway.settings.shapes import SourceSettings
 from schemas.identifiers import ods_code
-from schemas.source import TRACING, NumbersAre, Sector, Source, VisitNumbersAre
+from schemas.source import TRACING, Source
 
 FORMATS = ("hl7v2", "fhir", "cloudevents")
 """What ``reads`` may name besides a mapping file."""
@@ -21,7 +21,6 @@ MAPPING_SUFFIXES = (".yaml", ".yml")
 _ID = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,62}[a-z0-9])?")
 """At most 64 characters, safe in a URL's path, a file's name and a CloudEvents source."""
 
-_TABLES = ("match", "places")
 _BY_NAME = {key.name: key for key in SOURCE_KEYS}
 
 
@@ -55,26 +54,13 @@ def _values(table: Mapping[str, object], place: int, base: Path, faults: Faults)
             faults.add(("source", place, name), f"a source has no key {name}{hint}", "Correct the name or remove the line.")
             continue
         try:
-            values[name] = _names(value, name) if name in _TABLES else key.parse(value, base)
+            values[name] = key.parse(value, base)
         except ValueError as error:
-            faults.add(("source", place, name), f"{name} cannot be read", f"{str(error)[:1].upper()}{str(error)[1:]}.")
+            faults.unreadable(("source", place, name), name, error)
     for key in SOURCE_KEYS:
         if key.required and key.name not in table:
             faults.add(("source", place), f"this source has no {key.name}", f'Add {key.name} = "…". {key.says}')
     return values
-
-
-def _names(value: object, name: str) -> dict[str, str]:
-    """A table of texts."""
-    if not isinstance(value, dict) or not value or not all(isinstance(text, str) and text for text in value.values()):
-        raise ValueError(f"write {name} = {{ {_EXAMPLES[name]} }}")
-    unknown = sorted(set(value) - set(Match.__struct_fields__)) if name == "match" else ()
-    if unknown:
-        raise ValueError(f"it has no key {unknown[0]}{nearest(unknown[0], Match.__struct_fields__)}: write {_EXAMPLES[name]}")
-    return value
-
-
-_EXAMPLES = {"match": 'sending_application = "PAS", sending_facility = "RX1"', "places": '"KW" = "Kingsmill Ward"'}
 
 
 def _identified(values: dict[str, Any], place: int, faults: Faults) -> str:
@@ -88,26 +74,15 @@ def _identified(values: dict[str, Any], place: int, faults: Faults) -> str:
     return organisation or ""
 
 
-def _source(values: dict[str, Any], organisation: str, mapping: Path | None) -> SourceSettings:
+def _source(values: Mapping[str, Any], organisation: str, mapping: Path | None) -> SourceSettings:
+    own, of_settings = (
+        {name: values[name] for name in shape.__struct_fields__ if name in values} for shape in (Source, SourceSettings)
+    )
     return SourceSettings(
-        source=Source(
-            id=values["id"],
-            name=values["name"],
-            sector=Sector(values["sector"]),
-            organisation=organisation,
-            nhs_numbers=NumbersAre(values.get("nhs_numbers", NumbersAre.TRACED)),
-            visit_numbers=VisitNumbersAre(values.get("visit_numbers", VisitNumbersAre.UNIQUE)),
-            places=values.get("places", {}),
-        ),
-        reads=values["reads"],
+        source=Source(**own | {"organisation": organisation}),
         mapping=mapping,
-        doors=frozenset(Door(door) for door in values.get("doors", (Door.HTTP,))),
-        match=Match(**values["match"]) if "match" in values else None,
-        endpoint=values.get("endpoint", ""),
-        folder=values.get("folder"),
-        expect_every=values.get("expect_every"),
-        tls_client=values.get("tls_client", ""),
-        numbers_assumed="nhs_numbers" not in values and Sector(values["sector"]) not in TRACING,
+        numbers_assumed="nhs_numbers" not in values and values["sector"] not in TRACING,
+        **of_settings,
     )
 
 

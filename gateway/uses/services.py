@@ -20,7 +20,8 @@ from consumers.receipts.model import RECEIPTS
 from consumers.receipts.query import ReceiptsQuery
 from consumers.timeline.model import TIMELINE
 from consumers.timeline.query import TimelineQuery
-from gateway.settings.shapes import Door, SourceSettings
+from gateway.settings.shapes import SourceSettings
+from gateway.settings.values import Door
 from gateway.uses.live import Changed, News
 from gateway.watching.freshness import Freshness
 from schemas.errors import DoorClosed, NotFound, UnknownSource

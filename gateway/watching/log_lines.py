@@ -15,7 +15,7 @@ from datetime import UTC, datetime
 import orjson
 
 from adapters.observe import CORRELATION
-from gateway.settings.shapes import Form
+from gateway.settings.values import Form
 from schemas.errors import kind_and_place
 
 

@@ -21,7 +21,7 @@ from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4, generate_late
 from prometheus_client.registry import Collector
 
 from adapters.observe import ArrivalKind
-from gateway.settings.shapes import Door
+from gateway.settings.values import Door
 from gateway.watching import measures
 from gateway.watching.measures import Measure
 from schemas.errors import BackboneError, LogUnavailable, TranslatorFailed

@@ -7,7 +7,7 @@ import sys
 import tomllib
 from pathlib import Path
 
-from gateway.settings.keys import KEYS
+from gateway.settings.shapes import KEYS
 from tests.deploy.files import DEPLOY, ROOT, image, image_environment, settings_of
 
 

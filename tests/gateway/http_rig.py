@@ -32,7 +32,8 @@ from consumers.models import READ_MODELS, answering, migrate
 from consumers.receipts.model import RECEIPTS
 from consumers.timeline.feed import ChangeFeed
 from gateway.app import create_app
-from gateway.settings.shapes import Door, SourceSettings
+from gateway.settings.shapes import SourceSettings
+from gateway.settings.values import Door
 from gateway.uses.services import Services
 from gateway.watching.freshness import Freshness
 from gateway.watching.telemetry import Metrics

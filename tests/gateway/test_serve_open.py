@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from gateway.serving.listen import NotLoopbackError, PublicAddressError, resolve
-from gateway.settings.shapes import Address
+from gateway.settings.values import Address
 from tests.command_line import DEADLINE_S, Backbone, Outcome
 
 SPELLED_OUT = {"BACKBONE_LISTEN_BEYOND_LOOPBACK": "inside-a-private-network-without-access-control"}

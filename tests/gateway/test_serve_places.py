@@ -9,7 +9,7 @@ import pytest
 
 from gateway.serving.listen import AddressInUseError, NotLoopbackError, address_of, listen
 from gateway.serving.locks import AlreadyServingError, hold_roles
-from gateway.settings.shapes import Address
+from gateway.settings.values import Address
 from schemas.errors import SettingsError
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from gateway.settings.read import read_settings, settings_file
-from gateway.settings.shapes import Address, Door, Match, Secret, Url
+from gateway.settings.values import Address, Door, Match, Secret, Url
 from schemas.errors import SettingsError
 from schemas.source import NumbersAre, Sector, VisitNumbersAre
 

@@ -28,7 +28,8 @@ from gateway.http.strict_route import StrictRoute
 from gateway.routes import answers as receipts
 from gateway.routes.fhir.negotiation import FormatAsked, agree
 from gateway.routes.intake import ERRORS, traceparent
-from gateway.settings.shapes import Door, SourceSettings
+from gateway.settings.shapes import SourceSettings
+from gateway.settings.values import Door
 from gateway.uses.values import SOURCE
 from schemas.errors import InvalidRequest, NotAcceptable, UnknownSource
 from schemas.identifiers import SOURCE_URN
