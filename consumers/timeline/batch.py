@@ -9,7 +9,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from consumers.timeline.changes import Rejudged
 from consumers.timeline.rows import TimelineRows
-from consumers.timeline.versions.compose import Told, recall
+from consumers.timeline.versions.compose import Told, recall, render
+from consumers.timeline.versions.fold import FoldedFact, RankedVersion
 from consumers.timeline.versions.stray import Aim
 from consumers.timeline.versions.version import Version
 
@@ -27,6 +28,8 @@ class Batch:
         self._silent: dict[int, bool] = {}
         self.disturbed: set[str] = set()
         """Facts whose versions must all be judged again."""
+        self.demoted: list[RankedVersion] = []
+        """Newest stored versions of facts that are not disturbed, as they stand now: alone of their facts they were read."""
 
     async def take(self, told: Sequence[Told]) -> None:
         """Keep the events that are not stored yet. Of several with the same id, keep the first."""
@@ -70,10 +73,25 @@ class Batch:
         stood = version.place in self.stored and version.version is None
         return version.digest is None and self._silent.get(version.place, stood)
 
+    def rank(self, fact: FoldedFact) -> None:
+        """Give the versions of ``fact`` their places among each other, and write those into their entries."""
+        for one in fact.versions:
+            version = one.version
+            version.version, version.state, version.known_until, version.latest = (
+                one.number,
+                one.state,
+                one.known_until,
+                one.latest,
+            )
+            version.entry = render(version.entry, one.number, one.replaces)
+        if fact.newest:
+            self.demoted.append(fact.newest)
+
     def changed(self) -> list[Version]:
         """The stored versions that have changed since they were read."""
         return [version for place, version in self.stored.items() if version != self._read[place]]
 
     def rejudged(self) -> list[Rejudged]:
-        """The stored versions that have changed, each with its state before."""
-        return [Rejudged(self._read[version.place].state, version) for version in self.changed()]
+        """The stored versions that were judged again and have changed, with their states."""
+        demoted = [Rejudged(one.version, one.version.state, one.state) for one in self.demoted]
+        return demoted + [Rejudged(one, self._read[one.place].state, one.state) for one in self.changed()]

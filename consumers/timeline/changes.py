@@ -24,31 +24,33 @@ _BECAME: Mapping[int, Happening] = {
 class Rejudged(NamedTuple):
     """A stored version that was judged again."""
 
+    version: Version
     before: int
     """Its state before."""
-    version: Version
+    after: int
 
     @property
     def shows(self) -> bool:
         """Whether anybody who reads the timeline can tell."""
-        return self.before != self.version.state and (self.before in _SHOWN or self.version.state in _SHOWN)
+        return self.before != self.after and (self.before in _SHOWN or self.after in _SHOWN)
 
 
 def entry_changes(new: Sequence[Version], stored: Iterable[Rejudged]) -> list[Change]:
     """The changes, in the order of the log, that ``new`` versions and ``stored`` ones that were judged again make."""
-    judged = [Rejudged(State.HIDDEN, version) for version in new]
+    judged = [Rejudged(version, State.HIDDEN, version.state) for version in new]
     changed = [one for one in (*judged, *stored) if one.shows]
     if not changed:
         return []
     last = {name: version.place for version in sorted(new, key=_place) for name in (version.record, version.fact)}
-    made = [_change(one.version, last) for one in changed]
+    made = [_change(one, last) for one in changed]
     return sorted(made, key=lambda change: (change.cause, change.entry))
 
 
-def _change(version: Version, last: Mapping[str, int]) -> Change:
+def _change(judged: Rejudged, last: Mapping[str, int]) -> Change:
     """Versions of a fact may be of several records: the event about the fact counts before one about the record."""
+    version = judged.version
     cause = last.get(version.fact) or last.get(version.record) or max(last.values())
-    return Change(_BECAME[version.state], cause, version.record, version.place)
+    return Change(_BECAME[judged.after], cause, version.record, version.place)
 
 
 def _place(version: Version) -> int:

@@ -15,12 +15,12 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from consumers.store.outbox import Change, Outbox
 from consumers.timeline.batch import Batch
-from consumers.timeline.changes import Rejudged, entry_changes
+from consumers.timeline.changes import entry_changes
 from consumers.timeline.judge import aim_strays, judge_snapshots
 from consumers.timeline.rows import TimelineRows
 from consumers.timeline.tables import NAME, TIMELINE_TABLES, TOPICS, TimelineTables
-from consumers.timeline.versions.compose import render, tell
-from consumers.timeline.versions.fold import RankedVersion, comes_after, fold
+from consumers.timeline.versions.compose import tell
+from consumers.timeline.versions.fold import comes_after, fold
 from consumers.timeline.versions.version import Version
 from schemas.log import Record
 from schemas.source import Source
@@ -66,22 +66,16 @@ async def _order_facts(batch: Batch) -> list[Change]:
     newest = await batch.rows.newest(calm, batch.connection) if calm else {}
     batch.disturbed |= {fact for fact, last in newest.items() if not all(comes_after(one, last) for one in fresh[fact])}
     await batch.read_disturbed()
-    demoted: list[tuple[Version, str]] = []
-    judged: list[Rejudged] = []
     for fact, versions in fresh.items():
         if fact not in batch.disturbed:
-            last = newest.get(fact)
-            if last:
-                demoted.append((last, last.latest))
-                judged.append(Rejudged(last.state, last))
-            _render(fold(versions, _silent(batch, versions), last))
+            batch.rank(fold(versions, _silent(batch, versions), newest.get(fact)))
     for versions in _disturbed(batch, fresh).values():
-        _render(fold(versions, _silent(batch, versions)))
+        batch.rank(fold(versions, _silent(batch, versions)))
     await batch.rows.restate(batch.changed(), batch.connection)
-    await batch.rows.demote(demoted, batch.connection)
+    await batch.rows.demote(batch.demoted, batch.connection)
     new = [one.version for one in batch.new]
     await batch.rows.insert(new, batch.connection)
-    return entry_changes(new, [*judged, *batch.rejudged()])
+    return entry_changes(new, batch.rejudged())
 
 
 def _disturbed(batch: Batch, fresh: Mapping[str, list[Version]]) -> dict[str, list[Version]]:
@@ -95,9 +89,3 @@ def _disturbed(batch: Batch, fresh: Mapping[str, list[Version]]) -> dict[str, li
 
 def _silent(batch: Batch, versions: Iterable[Version]) -> set[int]:
     return {version.place for version in versions if batch.silent(version)}
-
-
-def _render(standing: Iterable[RankedVersion]) -> None:
-    """Write the version number and the replaced id into the entries."""
-    for version, replaces in standing:
-        version.entry = render(version.entry, version.version, replaces)

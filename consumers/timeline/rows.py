@@ -14,6 +14,7 @@ from consumers.database.insertion import Insertion, replace
 from consumers.database.revision import Revision
 from consumers.database.statement import Among, SqlStatement, given, given_rows, listed
 from consumers.timeline.tables import TimelineTables
+from consumers.timeline.versions.fold import RankedVersion
 from consumers.timeline.versions.known import KnownSubject
 from consumers.timeline.versions.version import COLUMNS, WITHDRAWALS, Version
 from schemas.errors import StoreUnavailable
@@ -107,12 +108,12 @@ class TimelineRows:
         """Add new versions."""
         await self._insert.put(connection, [msgspec.structs.astuple(version) for version in versions])
 
-    async def demote(self, changed: Iterable[tuple[Version, str]], connection: AsyncConnection) -> None:
-        """Update versions that were the newest; each comes with the ``latest`` it had when it was read.
+    async def demote(self, changed: Iterable[RankedVersion], connection: AsyncConnection) -> None:
+        """Update versions that were the newest when they were read.
 
         Raises `StoreUnavailable` when another process changed one in between: try the transaction again.
         """
-        rows = [(one.known_until, one.state, one.latest, one.place, seen) for one, seen in changed]
+        rows = [(one.known_until, one.state, one.latest, one.version.place, one.version.latest) for one in changed]
         if await self._demote.make(connection, rows) != len(rows):
             raise StoreUnavailable("another process wrote to the same fact at the same time")
 
