@@ -102,7 +102,7 @@ async def _as_sqlalchemy_says(error: Any, connection: AsyncConnection) -> Except
     broken = dialect.is_disconnect(error, _lent(connection), None)
     if broken:
         await connection.invalidate(error)
-    said: Exception = DBAPIError.instance(
+    translated: Exception = DBAPIError.instance(
         None, None, error, dialect.loaded_dbapi.Error, hide_parameters=True, connection_invalidated=broken, dialect=dialect
     )
-    return said
+    return translated

@@ -99,13 +99,13 @@ class Applier:
         return [projection.name for projection in self.projections if topic in projection.topics]
 
     def _passed(self, projection: str, record: Record) -> bool:
-        place = (projection, record.topic, record.partition)
-        reached = self._unrecognised.get(place)
+        partition = (projection, record.topic, record.partition)
+        reached = self._unrecognised.get(partition)
         if reached is not None and record.offset >= reached.next - 1:
             if record.offset < reached.next:
                 require_applied(record, reached, projection)
-            del self._unrecognised[place]
-        return record.offset < self._next[place]
+            del self._unrecognised[partition]
+        return record.offset < self._next[partition]
 
     def _ahead(self, projection: Projection, records: Sequence[Record]) -> Sequence[Record]:
         name, topics, wanted = projection.name, projection.topics, self._next
@@ -167,8 +167,8 @@ class Applier:
         name = lot.projection.name
         last = {(record.topic, record.partition): record for record in lot.records}
         return [
-            Step(name, *place, expected=self._next[name, *place], next=record.offset + 1, last=fingerprint(record))
-            for place, record in last.items()
+            Step(name, *partition, expected=self._next[name, *partition], next=record.offset + 1, last=fingerprint(record))
+            for partition, record in last.items()
         ]
 
     def _move(self, steps: Sequence[Step]) -> None:

@@ -59,10 +59,10 @@ async def behind(log: EventLog, database: Database, recogniser: Recogniser | Non
                 ends[topic] = await log.ends(topic)
             if not starts[topic][partition] <= position <= ends[topic][partition]:
                 raise LogMismatch(where=named(name, topic, partition, position))
-            place = (topic, partition, position)
-            if place not in ages:  # projections that are applied together stand at the same place
-                ages[place] = await _waiting(log, topic, partition, position, ends[topic][partition])
-            waiting[partition] = _together([waiting.get(partition, NOTHING), ages[place]])
+            waits_at = (topic, partition, position)
+            if waits_at not in ages:  # projections that are applied together stand at the same position
+                ages[waits_at] = await _waiting(log, topic, partition, position, ends[topic][partition])
+            waiting[partition] = _together([waiting.get(partition, NOTHING), ages[waits_at]])
         if recogniser is not None:
             await recogniser.require(name, stored)
         found[name] = Lag(*_together(waiting.values()), waiting, aside.get(name, 0))

@@ -119,7 +119,7 @@ class _Work:
             raise _NotYetError
         try:
             async with asyncio.timeout(REST_S):
-                records = [record for place, span in ahead.items() for record in await self._between(*place, *span)]
+                records = [record for partition, span in ahead.items() for record in await self._between(*partition, *span)]
             await self._applier.apply_within(records, connection)
         except Exception as error:
             raise _NotYetError from error
@@ -183,8 +183,8 @@ async def _keep_out(connection: AsyncConnection, tables: Sequence[Table]) -> Non
 async def _ahead(connection: AsyncConnection, name: str) -> _Ahead:
     """What the live projection has applied and the rebuilt one has not. From here on neither can move."""
     live, rebuilt = await _positions(connection, name), await _positions(connection, name + SUFFIX)
-    spans = {place: (rebuilt.get(place, 0), position) for place, position in live.items()}
-    return {place: (start, end) for place, (start, end) in spans.items() if start < end}
+    spans = {partition: (rebuilt.get(partition, 0), position) for partition, position in live.items()}
+    return {partition: (start, end) for partition, (start, end) in spans.items() if start < end}
 
 
 async def _positions(connection: AsyncConnection, name: str) -> dict[tuple[str, int], int]:

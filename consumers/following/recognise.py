@@ -35,16 +35,16 @@ class Recogniser:
 
     async def require(self, projection: str, reached: Mapping[tuple[str, int], ReachedPosition]) -> None:
         """Check where ``projection`` stands, by topic and partition. Raises `LogMismatch`, `LogUnavailable`."""
-        for place, at in reached.items():
-            stands = self._before.get((projection, *place), at) == at
-            self._before[projection, *place] = at
-            if stands and self._recognised.get(place) != at:
-                await self._look(projection, place, at)
+        for partition, at in reached.items():
+            stands = self._before.get((projection, *partition), at) == at
+            self._before[projection, *partition] = at
+            if stands and self._recognised.get(partition) != at:
+                await self._look(projection, partition, at)
 
-    async def _look(self, projection: str, place: tuple[str, int], at: ReachedPosition) -> None:
+    async def _look(self, projection: str, partition: tuple[str, int], at: ReachedPosition) -> None:
         """A record that retention removed meanwhile proves nothing, and is passed over."""
         if at.next and at.last:
-            for record in await self._log.read(*place, at.next - 1, limit=1):
+            for record in await self._log.read(*partition, at.next - 1, limit=1):
                 if record.offset < at.next:
                     require_applied(record, at, projection)
-        self._recognised[place] = at
+        self._recognised[partition] = at

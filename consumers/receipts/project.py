@@ -73,8 +73,8 @@ def _activity(receipts: Iterable[Receipt]) -> list[tuple[Any, ...]]:
     for one in receipts:
         row = found.setdefault(one.source, ["", 0, 0, 0, 0])
         row[0] = max(row[0], one.received_at)
-        for place, more in enumerate((1, one.received, one.accepted, one.rejected), 1):
-            row[place] += more
+        for column, more in enumerate((1, one.received, one.accepted, one.rejected), 1):
+            row[column] += more
     return [(source, *row) for source, row in sorted(found.items())]
 
 

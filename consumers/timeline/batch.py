@@ -9,7 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from consumers.timeline.changes import Rejudged
 from consumers.timeline.rows import TimelineRows
-from consumers.timeline.versions.compose import Told, recall, render
+from consumers.timeline.versions.compose import ComposedEvent, recompose, render
 from consumers.timeline.versions.fold import FoldedFact, RankedVersion
 from consumers.timeline.versions.stray import Aim
 from consumers.timeline.versions.version import Version
@@ -21,7 +21,7 @@ class Batch:
     def __init__(self, rows: TimelineRows, connection: AsyncConnection) -> None:
         self.rows = rows
         self.connection = connection
-        self.new: list[Told] = []
+        self.new: list[ComposedEvent] = []
         self.stored: dict[int, Version] = {}
         """Stored versions that are judged again, by place. Each is read once, so that all decisions change the same object."""
         self._read: dict[int, Version] = {}
@@ -31,18 +31,18 @@ class Batch:
         self.demoted: list[RankedVersion] = []
         """Newest stored versions of facts that are not disturbed, as they stand now: alone of their facts they were read."""
 
-    async def take(self, told: Sequence[Told]) -> None:
+    async def take(self, events: Sequence[ComposedEvent]) -> None:
         """Keep the events that are not stored yet. Of several with the same id, keep the first."""
-        seen = await self.rows.seen([one.version for one in told], self.connection)
-        for one in told:
+        seen = await self.rows.seen([one.version for one in events], self.connection)
+        for one in events:
             if one.version.event not in seen:
                 seen.add(one.version.event)
                 self.new.append(one)
 
-    async def recall(self, records: Collection[str], stays: Collection[str]) -> list[Told]:
+    async def history(self, records: Collection[str], stays: Collection[str]) -> list[ComposedEvent]:
         """All stored events of these records or, when ``stays`` are given, of those stays of theirs."""
         found = await self.rows.history(records, stays, self.connection) if records else []
-        return [recall(version) for version in self._keep(found)]
+        return [recompose(version) for version in self._keep(found)]
 
     async def read_disturbed(self) -> None:
         """Read the other versions of the disturbed facts."""

@@ -31,7 +31,7 @@ Seen = Mapping[str, RecordMark]
 """Record key → how far it was seen."""
 
 
-class Stated(NamedTuple):
+class FollowedVersion(NamedTuple):
     """A version of a fact, reduced to what decides whether a reader must be told that it is gone."""
 
     record: str
@@ -89,29 +89,29 @@ def still_true(seen: Seen, standing: TimelineState) -> Seen:
     return {record: mark for record, mark in seen.items() if standing.holds(record, mark)}
 
 
-def gone(seen: Seen, standing: TimelineState, stated: Iterable[Stated]) -> list[str]:
+def gone(seen: Seen, standing: TimelineState, versions: Iterable[FollowedVersion]) -> list[str]:
     """Ids of entries that a reader with these marks may have and that are no longer current, in the order of the log.
 
-    ``stated`` are all versions ever stored for the records of ``seen``. For a record in which nothing was judged again, only
+    ``versions`` are all versions ever stored for the records of ``seen``. For a record in which nothing was judged again, only
     facts with a version after the mark are looked at. For any other, and for one that now belongs to another person, every
     version that is not current is reported.
     """
-    told: list[Stated] = []
-    of_record: defaultdict[str, list[Stated]] = defaultdict(list)
-    for one in stated:
+    missing: list[FollowedVersion] = []
+    of_record: defaultdict[str, list[FollowedVersion]] = defaultdict(list)
+    for one in versions:
         of_record[one.record].append(one)
     for record, mark in seen.items():
         old = [one for one in of_record[record] if one.place <= mark.place]
         if standing.holds(record, mark):
             changed = {one.fact for one in of_record[record] if one.place > mark.place and one.number is not None}
             old = _newest(one for one in old if one.fact in changed)
-        told += [one for one in old if one.asked and one.place not in standing.shown.get(record, ())]
-    return [one.entry for one in sorted(told, key=lambda one: one.place)]
+        missing += [one for one in old if one.asked and one.place not in standing.shown.get(record, ())]
+    return [one.entry for one in sorted(missing, key=lambda one: one.place)]
 
 
-def _newest(versions: Iterable[Stated]) -> list[Stated]:
+def _newest(versions: Iterable[FollowedVersion]) -> list[FollowedVersion]:
     """The version of each fact with the highest number."""
-    newest: dict[str, Stated] = {}
+    newest: dict[str, FollowedVersion] = {}
     for one in versions:
         if one.number is not None and (one.fact not in newest or one.number > (newest[one.fact].number or 0)):
             newest[one.fact] = one

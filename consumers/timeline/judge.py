@@ -6,11 +6,20 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 
 from consumers.timeline.batch import Batch
-from consumers.timeline.versions.compose import Told
-from consumers.timeline.versions.known import KnownSubject, Saying, apply_sayings, judged, record_of, saying, stay_in, subjects
+from consumers.timeline.versions.compose import ComposedEvent
+from consumers.timeline.versions.known import (
+    KnownSubject,
+    SubjectStatement,
+    apply_statements,
+    judged,
+    record_of,
+    statement_about,
+    stay_in,
+    subjects,
+)
 from consumers.timeline.versions.stray import aim, kind_of, own_fact
 
-Telling = dict[str, list[Told]]
+EventsBySubject = dict[str, list[ComposedEvent]]
 """Subject → the events about it."""
 
 
@@ -20,44 +29,44 @@ async def judge_snapshots(batch: Batch) -> None:
     Events later than everything known of their subject are compared with its stored state (`KnownSubject`) alone. For a subject
     with an event that arrived out of order, or whose first snapshot this is, all its events are read and judged again.
     """
-    told = _by_subject(batch.new)
-    known = await batch.rows.known(told, batch.connection) if told else {}
+    fresh = _by_subject(batch.new)
+    known = await batch.rows.known(fresh, batch.connection) if fresh else {}
     late = {subject for one in batch.new if (subject := judged(one)) and subject not in known}
     for subject, state in known.items():
-        sayings = [saying(one, subject) for one in told[subject]]
-        if min(one.moment for one in sayings) > state.latest:
-            known[subject] = _judge(batch, sayings, state)
+        statements = [statement_about(one, subject) for one in fresh[subject]]
+        if min(one.moment for one in statements) > state.latest:
+            known[subject] = _judge(batch, statements, state)
         else:
             late.add(subject)
     history = _by_subject(await _history(batch, late)) if late else {}
     for subject in late:
-        every = [*history.get(subject, ()), *told[subject]]
-        known[subject] = _judge(batch, [saying(one, subject) for one in every], None)
+        every = [*history.get(subject, ()), *fresh[subject]]
+        known[subject] = _judge(batch, [statement_about(one, subject) for one in every], None)
     await batch.rows.note(known, batch.connection)
 
 
-def _judge(batch: Batch, sayings: Sequence[Saying], known: KnownSubject | None) -> KnownSubject:
-    found, silent = apply_sayings(sayings, known)
-    for said in sayings:
-        if said.snapshot:
-            batch.decide(said.version, said.version.place in silent)
+def _judge(batch: Batch, statements: Sequence[SubjectStatement], known: KnownSubject | None) -> KnownSubject:
+    found, silent = apply_statements(statements, known)
+    for statement in statements:
+        if statement.snapshot:
+            batch.decide(statement.version, statement.version.place in silent)
     return found
 
 
-def _by_subject(told: Iterable[Told]) -> Telling:
-    found: defaultdict[str, list[Told]] = defaultdict(list)
-    for one in told:
+def _by_subject(events: Iterable[ComposedEvent]) -> EventsBySubject:
+    found: defaultdict[str, list[ComposedEvent]] = defaultdict(list)
+    for one in events:
         for subject in subjects(one):
             found[subject].append(one)
     return found
 
 
-async def _history(batch: Batch, late: Iterable[str]) -> list[Told]:
+async def _history(batch: Batch, late: Iterable[str]) -> list[ComposedEvent]:
     """All stored events about these subjects, each once; possibly also about other stays of the same records."""
     whole = {subject for subject in late if stay_in(subject) is None}
     stays = {subject for subject in late if record_of(subject) not in whole}
-    of_stays = await batch.recall({record_of(one) for one in stays}, {stay for one in stays if (stay := stay_in(one))})
-    return of_stays + await batch.recall(whole, ())
+    of_stays = await batch.history({record_of(one) for one in stays}, {stay for one in stays if (stay := stay_in(one))})
+    return of_stays + await batch.history(whole, ())
 
 
 async def aim_strays(batch: Batch) -> None:
@@ -74,25 +83,25 @@ async def aim_strays(batch: Batch) -> None:
 
 
 async def _aim_again(batch: Batch, stays: set[tuple[str, str]]) -> None:
-    history = await batch.recall({record for record, _ in stays}, {stay for _, stay in stays})
-    told: defaultdict[tuple[str, str], list[Told]] = defaultdict(list)
+    history = await batch.history({record for record, _ in stays}, {stay for _, stay in stays})
+    by_stay: defaultdict[tuple[str, str], list[ComposedEvent]] = defaultdict(list)
     for one in [*history, *batch.new]:
         if _stay(one) in stays:
-            told[_stay(one)].append(one)
-    stated = await _stated(batch, [one for of_stay in told.values() for one in of_stay])
-    for of_stay in told.values():
+            by_stay[_stay(one)].append(one)
+    stated = await _stated(batch, [one for of_stay in by_stay.values() for one in of_stay])
+    for of_stay in by_stay.values():
         aims = aim(of_stay, stated)
         for one in of_stay:
             if one.version.place in aims:
                 batch.aim(one.version, aims[one.version.place])
 
 
-async def _stated(batch: Batch, told: Iterable[Told]) -> set[str]:
-    """The facts named by ``told`` that an event states, in an earlier batch or in this one."""
-    facts = {own_fact(one.version) for one in told}
+async def _stated(batch: Batch, events: Iterable[ComposedEvent]) -> set[str]:
+    """The facts named by ``events`` that an event states, in an earlier batch or in this one."""
+    facts = {own_fact(one.version) for one in events}
     here = {one.version.fact for one in batch.new if not one.version.withdraws}
     return here | await batch.rows.stated(facts - here, batch.connection)
 
 
-def _stay(told: Told) -> tuple[str, str]:
-    return told.version.record, told.version.correlation or ""
+def _stay(event: ComposedEvent) -> tuple[str, str]:
+    return event.version.record, event.version.correlation or ""

@@ -19,7 +19,7 @@ from consumers.timeline.changes import entry_changes
 from consumers.timeline.judge import aim_strays, judge_snapshots
 from consumers.timeline.rows import TimelineRows
 from consumers.timeline.tables import NAME, TIMELINE_TABLES, TOPICS, TimelineTables
-from consumers.timeline.versions.compose import tell
+from consumers.timeline.versions.compose import compose
 from consumers.timeline.versions.fold import comes_after, fold
 from consumers.timeline.versions.version import Version
 from schemas.log import Record
@@ -49,7 +49,7 @@ class TimelineProjection:
     async def apply(self, records: Sequence[Record], connection: AsyncConnection) -> None:
         """See `consumers.projection.Projection.apply`."""
         batch = Batch(self._rows, connection)
-        await batch.take([tell(record, self._sources) for record in records])
+        await batch.take([compose(record, self._sources) for record in records])
         await judge_snapshots(batch)
         await aim_strays(batch)
         changes = await _order_facts(batch)

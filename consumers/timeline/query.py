@@ -18,7 +18,7 @@ from consumers.database.statement import Among, SqlStatement, listed
 from consumers.people.tables import PEOPLE_TABLES
 from consumers.timeline.ask import among, is_asked, shape_of, stands, statement, types_of, values_of
 from consumers.timeline.cursor import PageEnd, read_changes, read_page, write_changes, write_page
-from consumers.timeline.follow import Seen, Stated, TimelineState, all_seen, settled, still_true, tell, unseen
+from consumers.timeline.follow import FollowedVersion, Seen, TimelineState, all_seen, settled, still_true, tell, unseen
 from consumers.timeline.follow import gone as gone_entries
 from consumers.timeline.tables import TIMELINE_TABLES
 from consumers.timeline.versions.version import State
@@ -167,11 +167,11 @@ class TimelineQuery:
             found = await self._fetch(_IDS, {"places": listed(places, dialect)}) if places else ()
             return [entry for (entry,) in found]
         rows = await self._fetch(_STATED, {"records": listed(sorted(seen), dialect)}) if seen else ()
-        stated = [
-            Stated(record, place, entry, fact, number, is_asked(question, *of))
+        versions = [
+            FollowedVersion(record, place, entry, fact, number, is_asked(question, *of))
             for record, place, entry, fact, number, *of in rows
         ]
-        return gone_entries(seen, standing, stated)
+        return gone_entries(seen, standing, versions)
 
     async def _entries(self, places: Sequence[int], resources: bool) -> list[bytes]:
         """The entries at ``places``, in order."""

@@ -7,7 +7,7 @@ from itertools import permutations
 import pytest
 from msgspec.structs import replace
 
-from consumers.timeline.versions.compose import Told, tell
+from consumers.timeline.versions.compose import ComposedEvent, compose
 from consumers.timeline.versions.fold import RankedVersion, comes_after, fold
 from consumers.timeline.versions.version import State, Version
 from schemas.event import Event
@@ -25,8 +25,8 @@ def cancelled(minutes: float, **more: object) -> Event:
 
 
 def versions(*events: Event) -> list[Version]:
-    told: list[Told] = [tell(record, SOURCES) for record in logged(events)]
-    return [one.version for one in told]
+    composed: list[ComposedEvent] = [compose(record, SOURCES) for record in logged(events)]
+    return [one.version for one in composed]
 
 
 def standing(*found: Version) -> list[tuple[str, int, int | None]]:

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from consumers.timeline.cursor import read_changes, write_changes
-from consumers.timeline.follow import Seen, Stated, TimelineState, all_seen, gone, settled, still_true, tell, unseen
+from consumers.timeline.follow import FollowedVersion, Seen, TimelineState, all_seen, gone, settled, still_true, tell, unseen
 from schemas.errors import InvalidRequest
 
 Row = tuple[str, int, str | None]
@@ -86,11 +86,11 @@ def test_who_leaves_anywhere_and_comes_back_misses_nothing(
 # --- what is gone ------------------------------------------------------------------------------------------------------------
 
 
-def version(place: int, fact: str, number: int | None, *, record: str = "a", asked: bool = True) -> Stated:
-    return Stated(record, place, f"entry {place}", fact, number, asked)
+def version(place: int, fact: str, number: int | None, *, record: str = "a", asked: bool = True) -> FollowedVersion:
+    return FollowedVersion(record, place, f"entry {place}", fact, number, asked)
 
 
-def lost(before: Sequence[Row], now: Sequence[Row], stated: Sequence[Stated]) -> list[str]:
+def lost(before: Sequence[Row], now: Sequence[Row], stated: Sequence[FollowedVersion]) -> list[str]:
     """What a reader who saw all of ``before`` is told to be gone."""
     return gone(all_seen(TimelineState(before)), TimelineState(now), stated)
 

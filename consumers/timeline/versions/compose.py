@@ -44,7 +44,7 @@ _TAIL = ',"version":'
 """Start of the part of an entry that `render` writes. It cannot occur within a JSON string, where quotes are escaped."""
 
 
-class Told(NamedTuple):
+class ComposedEvent(NamedTuple):
     """A decoded event and the version made from it."""
 
     version: Version
@@ -62,7 +62,7 @@ class Told(NamedTuple):
         return self.version.digest is None
 
 
-def tell(record: Record, sources: Mapping[str, Source]) -> Told:
+def compose(record: Record, sources: Mapping[str, Source]) -> ComposedEvent:
     """The event in ``record`` and its version, without regard to other versions.
 
     Raises ``KeyError``, ``msgspec.DecodeError`` and the like when the record is not an event of the catalogue.
@@ -100,7 +100,7 @@ def tell(record: Record, sources: Mapping[str, Source]) -> Told:
         entry=_entry(event, row, {"id": source, "name": name, "sector": sector}, sentence),
         resource=bytes(event.data).decode(),
     )
-    return Told(version, row, about, movement, resources)
+    return ComposedEvent(version, row, about, movement, resources)
 
 
 class _Entries:
@@ -115,11 +115,11 @@ class _Entries:
         yield from payload(self._event)["entry"]
 
 
-def recall(version: Version) -> Told:
+def recompose(version: Version) -> ComposedEvent:
     """A stored version, with its resources parsed again."""
     resources = resources_of(version.resource.encode())
     focus: Resource = orjson.loads(resources[0])
-    return Told(version, CATALOGUE[version.type], focus["resourceType"], movement_of(focus), resources)
+    return ComposedEvent(version, CATALOGUE[version.type], focus["resourceType"], movement_of(focus), resources)
 
 
 def _entry(event: Event, row: EventType, source: dict[str, str], sentence: str) -> str:

@@ -20,7 +20,7 @@ import orjson
 from consumers.chronicle import written
 from consumers.elements import elements
 from consumers.payload import kind_of
-from consumers.timeline.versions.compose import Told, digest
+from consumers.timeline.versions.compose import ComposedEvent, digest
 from consumers.timeline.versions.version import Version
 from schemas.catalogue import Movement
 from schemas.event import Sensitivity
@@ -35,13 +35,13 @@ class KnownSubject(msgspec.Struct):
 
     latest: Moment
     """Moment of the last statement."""
-    said: str
-    """Digest of the last statement: most messages about a person repeat it."""
+    digest: str = msgspec.field(name="said")
+    """Digest of the last statement: most messages about a person repeat it. Stored as ``said``, as it was first called."""
     elements: dict[str, str]
     """Element → digest of its value."""
 
 
-class Saying(NamedTuple):
+class SubjectStatement(NamedTuple):
     """What one event says about one subject."""
 
     moment: Moment
@@ -71,12 +71,12 @@ _SHORT_BYTES = 1024
 """Longest element whose digests are cached: a photograph is not."""
 
 
-def subjects(told: Told) -> tuple[str, ...]:
+def subjects(event: ComposedEvent) -> tuple[str, ...]:
     """The subjects the event speaks of: the person of its record and, if it is about one, the stay."""
-    if _in_passing(told):
+    if _in_passing(event):
         return ()
-    record, stay = told.version.record, told.version.correlation
-    return (record, stay_of(record, stay)) if stay and told.about == _STAY else (record,)
+    record, stay = event.version.record, event.version.correlation
+    return (record, stay_of(record, stay)) if stay and event.about == _STAY else (record,)
 
 
 def stay_of(record: str, correlation: str) -> str:
@@ -94,62 +94,62 @@ def record_of(subject: str) -> str:
     return subject.partition("/")[0]
 
 
-def judged(told: Told) -> str | None:
+def judged(event: ComposedEvent) -> str | None:
     """The subject that the event is a snapshot of; ``None`` if it is not a snapshot."""
-    return subjects(told)[-1] if told.snapshot else None
+    return subjects(event)[-1] if event.snapshot else None
 
 
-def saying(told: Told, subject: str) -> Saying:
+def statement_about(event: ComposedEvent, subject: str) -> SubjectStatement:
     """What the event says about ``subject``, one of its `subjects`."""
-    version = told.version
-    snapshot = judged(told) == subject
+    version = event.version
+    snapshot = judged(event) == subject
     moment = (written(version.order), snapshot, version.order, version.place)
     about = _PATIENT if subject == version.record else _STAY
-    focal = told.about == about
+    focal = event.about == about
     if focal:
-        content = [told.resources[0], *(one for one in told.resources[1:] if kind_of(one) != _PATIENT)]
+        content = [event.resources[0], *(one for one in event.resources[1:] if kind_of(one) != _PATIENT)]
     else:
-        content = [one for one in told.resources[1:] if kind_of(one) == about][:1]
-    return Saying(moment, version, snapshot, content, focal)
+        content = [one for one in event.resources[1:] if kind_of(one) == about][:1]
+    return SubjectStatement(moment, version, snapshot, content, focal)
 
 
-def apply_sayings(sayings: Iterable[Saying], known: KnownSubject | None) -> tuple[KnownSubject, set[int]]:
-    """Apply ``sayings`` in order to what was ``known`` before; returns what is known then and the places of silent snapshots.
+def apply_statements(statements: Iterable[SubjectStatement], known: KnownSubject | None) -> tuple[KnownSubject, set[int]]:
+    """Apply ``statements`` in order to what was ``known``; returns what is known then and the places of silent snapshots.
 
     The first statement ever made about a subject is never silent.
     """
     silent: set[int] = set()
     found = known or KnownSubject(("", False, "", 0), "", {})
-    for said in sorted(sayings, key=lambda one: one.moment):
-        content = said.digest
-        new = {} if content == found.said else _digests(said)
-        if said.snapshot and found.elements and all(found.elements.get(name) == value for name, value in new.items()):
-            silent.add(said.version.place)
-        found = KnownSubject(said.moment, content, _after(found.elements, new))
+    for statement in sorted(statements, key=lambda one: one.moment):
+        content = statement.digest
+        new = {} if content == found.digest else _digests(statement)
+        if statement.snapshot and found.elements and all(found.elements.get(name) == value for name, value in new.items()):
+            silent.add(statement.version.place)
+        found = KnownSubject(statement.moment, content, _after(found.elements, new))
     return found, silent
 
 
-def _after(before: dict[str, str], said: Mapping[str, str | None]) -> dict[str, str]:
-    after: dict[str, str | None] = {**before, **said}
+def _after(before: dict[str, str], stated: Mapping[str, str | None]) -> dict[str, str]:
+    after: dict[str, str | None] = {**before, **stated}
     return {name: value for name, value in after.items() if value is not None}
 
 
-def _in_passing(told: Told) -> bool:
+def _in_passing(event: ComposedEvent) -> bool:
     """Whether another event of the same message says the same about the person and the stay."""
-    if told.row.in_passing or told.row.focus == "Resource":
+    if event.row.in_passing or event.row.focus == "Resource":
         return True
-    return told.movement in _PASSING_WORDS and told.row.movement is Movement.WITHDRAWS
+    return event.movement in _PASSING_WORDS and event.row.movement is Movement.WITHDRAWS
 
 
-def _digests(said: Saying) -> dict[str, str | None]:
+def _digests(statement: SubjectStatement) -> dict[str, str | None]:
     """Element → digest of what is said; ``None`` when the element is said to be absent."""
     found: dict[str, str | None] = {}
-    if said.focal:
-        guard = said.version.classification
+    if statement.focal:
+        guard = statement.version.classification
         found[_GUARD] = guard if guard != Sensitivity.NORMAL else None
-        for other in said.content[1:]:
+        for other in statement.content[1:]:
             found[f"+{kind_of(other)} {digest(other).hex()}"] = "present"
-    for resource in said.content[:1]:
+    for resource in statement.content[:1]:
         found |= _elements(resource)
     return found
 
@@ -166,11 +166,11 @@ def _elements(resource: bytes) -> dict[str, str | None]:
 
 def _stated(name: str, value: bytes) -> tuple[tuple[str, str | None], ...]:
     """The elements (`consumers.elements`) within one member of a resource, each with its digest."""
-    said = elements({name: orjson.loads(value)})
+    found = elements({name: orjson.loads(value)})
     unknown = _UNKNOWN.get(name)
     return tuple(
         (name, None if value is None else digest(orjson.dumps(value, option=orjson.OPT_SORT_KEYS)).hex())
-        for name, value in said.items()
+        for name, value in found.items()
         if unknown is None or unknown not in (value, _code(value))
     )
 

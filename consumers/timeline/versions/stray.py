@@ -14,16 +14,16 @@ from collections import defaultdict
 from collections.abc import Collection, Iterable
 from typing import NamedTuple
 
-from consumers.timeline.versions.compose import Told
+from consumers.timeline.versions.compose import ComposedEvent
 from consumers.timeline.versions.version import Version
 
 REPEATED = frozenset({"move", "leave of absence", "return from leave"})
 """Kinds of movement that may happen several times in one stay."""
 
 
-def kind_of(told: Told) -> str:
+def kind_of(event: ComposedEvent) -> str:
     """The kind of repeatable movement that the event states or withdraws; ``""`` if there is none."""
-    found = told.row.moves or told.movement
+    found = event.row.moves or event.movement
     return found if found in REPEATED else ""
 
 
@@ -40,7 +40,7 @@ class Aim(NamedTuple):
     """The fact that it names, if it is a stray withdrawal; ``None`` for anything else."""
 
 
-def aim(history: Iterable[Told], stated: Collection[str]) -> dict[int, Aim]:
+def aim(history: Iterable[ComposedEvent], stated: Collection[str]) -> dict[int, Aim]:
     """The fact that each movement of one stay belongs to, by the place of its version; ``history`` is left as it is.
 
     ``history`` are all events of that stay; ``stated`` are the facts named in it that somebody stated.
@@ -48,7 +48,7 @@ def aim(history: Iterable[Told], stated: Collection[str]) -> dict[int, Aim]:
     aims: dict[int, Aim] = {}
     facts: defaultdict[str, list[tuple[str, Version]]] = defaultdict(list)
     stray: list[tuple[str, Version]] = []
-    for kind, version in [(kind, told.version) for told in history if (kind := kind_of(told))]:
+    for kind, version in [(kind, event.version) for event in history if (kind := kind_of(event))]:
         own = own_fact(version)
         if version.withdraws and own not in stated:
             stray.append((kind, version))
@@ -57,7 +57,9 @@ def aim(history: Iterable[Told], stated: Collection[str]) -> dict[int, Aim]:
             facts[own].append((kind, version))
     for kind, version in sorted(stray, key=lambda one: one[1].rank):
         fact = own = own_fact(version)
-        standing = {fact: last for fact, told in facts.items() if (last := _standing(told, kind, version)) is not None}
+        standing = {
+            fact: last for fact, movements in facts.items() if (last := _standing(movements, kind, version)) is not None
+        }
         if standing:
             fact = max(standing, key=lambda one: (standing[one].occurred_at, standing[one].rank))
             facts[fact].append((kind, version))
@@ -65,8 +67,8 @@ def aim(history: Iterable[Told], stated: Collection[str]) -> dict[int, Aim]:
     return aims
 
 
-def _standing(told: list[tuple[str, Version]], kind: str, before: Version) -> Version | None:
+def _standing(movements: list[tuple[str, Version]], kind: str, before: Version) -> Version | None:
     """The newest version of a fact of that kind before ``before`` was written down; ``None`` if it is a withdrawal."""
-    versions = [version for one, version in told if one == kind and version.rank < before.rank]
+    versions = [version for one, version in movements if one == kind and version.rank < before.rank]
     newest = max(versions, key=lambda one: one.rank, default=None)
     return None if newest is None or newest.withdraws else newest
