@@ -147,10 +147,10 @@ class DropFolder:
         written_on = partial(latest.written_on, now) if self._begun else partial(all_written_on, folder)
         changed = await asyncio.to_thread(written_on)
         self._begun = True
-        for place in changed:
+        for path in changed:
             self._observer.faulted(DOOR, "file-written-on")
             try:
-                await asyncio.to_thread(put_back, place)
+                await asyncio.to_thread(put_back, path)
             except OSError as error:
                 what = "a file of %s was written on after it was taken: move it back from its shelf, as here it cannot be: %s"
                 LOGGER.error(what, self._source.id, error.strerror)

@@ -46,12 +46,12 @@ def put_away(path: Path, receipt: Receipt) -> Path:
     """
     shelf = path.parent / shelf_of(receipt)
     shelf.mkdir(exist_ok=True)
-    for place in _places(shelf, path):
-        note = place.with_name(place.name + RECEIPT_SUFFIX)
-        if not place.exists() and _free(note, receipt):
+    for target in _paths(shelf, path):
+        note = target.with_name(target.name + RECEIPT_SUFFIX)
+        if not target.exists() and _free(note, receipt):
             _write(note, msgspec.json.encode(shown(receipt)))
-            path.rename(place)
-            return place
+            path.rename(target)
+            return target
     raise AssertionError("numbers do not end")
 
 
@@ -61,14 +61,14 @@ class PutAway:
     def __init__(self) -> None:
         self._latest: deque[tuple[datetime, Path]] = deque(maxlen=WATCHED)
 
-    def note(self, place: Path, now: datetime) -> None:
-        """Check ``place`` again from now on."""
-        self._latest.append((now, place))
+    def note(self, path: Path, now: datetime) -> None:
+        """Check ``path`` again from now on."""
+        self._latest.append((now, path))
 
     def written_on(self, now: datetime) -> list[Path]:
         """The files that no longer match their receipts. Each is returned once."""
         self._latest = deque((one for one in self._latest if now - one[0] < WATCHED_FOR), WATCHED)
-        changed = [place for _, place in self._latest if is_written_on(place)]
+        changed = [path for _, path in self._latest if is_written_on(path)]
         self._latest = deque((one for one in self._latest if one[1] not in changed), WATCHED)
         return changed
 
@@ -76,14 +76,14 @@ class PutAway:
 def all_written_on(folder: Path) -> list[Path]:
     """Every file moved out of ``folder`` that no longer matches its receipt."""
     notes = (note for shelf in (DONE, FAILED) for note in (folder / shelf).glob(f"*{RECEIPT_SUFFIX}"))
-    return [place for note in notes if is_written_on(place := note.with_name(note.name.removesuffix(RECEIPT_SUFFIX)))]
+    return [path for note in notes if is_written_on(path := note.with_name(note.name.removesuffix(RECEIPT_SUFFIX)))]
 
 
-def is_written_on(place: Path) -> bool:
+def is_written_on(path: Path) -> bool:
     """Whether a file was written to since it was moved: it is newer than its receipt, and of another size."""
-    note = place.with_name(place.name + RECEIPT_SUFFIX)
+    note = path.with_name(path.name + RECEIPT_SUFFIX)
     try:
-        status = place.stat()
+        status = path.stat()
         if status.st_mtime_ns <= note.stat().st_mtime_ns:
             return False
         return status.st_size != decode(note.read_bytes()).size_bytes
@@ -91,19 +91,19 @@ def is_written_on(place: Path) -> bool:
         return False  # moved on, or no receipt of ours
 
 
-def put_back(place: Path) -> Path:
+def put_back(path: Path) -> Path:
     """Move a file back into the drop folder, and return its new path. Its receipt stays, as it says what was read then.
 
     Raises ``OSError``.
     """
-    for free in _places(place.parent.parent, place):
+    for free in _paths(path.parent.parent, path):
         if not free.exists():
-            place.rename(free)
+            path.rename(free)
             return free
     raise AssertionError("numbers do not end")
 
 
-def _places(folder: Path, path: Path) -> Iterator[Path]:
+def _paths(folder: Path, path: Path) -> Iterator[Path]:
     """Possible paths of a file in ``folder``: its own name, cut to `LONGEST_BYTES`, then with a number."""
     stem, suffix = _cut(path.stem, LONGEST_BYTES - LONGEST_SUFFIX_BYTES), _cut(path.suffix, LONGEST_SUFFIX_BYTES)
     yield folder / f"{stem}{suffix}"

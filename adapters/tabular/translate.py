@@ -156,27 +156,27 @@ class _Speaker:
             if self._is_planned(entry, scope):
                 flags.append(f"end-in-future at {named(sorted(entry.occurred_at.columns))}")
                 return None
-            return self._said(spoken, scope, row, person)
+            return self._stated(spoken, scope, row, person)
         except (InvalidValue, ImpossibleError) as error:
             raise _placed(error, part, row) from None
 
-    def _said(self, spoken: _Spoken, scope: Scope, row: Row, person: RowPerson) -> Statement:
+    def _stated(self, spoken: _Spoken, scope: Scope, row: Row, person: RowPerson) -> Statement:
         entry = spoken.entry
-        said, precision = self._occurred(entry, scope, row)
+        occurred_at, precision = self._occurred(entry, scope, row)
         focus, known = person.patient, person.known
         if entry.focus:
-            focus, known = _focus(entry.focus, spoken.stated, scope, row, said, person)
+            focus, known = _focus(entry.focus, spoken.stated, scope, row, occurred_at, person)
         return Statement(
             type=entry.type,
             record=person.key,
             natural_key=(entry.fact, *_natural_key(entry, scope, row)),
-            happened_at=dates.happened_at(said),
+            happened_at=dates.happened_at(occurred_at),
             focus=focus,
             patient=person.patient,
             others=tuple([build(scope) for build in entry.others]) if entry.others else (),
             precision=precision,
-            sequence=_said(entry.sequence, scope),
-            thread=_said(entry.thread, scope),
+            sequence=_text(entry.sequence, scope),
+            thread=_text(entry.thread, scope),
             sensitivity=_sensitivity(entry, scope, row),
             known_focus=known,
             known_patient=person.known,
@@ -186,23 +186,23 @@ class _Speaker:
         """Whether the entry states the end of something that ends only later. Anything but a date is judged elsewhere."""
         if not entry.type.is_an_end:
             return False
-        said = entry.occurred_at.run(scope)
+        occurred_at = entry.occurred_at.run(scope)
         try:
-            return isinstance(said, str) and dates.happened_at(said) > self._latest
+            return isinstance(occurred_at, str) and dates.happened_at(occurred_at) > self._latest
         except (ValueError, KeyError):
             return False
 
     def _occurred(self, entry: MappingEntry, scope: Scope, row: Row) -> tuple[str, Precision]:
-        said = entry.occurred_at.run(scope)
-        if not isinstance(said, str) or not said:
+        occurred_at = entry.occurred_at.run(scope)
+        if not isinstance(occurred_at, str) or not occurred_at:
             raise entry.occurred_at.fault("does not say when it happened", row.position)
         try:
-            happened_at = dates.happened_at(said)
+            happened_at = dates.happened_at(occurred_at)
         except (ValueError, KeyError):
             raise entry.occurred_at.fault("is not turned into a date by the expression", row.position) from None
         if happened_at > self._latest and not entry.type.may_lie_ahead:
             raise entry.occurred_at.fault("is a date in the future", row.position)
-        return said, dates.precision(said)
+        return occurred_at, dates.precision(occurred_at)
 
     @staticmethod
     def _compose(statement: Statement, origin: Origin, position: str) -> Event:
@@ -214,11 +214,11 @@ class _Speaker:
 
 
 def _focus(
-    focus: Focus, kept: CellCache[_Stated], scope: Scope, row: Row, said: str, person: RowPerson
+    focus: Focus, cache: CellCache[_Stated], scope: Scope, row: Row, occurred_at: str, person: RowPerson
 ) -> tuple[Resource, Proven | None]:
     """The focus, and what is known of it."""
-    stated = kept.of(row.cells, lambda: _Stated(focus.build(scope)))
-    made = focus.complete(stated.elements, said, person.reference)
+    stated = cache.of(row.cells, lambda: _Stated(focus.build(scope)))
+    made = focus.complete(stated.elements, occurred_at, person.reference)
     return made, stated.known(made)
 
 
@@ -235,15 +235,15 @@ def _natural_key(entry: MappingEntry, scope: Scope, row: Row) -> list[str]:
     return texts
 
 
-def _said(value: Value | None, scope: Scope) -> str:
+def _text(value: Value | None, scope: Scope) -> str:
     if value is None:
         return ""
-    said = value(scope)
-    return said if isinstance(said, str) else text_of(said)
+    found = value(scope)
+    return found if isinstance(found, str) else text_of(found)
 
 
 def _sensitivity(entry: MappingEntry, scope: Scope, row: Row) -> Sensitivity:
-    text = _said(entry.sensitivity, scope)
+    text = _text(entry.sensitivity, scope)
     try:
         return Sensitivity(text) if text else Sensitivity.NORMAL
     except ValueError:

@@ -36,7 +36,7 @@ _INDEX = (
     'INSERT OR IGNORE INTO places SELECT topic, partition, "offset", seq FROM entries WHERE seq > ? AND seq <= ?'
     ' ORDER BY topic, partition, "offset"'
 )
-"""IGNORE: of two entries with the same place one is broken. Its checksum shows that to readers; appending goes on meanwhile."""
+"""IGNORE: of two entries with the same position one is broken. Its checksum shows that to readers; appending goes on."""
 _COLUMNS = 8
 _INSERTS = tuple(
     " ".join(("INSERT INTO entries VALUES", ", ".join(["(?, ?, ?, ?, ?, ?, ?, ?)"] * 2**power))) for power in range(7)
@@ -126,10 +126,10 @@ class FileAppender:
             offset = self._ends.get((number, partition), 0)
             self._ends[number, partition] = offset + 1
             self._last += 1
-            place = Position(topic, partition, offset)
-            check = checksum(place, appended_us, key, crc)
+            position = Position(topic, partition, offset)
+            check = checksum(position, appended_us, key, crc)
             values += (self._last, number, partition, offset, appended_us, check, key, value)
-            positions.append(place)
+            positions.append(position)
         self._run(values)
         return positions
 

@@ -93,13 +93,13 @@ class FileConnection(Protocol):
     def execute(self, sql: str, parameters: Sequence[Any] = ..., /) -> Cursor: ...
 
 
-def checksum(place: tuple[str, int, int], appended_us: int, key: bytes, crc: int) -> int:
-    """CRC-32 over an entry's place (topic, partition, offset), time, key and the CRC-32 of its value.
+def checksum(position: tuple[str, int, int], appended_us: int, key: bytes, crc: int) -> int:
+    """CRC-32 over an entry's position (topic, partition, offset), time, key and the CRC-32 of its value.
 
     It detects changes by the disk or by another program, but not forgery. Raises ``struct.error`` when a number is outside the
     range of those that are written.
     """
-    topic, partition, offset = place
+    topic, partition, offset = position
     return zlib.crc32(_PLACE(offset, appended_us, crc) + key, _crc_of(topic, partition))
 
 

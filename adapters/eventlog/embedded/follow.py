@@ -134,14 +134,14 @@ class EmbeddedFollower:
         """
         records: list[Record] = []
         for record in batch.records:
-            place = (record.topic, record.partition)
-            expected = self._next[place]
+            partition = (record.topic, record.partition)
+            expected = self._next[partition]
             if record.offset > expected:
                 if not records:
-                    raise corrupt(*place, expected, "the entry is missing")
+                    raise corrupt(*partition, expected, "the entry is missing")
                 return records, False
             if record.offset == expected:
-                self._next[place] = expected + 1
+                self._next[partition] = expected + 1
                 records.append(record)
         return records, True
 

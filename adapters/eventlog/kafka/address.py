@@ -36,15 +36,15 @@ class KafkaAddress(NamedTuple):
 
 def parse(rest: str) -> KafkaAddress:
     """Parse what follows ``kafka://``. Raises `SettingsError`, which does not repeat the address: it may contain a password."""
-    place, _, query = rest.partition("?")
-    before, at, after = place.rpartition("@")
+    server, _, query = rest.partition("?")
+    before, at, after = server.rpartition("@")
     bootstrap, _, prefix = after.partition("/")
-    said = dict(parse_qsl(query, keep_blank_values=True))
+    options = dict(parse_qsl(query, keep_blank_values=True))
     username, _, password = before.partition(":")
-    replication = said.get("replication", "3")
+    replication = options.get("replication", "3")
     _require(bool(bootstrap) and all(":" in one for one in bootstrap.split(",")), "the address names no host:port")
     _require(not at or bool(username and password), "the address names a user without a password, or the other way round")
-    _require(said.keys() <= _KNOWN, f"the address may only say {', '.join(sorted(_KNOWN))}")
+    _require(options.keys() <= _KNOWN, f"the address may only say {', '.join(sorted(_KNOWN))}")
     _require(replication.isdecimal() and int(replication) > 0, "replication is not a number of copies")
     return KafkaAddress(
         bootstrap=bootstrap,
@@ -52,9 +52,9 @@ def parse(rest: str) -> KafkaAddress:
         username=unquote(username),
         password=unquote(password),
         replication=int(replication),
-        member=said.get("member", ""),
-        tls=said.get("tls", ""),
-        cluster=said.get("cluster", ""),
+        member=options.get("member", ""),
+        tls=options.get("tls", ""),
+        cluster=options.get("cluster", ""),
     )
 
 

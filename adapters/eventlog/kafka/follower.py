@@ -56,7 +56,7 @@ class KafkaFollower:
 
     def held(self) -> Iterable[tuple[str, int]]:
         """As `schemas.log.Follower.held`."""
-        return [(self._names[place.topic], place.partition) for place in self._next]
+        return [(self._names[partition.topic], partition.partition) for partition in self._next]
 
     async def poll(self, limit: int, wait: float) -> Sequence[Record]:
         """As `schemas.log.Follower.poll`. Raises `ConsumerStuck` as well."""
@@ -71,7 +71,9 @@ class KafkaFollower:
         if self.listener.changed:
             return ()  # fetched for an assignment that has ended; the next claim says where to continue
         return [
-            record(self._names[place.topic], one) for place, batch in batches.items() for one in self._checked(place, batch)
+            record(self._names[partition.topic], one)
+            for partition, batch in batches.items()
+            for one in self._checked(partition, batch)
         ]
 
     async def _take_over(self) -> None:
@@ -81,16 +83,16 @@ class KafkaFollower:
         self._require_partitions()
         held = self._consumer.assignment()
         starts, ends = await self._consumer.beginning_offsets(held), await self._consumer.end_offsets(held)
-        for name in {place.topic for place in held}:
-            partitions = frozenset(place.partition for place in held if place.topic == name)
+        for name in {partition.topic for partition in held}:
+            partitions = frozenset(partition.partition for partition in held if partition.topic == name)
             claimed = await self._claim(self._names[name], partitions)
             if self.listener.changed:
                 return  # another rebalance meanwhile: the next poll claims what is held then
-            for partition, position in claimed.items():
-                place = TopicPartition(name, partition)
-                self._require_reachable(place, position, starts[place], ends[place])
-                self._consumer.seek(place, position)
-                self._next[place] = position
+            for number, position in claimed.items():
+                partition = TopicPartition(name, number)
+                self._require_reachable(partition, position, starts[partition], ends[partition])
+                self._consumer.seek(partition, position)
+                self._next[partition] = position
         self._consumer.resume(*held)
 
     def _require_partitions(self) -> None:
@@ -98,9 +100,9 @@ class KafkaFollower:
             found = self._consumer.partitions_for_topic(name)
             require_partitions(topic, len(found) if found else self._partitions, self._partitions)
 
-    def _require_reachable(self, place: TopicPartition, position: int, start: int, end: int) -> None:
+    def _require_reachable(self, partition: TopicPartition, position: int, start: int, end: int) -> None:
         if not start <= position <= end:
-            raise LogMismatch(where=f"{self._names[place.topic]} partition {place.partition}, offset {position}")
+            raise LogMismatch(where=f"{self._names[partition.topic]} partition {partition.partition}, offset {position}")
 
     async def _look(self) -> None:
         """Check that the topics and the positions still exist, and tell the watchdog the positions and ends."""
@@ -109,21 +111,21 @@ class KafkaFollower:
         gone = [topic for name, topic in self._names.items() if name not in known]
         if gone:
             raise LogMismatch("the topic no longer exists", where=", ".join(gone))
-        places = dict(self._next)
-        starts, ends = await self._consumer.beginning_offsets(places), await self._consumer.end_offsets(places)
-        for place, position in places.items():
-            self._require_reachable(place, position, starts[place], max(ends[place], position))
-        self._watchdog.look({**places}, {**ends}, self._looked_at)
+        followed = dict(self._next)
+        starts, ends = await self._consumer.beginning_offsets(followed), await self._consumer.end_offsets(followed)
+        for partition, position in followed.items():
+            self._require_reachable(partition, position, starts[partition], max(ends[partition], position))
+        self._watchdog.look({**followed}, {**ends}, self._looked_at)
 
-    def _checked(self, place: TopicPartition, batch: Sequence[Any]) -> Iterable[Any]:
+    def _checked(self, partition: TopicPartition, batch: Sequence[Any]) -> Iterable[Any]:
         """The records of one batch. The topics are neither compacted nor transactional, so a gap means lost records."""
         for one in batch:
-            if one.offset != self._next[place]:
+            if one.offset != self._next[partition]:
                 raise LogMismatch(
-                    f"expected offset {self._next[place]}, got {one.offset}: events were removed before they were read",
-                    where=f"{self._names[place.topic]} partition {place.partition}",
+                    f"expected offset {self._next[partition]}, got {one.offset}: events were removed before they were read",
+                    where=f"{self._names[partition.topic]} partition {partition.partition}",
                 )
-            self._next[place] += 1
+            self._next[partition] += 1
             yield one
 
 

@@ -56,36 +56,36 @@ class KafkaReader:
 
     async def read(self, topic: str, partition: int, start: int, limit: int) -> Sequence[Record]:
         """As `schemas.log.EventLog.read`."""
-        place = TopicPartition(self._options.prefix + topic, partition)
+        assigned = TopicPartition(self._options.prefix + topic, partition)
         turns = self._few if limit <= FEW else self._many
         async with self._trouble(turns, f"{topic} partition {partition}"):
             consumer = await turns.consumer()
-            end = (await consumer.end_offsets([place]))[place]
+            end = (await consumer.end_offsets([assigned]))[assigned]
             if start >= end:
                 return []
             async with turns.turn:
-                consumer.assign([place])
-                consumer.seek(place, start)
-                return [record(topic, one) for one in await _fetched(consumer, place, min(limit, end - start), end)]
+                consumer.assign([assigned])
+                consumer.seek(assigned, start)
+                return [record(topic, one) for one in await _fetched(consumer, assigned, min(limit, end - start), end)]
 
     async def ends(self, topic: str) -> Mapping[int, int]:
         """As `schemas.log.EventLog.ends`."""
         async with self._trouble(self._few, topic):
             consumer = await self._few.consumer()
-            ends = _by_partition(await consumer.end_offsets(self._places(topic)))
+            ends = _by_partition(await consumer.end_offsets(self._partitions(topic)))
             require_partitions(topic, len(consumer.partitions_for_topic(self._options.prefix + topic) or ends), len(ends))
             return ends
 
     async def starts(self, topic: str) -> Mapping[int, int]:
         """As `schemas.log.EventLog.starts`."""
         async with self._trouble(self._few, topic):
-            return _by_partition(await (await self._few.consumer()).beginning_offsets(self._places(topic)))
+            return _by_partition(await (await self._few.consumer()).beginning_offsets(self._partitions(topic)))
 
     async def close(self) -> None:
         """Stop the consumers."""
         await asyncio.gather(self._many.drop(), self._few.drop())
 
-    def _places(self, topic: str) -> list[TopicPartition]:
+    def _partitions(self, topic: str) -> list[TopicPartition]:
         return [TopicPartition(self._options.prefix + topic, partition) for partition in range(self._options.partitions)]
 
     @contextlib.asynccontextmanager
@@ -122,13 +122,13 @@ class _Turns:
             await stopped(consumer)
 
 
-async def _fetched(consumer: AIOKafkaConsumer, place: TopicPartition, wanted: int, end: int) -> list[Any]:
+async def _fetched(consumer: AIOKafkaConsumer, partition: TopicPartition, wanted: int, end: int) -> list[Any]:
     """At most ``wanted`` records; fewer if offsets have gaps before ``end``."""
     found: list[Any] = []
     while len(found) < wanted and not (found and found[-1].offset >= end - 1):
-        found += (await consumer.getmany(place, timeout_ms=1000, max_records=wanted - len(found))).get(place, ())
+        found += (await consumer.getmany(partition, timeout_ms=1000, max_records=wanted - len(found))).get(partition, ())
     return found
 
 
 def _by_partition(offsets: Mapping[TopicPartition, int]) -> dict[int, int]:
-    return {place.partition: offset for place, offset in offsets.items()}
+    return {partition.partition: offset for partition, offset in offsets.items()}

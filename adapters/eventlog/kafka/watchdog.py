@@ -30,11 +30,11 @@ class Watchdog:
 
         Raises `ConsumerStuck` when one has not moved for longer than the patience although there are records to read.
         """
-        lagging = {place: position for place, position in positions.items() if position < ends.get(place, position)}
+        lagging = {partition: position for partition, position in positions.items() if position < ends.get(partition, position)}
         self._since = {
-            place: self._since[place] if self._since.get(place, (-1, 0.0))[0] == position else (position, at)
-            for place, position in lagging.items()
+            partition: self._since[partition] if self._since.get(partition, (-1, 0.0))[0] == position else (position, at)
+            for partition, position in lagging.items()
         }
-        stuck = [place for place, (_, since) in self._since.items() if at - since > self._patience]
+        stuck = [partition for partition, (_, since) in self._since.items() if at - since > self._patience]
         if stuck:
             raise ConsumerStuck(f"{len(stuck)} partition(s) have not moved for {self._patience:g} s, although records wait")

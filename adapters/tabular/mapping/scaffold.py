@@ -159,7 +159,7 @@ def _lines(name: str, source_id: str, kind: str, columns: Sequence[str], guessed
     record = guessed.get("id") or guessed.get("any id") or columns[0]
     when = guessed.get("when") or columns[0]
     time = guessed.get("time") if when != columns[0] else None
-    told = next((column for column in columns if column not in {*guessed.values(), record, when}), None)
+    reason = next((column for column in columns if column not in {*guessed.values(), record, when}), None)
     patient = [
         say(*(_column(guessed[need]) for need in needs)) for needs, say in _PATIENT if all(need in guessed for need in needs)
     ]
@@ -183,17 +183,17 @@ def _lines(name: str, source_id: str, kind: str, columns: Sequence[str], guessed
         "    # What names the fact: a row with the same key is a correction of it.",
         f"    key: [{_key(record)}, {day}]",
         f"    occurred_at: {occurred}",
-        *([f"    focus:\n      reasonCode: [{{text: '{_column(told)}'}}]"] if told else []),
+        *([f"    focus:\n      reasonCode: [{{text: '{_column(reason)}'}}]"] if reason else []),
         "# Run by `backbone source check`; the person is invented.",
         "tests:",
         "  - row:",
         *(f"      {_quoted(column)}: {orjson.dumps(_example(column, guessed, when)).decode()}" for column in columns),
         "    makes:",
-        f"      - {{event: contact-made-1, occurred_at: {'2026-02-03T10:30:00Z' if time else '2026-02-03'}{_told(told)}}}",
+        f"      - {{event: contact-made-1, occurred_at: {'2026-02-03T10:30:00Z' if time else '2026-02-03'}{_reason(reason)}}}",
     ]
 
 
-def _told(column: str | None) -> str:
+def _reason(column: str | None) -> str:
     return ', focus: {reasonCode: [{text: "Example"}]}' if column else ""
 
 
