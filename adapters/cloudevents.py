@@ -146,7 +146,7 @@ def _read(raw: bytes) -> _Sent:
 
 def _stated(sent: _Sent, statement: Statement, bundle: Resource) -> bytes:
     """SHA-256 of what the event states: everything that is read of it but its id, in one form however it was sent."""
-    said = {
+    attributes = {
         "type": sent.type,
         "time": statement.happened_at.timestamp() if sent.time else None,
         "timeprecision": statement.precision,
@@ -154,7 +154,7 @@ def _stated(sent: _Sent, statement: Statement, bundle: Resource) -> bytes:
         "sequence": statement.sequence,
         "correlationid": statement.thread,
     }
-    return content_hash(canonical(said) + canonical(bundle))
+    return content_hash(canonical(attributes) + canonical(bundle))
 
 
 def _control(sent: _Sent, arrival: Arrival) -> str:

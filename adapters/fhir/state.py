@@ -156,25 +156,25 @@ class Flagged(NamedTuple):
     flags: tuple[str, ...]
 
 
-def statement_of(said: StatedFact, context: Iterable[BundleEntry], reading: DocumentReading) -> Flagged:
-    """The statement of ``said``; ``context`` are the entries that go with it.
+def statement_of(fact: StatedFact, context: Iterable[BundleEntry], reading: DocumentReading) -> Flagged:
+    """The statement of ``fact``; ``context`` are the entries that go with it.
 
     Raises `MissingIdentifier`, `Unsupported`, `InvalidValue`.
     """
-    entry = said.entry
+    entry = fact.entry
     whom = about(entry, reading)
     refuse_modifiers(entry.resource, whom.identity.patient)
     is_patient = entry is whom.entry
-    focus = whom.identity.patient if is_patient else said.build(entry, whom.reference, reading.entries)
+    focus = whom.identity.patient if is_patient else fact.build(entry, whom.reference, reading.entries)
     made = focus is not entry.resource and not is_patient
     beside = sorted([*context, entry] if made else context)
     others = [one for one in beside if one is not whom.entry]
     resources = (focus, whom.identity.patient, *(one.sound() for one in others))
-    happened, flags = _when(said.makes, focus, reading)
+    happened, flags = _when(fact.makes, focus, reading)
     statement = Statement(
-        type=said.makes,
+        type=fact.makes,
         record=whom.identity.record,
-        natural_key=(entry.type, name_of(entry, whom), said.fact),
+        natural_key=(entry.type, name_of(entry, whom), fact.fact),
         happened_at=happened.at,
         precision=happened.precision,
         focus=focus,

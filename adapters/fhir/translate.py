@@ -35,7 +35,7 @@ GATHERED = ("collection", "transaction", "batch", "searchset")
 class Understood(NamedTuple):
     """What one item states."""
 
-    said: list[StatedFact]
+    facts: list[StatedFact]
     beside: list[BundleEntry]
     """The entries that go with the one that states it."""
     reading: DocumentReading
@@ -84,7 +84,7 @@ class FhirTranslator:
         origin = Origin(arrival, content_hash(raw), self.version)
         try:
             understood = understand()
-            stated = [statement_of(one, understood.beside, understood.reading) for one in understood.said]
+            stated = [statement_of(one, understood.beside, understood.reading) for one in understood.facts]
             events = tuple([compose(one.statement, origin) for one in stated])
             late = (flag for event in events for flag in flagged(event, arrival.received_at))
             return Item(
@@ -108,9 +108,9 @@ def _alone(document: Resource, arrival: Arrival) -> Understood:
         entries = BundleEntries([entry])
         return Understood(said_by(entry, entries), [], DocumentReading(entries, "", arrival))
     entries = BundleEntries([_entry(number, raw, None) for number, raw in enumerate(document.get("entry", ()))])
-    said = said_by_message(entries)
-    beside = [entry for entry in entries.all if entry is not said.entry]
-    return Understood([said], beside, DocumentReading(entries, document.get("timestamp", ""), arrival))
+    fact = said_by_message(entries)
+    beside = [entry for entry in entries.all if entry is not fact.entry]
+    return Understood([fact], beside, DocumentReading(entries, document.get("timestamp", ""), arrival))
 
 
 def _gathered(document: Resource) -> BundleEntries | None:
@@ -150,12 +150,12 @@ def _standing(entries: BundleEntries) -> list[BundleEntry]:
     A Patient that other entries are about is not an item of its own, unless the person died.
     """
     stating = [one for one in entries.all if one.type in KINDS and one.type != "Patient" and not one.included]
-    spoken_of = {one.number for one in entries.around(*stating)}
+    described = {one.number for one in entries.around(*stating)}
     only = entries.only("Patient")
-    spoken_of |= {only.number} if only and stating else set()
+    described |= {only.number} if only and stating else set()
     patients = (one for one in entries.all if one.type == "Patient" and not one.included)
-    stating += [one for one in patients if one.number not in spoken_of or _is_dead(one)]
-    belonging = {one.number for entry in stating for one in _beside(entry, entries)} | spoken_of
+    stating += [one for one in patients if one.number not in described or _is_dead(one)]
+    belonging = {one.number for entry in stating for one in _beside(entry, entries)} | described
     numbers = {one.number for one in stating}
     return [one for one in entries.all if one.number in numbers or not (one.number in belonging or one.included)]
 

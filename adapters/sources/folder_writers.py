@@ -52,6 +52,6 @@ def _identity(path: Path) -> tuple[int, int]:
 
 
 def _is_writing(descriptor: Path) -> bool:
-    said = (descriptor.parent.with_name("fdinfo") / descriptor.name).read_text()
-    flags = next((line.split()[1] for line in said.splitlines() if line.startswith("flags:")), "0")
+    info = (descriptor.parent.with_name("fdinfo") / descriptor.name).read_text()
+    flags = next((line.split()[1] for line in info.splitlines() if line.startswith("flags:")), "0")
     return int(flags, 8) & os.O_ACCMODE != os.O_RDONLY

@@ -78,9 +78,9 @@ certificate."""
 
 def _why(error: ssl.SSLError) -> str:
     reason = error.reason or "no reason given"
-    said = _WHY.get(reason, reason)
+    why = _WHY.get(reason, reason)
     detail = getattr(error, "verify_message", "")
-    return f"{said}: {detail}" if detail else said
+    return f"{why}: {detail}" if detail else why
 
 
 def _show(context: ssl.SSLContext, certificate: Path, key: Path | None) -> None:

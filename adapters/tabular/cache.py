@@ -31,13 +31,13 @@ class CellCache(Generic[T]):
         """What ``make`` makes of these cells, now or earlier. Shared, so it must not be changed. Exceptions are not kept."""
         if self._columns is None:
             return make()
-        said = tuple(map(cells.get, self._columns))
-        found = self._known.get(said)
+        read = tuple(map(cells.get, self._columns))
+        found = self._known.get(read)
         if found is None:
             found = make()
-            self._characters += sum(map(len, filter(None, said)))
+            self._characters += sum(map(len, filter(None, read)))
             if len(self._known) >= KEPT or self._characters > KEPT_CHARACTERS:
                 self._known.clear()
                 self._characters = 0
-            self._known[said] = found
+            self._known[read] = found
         return found

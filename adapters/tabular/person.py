@@ -78,8 +78,8 @@ class People:
             raise mapping.person.blame(row.cells, error, row.position) from None
         patient["identifier"] = [*identifiers, *patient.get("identifier", ())]
         for leaf in mapping.birth:
-            said = patient.get(leaf.target.removeprefix("patient."))
-            if isinstance(said, str) and said[:10] > self._today:
+            value = patient.get(leaf.target.removeprefix("patient."))
+            if isinstance(value, str) and value[:10] > self._today:
                 raise leaf.fault("is a date in the future", row.position)
         return patient
 

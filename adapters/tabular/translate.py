@@ -46,13 +46,13 @@ class TabularTranslator:
         except RejectedInput as refusal:
             yield Item("file", rejection=Rejection(refusal, b"", whole=True))
             return
-        speaker = _Speaker(self._mapping, arrival)
+        translator = _RowTranslator(self._mapping, arrival)
         for row in rows:
-            yield speaker.item(row)
+            yield translator.item(row)
 
     def item(self, row: Row, arrival: Arrival) -> Item:
         """The outcome of one row, whether read or made up for a test."""
-        return _Speaker(self._mapping, arrival).item(row)
+        return _RowTranslator(self._mapping, arrival).item(row)
 
     def fields(self, content: bytes) -> Iterator[Field]:
         """The fields of the first row in ``content``; none when it cannot be read."""
@@ -65,7 +65,7 @@ class TabularTranslator:
             yield from fields_of(first, self._mapping.layout)
 
 
-class _Stated:
+class _StatedFocus:
     """What the mapping says about the focus, for all rows with the same cells there."""
 
     __slots__ = ("_asked", "_known", "elements")
@@ -83,15 +83,15 @@ class _Stated:
         return self._known
 
 
-class _Spoken(NamedTuple):
+class _EntryInUse(NamedTuple):
     """An entry, for one arrival."""
 
     entry: MappingEntry
-    stated: CellCache[_Stated]
+    stated: CellCache[_StatedFocus]
 
 
-class _Speaker:
-    """Says what rows state, for one arrival."""
+class _RowTranslator:
+    """Translates the rows of one arrival."""
 
     def __init__(self, mapping: Mapping, arrival: Arrival) -> None:
         self._mapping = mapping
@@ -99,9 +99,9 @@ class _Speaker:
         self._latest = arrival.received_at + CLOCK_MARGIN
         flat = self._sorted = mapping.layout.kind in FLAT
         self._people = People(mapping, arrival)
-        self._kinds = CellCache[tuple[_Spoken, ...]](mapping.conditions.columns if flat else None)
+        self._kinds = CellCache[tuple[_EntryInUse, ...]](mapping.conditions.columns if flat else None)
         foci = [(entry, entry.focus.columns if flat and entry.focus else None) for entry in mapping.each]
-        self._each = [_Spoken(entry, CellCache[_Stated](columns)) for entry, columns in foci]
+        self._each = [_EntryInUse(entry, CellCache[_StatedFocus](columns)) for entry, columns in foci]
 
     def item(self, row: Row) -> Item:
         """What becomes of ``row``."""
@@ -123,13 +123,13 @@ class _Speaker:
         digest = content_hash(orjson.dumps(row.cells, option=None if self._sorted else orjson.OPT_SORT_KEYS))
         origin = Origin(self._arrival, digest, self._mapping.version)
         events, flags = [], list(person.flags)
-        for spoken in wanted:
-            statement = self._statement(spoken, row, person, flags)
+        for used in wanted:
+            statement = self._statement(used, row, person, flags)
             if statement:
                 events.append(self._compose(statement, origin, row.position))
         return tuple(events), tuple(flags)
 
-    def _wanted(self, row: Row) -> tuple[_Spoken, ...]:
+    def _wanted(self, row: Row) -> tuple[_EntryInUse, ...]:
         """The entries whose condition holds."""
         mapping = self._mapping
         try:
@@ -142,9 +142,9 @@ class _Speaker:
             raise InvalidValue("no entry of the mapping wants this row", where=f"{row.position}, {named(columns)}")
         return wanted
 
-    def _statement(self, spoken: _Spoken, row: Row, person: RowPerson, flags: list[str]) -> Statement | None:
+    def _statement(self, used: _EntryInUse, row: Row, person: RowPerson, flags: list[str]) -> Statement | None:
         """What the entry states; ``None`` when it has nothing to say about this row, or nothing yet, which is flagged."""
-        entry = spoken.entry
+        entry = used.entry
         if entry.record:
             local = local_id(row, entry.record)
             if not local:
@@ -156,16 +156,16 @@ class _Speaker:
             if self._is_planned(entry, scope):
                 flags.append(f"end-in-future at {named(sorted(entry.occurred_at.columns))}")
                 return None
-            return self._stated(spoken, scope, row, person)
+            return self._stated(used, scope, row, person)
         except (InvalidValue, ImpossibleError) as error:
             raise _placed(error, part, row) from None
 
-    def _stated(self, spoken: _Spoken, scope: Scope, row: Row, person: RowPerson) -> Statement:
-        entry = spoken.entry
+    def _stated(self, used: _EntryInUse, scope: Scope, row: Row, person: RowPerson) -> Statement:
+        entry = used.entry
         occurred_at, precision = self._occurred(entry, scope, row)
         focus, known = person.patient, person.known
         if entry.focus:
-            focus, known = _focus(entry.focus, spoken.stated, scope, row, occurred_at, person)
+            focus, known = _focus(entry.focus, used.stated, scope, row, occurred_at, person)
         return Statement(
             type=entry.type,
             record=person.key,
@@ -214,10 +214,10 @@ class _Speaker:
 
 
 def _focus(
-    focus: Focus, cache: CellCache[_Stated], scope: Scope, row: Row, occurred_at: str, person: RowPerson
+    focus: Focus, cache: CellCache[_StatedFocus], scope: Scope, row: Row, occurred_at: str, person: RowPerson
 ) -> tuple[Resource, Proven | None]:
     """The focus, and what is known of it."""
-    stated = cache.of(row.cells, lambda: _Stated(focus.build(scope)))
+    stated = cache.of(row.cells, lambda: _StatedFocus(focus.build(scope)))
     made = focus.complete(stated.elements, occurred_at, person.reference)
     return made, stated.known(made)
 

@@ -44,15 +44,15 @@ def components(syntax: Syntax, sent: str) -> list[str]:
 
 def name(syntax: Syntax, sent: str) -> Resource | None:
     """A name (XPN); middle names are given names too."""
-    said = components(syntax, sent)
-    given = [said[1], *said[2].split()] if said[1] else said[2].split()
-    return human_name(said[0], given, NAME_USES.get(said[6], ""), said[4], said[3])
+    parts = components(syntax, sent)
+    given = [parts[1], *parts[2].split()] if parts[1] else parts[2].split()
+    return human_name(parts[0], given, NAME_USES.get(parts[6], ""), parts[4], parts[3])
 
 
 def postal_address(syntax: Syntax, sent: str) -> Resource | None:
     """An address (XAD)."""
-    said = components(syntax, sent)
-    return address((said[0], said[1]), said[2], said[3] or said[8], said[4], said[5], ADDRESS_USES.get(said[6], ""))
+    parts = components(syntax, sent)
+    return address((parts[0], parts[1]), parts[2], parts[3] or parts[8], parts[4], parts[5], ADDRESS_USES.get(parts[6], ""))
 
 
 def telecoms(syntax: Syntax, sent: str, use: str) -> list[Resource]:
@@ -60,15 +60,15 @@ def telecoms(syntax: Syntax, sent: str, use: str) -> list[Resource]:
 
     Some systems write both into one: ``01632960123^PRN^PH^ada@example.org``.
     """
-    said = components(syntax, sent)
-    use = PHONE_USES.get(said[1], use)
-    number = said[0] or said[11] or " ".join(filter(None, said[4:7]))
-    system = PHONE_SYSTEMS.get(said[2].upper(), "phone")
-    beside = "phone" if system == "email" and said[3] else system  # XTN-3 then describes the e-mail address
-    mobile = "mobile" if said[2] == MOBILE else use
+    parts = components(syntax, sent)
+    use = PHONE_USES.get(parts[1], use)
+    number = parts[0] or parts[11] or " ".join(filter(None, parts[4:7]))
+    system = PHONE_SYSTEMS.get(parts[2].upper(), "phone")
+    beside = "phone" if system == "email" and parts[3] else system  # XTN-3 then describes the e-mail address
+    mobile = "mobile" if parts[2] == MOBILE else use
     return [
         contact_point("email", value, use) if "@" in value else contact_point(kind, value, mobile)
-        for value, kind in {number: beside, said[3]: system}.items()
+        for value, kind in {number: beside, parts[3]: system}.items()
         if value
     ]
 
@@ -79,11 +79,11 @@ def professional(syntax: Syntax, sent: str) -> Resource | None:
 
     Cached, because all messages of a hospital name the same few hundred people.
     """
-    said = components(syntax, sent)
-    display = " ".join(filter(None, (said[5], said[2], said[1])))
+    parts = components(syntax, sent)
+    display = " ".join(filter(None, (parts[5], parts[2], parts[1])))
     reference: Resource = {}
-    if said[0]:
-        reference["identifier"] = _national(said[0])
+    if parts[0]:
+        reference["identifier"] = _national(parts[0])
     if display:
         reference["display"] = display
     return reference or None
@@ -113,15 +113,15 @@ def general_practice(syntax: Syntax, practice: str, doctor: str) -> list[Resourc
     return unique
 
 
-def _practice(said: list[str]) -> Resource | None:
+def _practice(parts: list[str]) -> Resource | None:
     """A practice (XON). Its code is component 3; since v2.5, component 10."""
     reference: Resource = {}
-    code = said[2] or said[9]
+    code = parts[2] or parts[9]
     if code:
         ods = ods_code(code)
         reference["identifier"] = {"system": ODS_ORGANIZATION, "value": str(ods)} if ods else {"value": code}
-    if said[0]:
-        reference["display"] = said[0]
+    if parts[0]:
+        reference["display"] = parts[0]
     return reference or None
 
 

@@ -64,8 +64,8 @@ def patient(pid: Segment, identifiers: list[Resource], reading: Reading) -> Reso
 
 def _unreliable(pid: Segment) -> list[str]:
     """The fields that hold a default value, according to PID-32."""
-    said = [pid.syntax.first(repetition).upper() for repetition in pid.repetitions(32)]
-    return [UNRELIABLE[code] for code in said if code in UNRELIABLE]
+    codes = [pid.syntax.first(repetition).upper() for repetition in pid.repetitions(32)]
+    return [UNRELIABLE[code] for code in codes if code in UNRELIABLE]
 
 
 def _kept(values: Iterable[Resource | None]) -> list[Resource]:
@@ -132,13 +132,13 @@ def _add_telecoms(made: Resource, gone: list[str], pid: Segment) -> None:
 def _add_death(made: Resource, gone: list[str], pid: Segment, reading: Reading) -> None:
     """PID-29 states when the person died, PID-30 whether. An invalid date, or one beside "not dead", states no death."""
     died = reading.died(pid)
-    said = pid.text(30).upper()
-    if died and said == "N":
+    indicator = pid.text(30).upper()
+    if died and indicator == "N":
         reading.flag("death-contradicted", "PID-30")
     elif died:
         made["deceasedDateTime"] = died.fhir
-    elif said in ("Y", "N"):
-        made["deceasedBoolean"] = said == "Y"
+    elif indicator in ("Y", "N"):
+        made["deceasedBoolean"] = indicator == "Y"
     elif pid.deleted(29) or pid.deleted(30):
         gone.append("deceased")
 
@@ -197,10 +197,10 @@ def _contact(nk1: Segment) -> Resource | None:
     return contact if called or numbers or homes else None
 
 
-def _relationship(said: list[str]) -> Resource | None:
+def _relationship(parts: list[str]) -> Resource | None:
     """NK1-3 (CE) in plain words. Only a code that consists of letters is HL7's."""
-    code, text = said[0].upper(), said[1]
-    words = text or RELATIONSHIPS.get(code.lstrip("0"), said[0])
+    code, text = parts[0].upper(), parts[1]
+    words = text or RELATIONSHIPS.get(code.lstrip("0"), parts[0])
     if not words:
         return None
     if code.isalpha() and code in RELATIONSHIPS:

@@ -98,23 +98,23 @@ class Reading:
         text = sent if sent.isdigit() else self.syntax.first(sent)  # almost every time is only digits, which need no splitting
         if not text:
             return None
-        said = moment(text)
+        found = moment(text)
         rule = TIME_RULES[where]
-        if said is None:
+        if found is None:
             return self._wrong("time-invalid", where, rule.impossible, None)
-        if said.missing_hour:
+        if found.missing_hour:
             self.flag("time-in-missing-hour", where)
-        if rule.future is not Action.USE and said.said >= self.latest:
-            return self._wrong("time-in-future", where, rule.future, said)
-        return said
+        if rule.future is not Action.USE and found.local >= self.latest:
+            return self._wrong("time-in-future", where, rule.future, found)
+        return found
 
     def died(self, pid: Segment) -> Moment | None:
         """When the person of ``pid`` died (PID-29). Midnight counts as unknown, because many systems fill up a date with it."""
-        said = self.time(pid.fields[29], "PID-29")
-        return said and said.day_if_midnight()
+        died = self.time(pid.fields[29], "PID-29")
+        return died and died.day_if_midnight()
 
-    def _wrong(self, code: str, where: str, action: Action, said: Moment | None) -> Moment | None:
+    def _wrong(self, code: str, where: str, action: Action, found: Moment | None) -> Moment | None:
         if action is Action.REJECT:
             raise InvalidValue("it is not a date or time that can be right", where=where)
         self.flag(code, where)
-        return said if action is Action.KEEP else None
+        return found if action is Action.KEEP else None

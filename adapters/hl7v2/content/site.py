@@ -42,12 +42,12 @@ class Site:
 
     def _placed(self, syntax: Syntax, sent: str) -> list[Resource]:
         """The ward is the first component, or the second if the first only repeats the code of the trust or the site."""
-        said = components(syntax, sent.partition(syntax.repetition)[0])
+        parts = components(syntax, sent.partition(syntax.repetition)[0])
         names = self.source.places
-        above = (self.source.organisation, said[_FACILITY])
-        second = said[0] not in names and said[1] and (not said[0] or said[0] in above or said[1] in names)
-        ward, *within = said[1:3] if second else said[0:3]
-        name = names.get(ward) or said[_DESCRIPTION] or ward
+        above = (self.source.organisation, parts[_FACILITY])
+        second = parts[0] not in names and parts[1] and (not parts[0] or parts[0] in above or parts[1] in names)
+        ward, *within = parts[1:3] if second else parts[0:3]
+        name = names.get(ward) or parts[_DESCRIPTION] or ward
         if not name:
             return []
         system, code = (f"{self.source.urn}:place", ward) if ward != name else ("", "")

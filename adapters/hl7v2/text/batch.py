@@ -120,6 +120,6 @@ def _close(open_envelopes: list[tuple[bytes, int]], kind: bytes, piece: bytes) -
     _, held = open_envelopes.pop()
     piece = piece.lstrip(_BLANK)
     fields = piece.split(piece[3:4]) if len(piece) > 3 else []
-    said = fields[1].strip(_BLANK) if len(fields) > 1 else b""
-    if said.isdigit() and int(said) != held:
+    count = fields[1].strip(_BLANK) if len(fields) > 1 else b""
+    if count.isdigit() and int(count) != held:
         raise Unreadable("the batch does not hold as many messages as its trailer states", where=f"{where}-1")

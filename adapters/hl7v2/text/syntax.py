@@ -75,18 +75,18 @@ class Syntax:
         """``part`` with its escape sequences resolved. Unknown and unclosed ones stay as sent, so that no text is lost."""
         pieces = part.split(self.escape)
         whole = len(pieces) % 2 == 1
-        said = [
+        parts = [
             piece if place % 2 == 0 else self._sequence(piece) for place, piece in enumerate(pieces[: None if whole else -1])
         ]
-        return "".join(said) if whole else "".join(said) + self.escape + pieces[-1]
+        return "".join(parts) if whole else "".join(parts) + self.escape + pieces[-1]
 
     def _sequence(self, sequence: str) -> str:
         if sequence in _LETTERS:
             return str(getattr(self, _LETTERS[sequence]))
         if sequence in _FIXED:
             return _FIXED[sequence]
-        said = self._hexadecimal(sequence[1:]) if sequence[:1] == "X" else None
-        return self.escape + sequence + self.escape if said is None else said
+        decoded = self._hexadecimal(sequence[1:]) if sequence[:1] == "X" else None
+        return self.escape + sequence + self.escape if decoded is None else decoded
 
     def _hexadecimal(self, digits: str) -> str | None:
         try:

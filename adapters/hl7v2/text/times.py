@@ -49,10 +49,10 @@ _EPOCH = _CLOCK_EPOCH.replace(tzinfo=UTC)
 class Moment:
     """One time as sent."""
 
-    __slots__ = ("_fhir", "_utc", "ahead", "missing_hour", "precision", "said")
+    __slots__ = ("_fhir", "_utc", "ahead", "local", "missing_hour", "precision")
 
-    def __init__(self, said: datetime, ahead: timedelta, precision: Precision, missing_hour: bool = False) -> None:
-        self.said = said
+    def __init__(self, local: datetime, ahead: timedelta, precision: Precision, missing_hour: bool = False) -> None:
+        self.local = local
         """London local time, naive; of a day, month or year its first instant."""
         self.ahead = ahead
         """How far that clock is ahead of UTC."""
@@ -64,32 +64,32 @@ class Moment:
     @property
     def at(self) -> datetime:
         """As an aware ``datetime`` in UTC."""
-        return _EPOCH + (self.said - _CLOCK_EPOCH - self.ahead)
+        return _EPOCH + (self.local - _CLOCK_EPOCH - self.ahead)
 
     @property
     def utc(self) -> str:
         """As RFC 3339 in UTC with milliseconds, so that text order is time order."""
         if not self._utc:
-            text = (self.said - self.ahead).isoformat()
+            text = (self.local - self.ahead).isoformat()
             self._utc = f"{text[:23]}Z" if len(text) > 19 else f"{text}.000Z"
         return self._utc
 
     def day_if_midnight(self) -> Moment:
         """Only the day if the time is midnight, which then stands for an unknown time; else unchanged."""
-        known = self.precision in _WIDTH or self.said.time() != time.min
-        return self if known else Moment(self.said, self.ahead, Precision.DAY)
+        known = self.precision in _WIDTH or self.local.time() != time.min
+        return self if known else Moment(self.local, self.ahead, Precision.DAY)
 
     @property
     def date(self) -> str:
         """As a FHIR ``date``: a year, a month or a day."""
-        return self.said.isoformat()[: _WIDTH.get(self.precision, 10)]
+        return self.local.isoformat()[: _WIDTH.get(self.precision, 10)]
 
     @property
     def fhir(self) -> str:
         """As a FHIR ``dateTime`` of its precision, with London's offset at that time."""
         if not self._fhir:
             width = _WIDTH.get(self.precision)
-            text = self.said.isoformat()
+            text = self.local.isoformat()
             self._fhir = text[:width] if width else f"{text[:23]}+{self.ahead.seconds // 3600:02d}:00"
         return self._fhir
 
@@ -103,8 +103,8 @@ def moment(text: str) -> Moment | None:
     precision = _USUAL.get(len(text))
     try:
         if precision and text.isdigit():
-            said = datetime.fromisoformat(f"{text[:8]}T{text[8:]}" if len(text) > 8 else text)
-            return _placed(said, precision, None)
+            local = datetime.fromisoformat(f"{text[:8]}T{text[8:]}" if len(text) > 8 else text)
+            return _placed(local, precision, None)
         return _unusual(text)
     except ValueError:
         return None
@@ -117,28 +117,28 @@ def _unusual(text: str) -> Moment | None:
         return None
     *parts, fraction, offset = written.groups()
     year, month, day, hour, minute, second = (int(part or start) for part, start in zip(parts, _STARTS, strict=True))
-    said = datetime(year, month, day, hour, minute, second, int((fraction or "")[:6].ljust(6, "0")))
-    return _placed(said, _PRECISION[5 - parts.count(None)], offset)
+    local = datetime(year, month, day, hour, minute, second, int((fraction or "")[:6].ljust(6, "0")))
+    return _placed(local, _PRECISION[5 - parts.count(None)], offset)
 
 
-def _placed(said: datetime, precision: Precision, offset: str | None) -> Moment | None:
-    if not EARLIEST_YEAR <= said.year <= LATEST_YEAR:
+def _placed(local: datetime, precision: Precision, offset: str | None) -> Moment | None:
+    if not EARLIEST_YEAR <= local.year <= LATEST_YEAR:
         return None
     if offset is not None and precision not in _WIDTH:
-        return _in_london(said - _ahead(offset), precision)
-    if said.hour >= _CHANGES_BEFORE:
-        return Moment(said, _by_day(said.toordinal()), precision)
-    ahead = _london(said)
-    if said.month in _GOES_FORWARD:
-        there = _in_london(said - ahead, precision)
-        there.missing_hour = there.said != said
+        return _in_london(local - _ahead(offset), precision)
+    if local.hour >= _CHANGES_BEFORE:
+        return Moment(local, _by_day(local.toordinal()), precision)
+    ahead = _london(local)
+    if local.month in _GOES_FORWARD:
+        there = _in_london(local - ahead, precision)
+        there.missing_hour = there.local != local
         return there
-    return Moment(said, ahead, precision)
+    return Moment(local, ahead, precision)
 
 
-def _london(said: datetime) -> timedelta:
+def _london(local: datetime) -> timedelta:
     """London's offset: summer time in the hour that occurs twice, winter time in the hour that is skipped."""
-    return said.replace(tzinfo=LONDON).utcoffset() or timedelta()
+    return local.replace(tzinfo=LONDON).utcoffset() or timedelta()
 
 
 @remembered(1024)

@@ -117,8 +117,8 @@ class Expressions:
         try:
             found: dict[str, Any] = self._expression().evaluate(row)
         except jsonata.JsonataError as wrong:
-            said = _EVALUATION.get(wrong.code, f"makes the expression fail (JSONata {wrong.code})")
-            raise InvalidValue(_compiled.fault or said) from None
+            fault = _EVALUATION.get(wrong.code, f"makes the expression fail (JSONata {wrong.code})")
+            raise InvalidValue(_compiled.fault or fault) from None
         except (ValueError, OverflowError):
             raise InvalidValue("holds a number or a character that no expression can read") from None
         return found

@@ -117,13 +117,13 @@ def _phone(value: Any) -> str | None:
 
     Of a number with words beside it (``07700 900123 daughter``), or of several, the first one.
     """
-    said = text_of(value)
-    whole = _number(said)
-    return whole or next(filter(None, (_number(found) for found in _AMONG_WORDS.findall(said[:_PHONE_READ]))), None)
+    text = text_of(value)
+    whole = _number(text)
+    return whole or next(filter(None, (_number(found) for found in _AMONG_WORDS.findall(text[:_PHONE_READ]))), None)
 
 
-def _number(said: str) -> str | None:
-    digits = said.translate(_PUNCTUATION)
+def _number(text: str) -> str | None:
+    digits = text.translate(_PUNCTUATION)
     match = _TELEPHONE.fullmatch(digits)
     if match:
         return "0" + match[1]

@@ -105,15 +105,15 @@ FOCUS_RULES: Mapping[str, FocusRule] = MappingProxyType(
 
 def complete(kind: str, event: str) -> Complete:
     """What makes a focus whole: what the type of ``event`` says and the mapping does not. The mapping's part stays as it is."""
-    said = FOCUS_RULES[event]
+    rule = FOCUS_RULES[event]
     whose = PERSON_IN.get(kind, "")
-    place = _PLACES[len(said.time)]
+    place = _PLACES[len(rule.time)]
 
     def whole(stated: Resource, occurred_at: str, person: Resource) -> Resource:
-        focus = {**said.elements, **stated}
+        focus = {**rule.elements, **stated}
         if whose and whose not in focus:
             focus[whose] = person
-        place(focus, said.time, occurred_at)
+        place(focus, rule.time, occurred_at)
         return focus
 
     return whole
