@@ -128,13 +128,22 @@ class Database:
         """Whether it is a file that is not there."""
         return self._file is not None and not self._file.path.exists()
 
+    async def let_go(self) -> bool:
+        """Close the open file if its name now leads to another file or to none, and say whether it did.
+
+        What is asked next opens what is there then: who only looks now and then asks for this first.
+        """
+        if self._file is None or self._file.is_there():
+            return False
+        await self.close()
+        return True
+
     async def _let_go_of_another_file(self) -> None:
         """Close the open file if its name now leads to another file or to none: reads from it are stale, and writes are lost.
 
         Raises then: of the store once, as the next try opens the new file, which the projections fill again.
         """
-        if self._file is not None and not self._file.is_there():
-            await self.close()
+        if self._file is not None and await self.let_go():
             message = f"the {self.use.name}'s file was moved or removed while it was in use"
             raise self.use.unavailable(message, cure=self.use.removed, where=str(self._file.path))
 

@@ -290,9 +290,10 @@ class Factory:
         )
 
     async def store_answers(self) -> None:
-        """Raises `StoreUnavailable` with the cure when the store cannot be read."""
+        """Raises `StoreUnavailable` with the cure when the store cannot be read as it is now."""
         from consumers.models import answering
 
+        await self.database.let_go()  # a process that does not read itself would first find out that another one made it anew
         await answering(self.database)
 
     @property

@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Protocol
 
+import psutil
 import pytest
 
 from tests.bench.messages import messages
@@ -47,15 +48,19 @@ class Quota:
     def __init__(self, backbone: Backbone) -> None:
         process = backbone.having("intake").process
         assert process is not None
-        self._process = process.pid
+        self._processes = [process.pid, *(child.pid for child in psutil.Process(process.pid).children(recursive=True))]
         self._data = backbone.folder / "backbone-data"
 
     def fill(self) -> None:
         largest = max(file.stat().st_size for file in self._data.iterdir())
-        resource.prlimit(self._process, resource.RLIMIT_FSIZE, (largest, resource.RLIM_INFINITY))
+        self._limit(largest)
 
     def clear(self) -> None:
-        resource.prlimit(self._process, resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+        self._limit(resource.RLIM_INFINITY)
+
+    def _limit(self, most_bytes: int) -> None:
+        for process in self._processes:
+            resource.prlimit(process, resource.RLIMIT_FSIZE, (most_bytes, resource.RLIM_INFINITY))
 
 
 class Ballast:
