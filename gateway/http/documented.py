@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
 import msgspec
+from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
 from gateway import shapes
@@ -95,3 +96,13 @@ def body(description: str, content: Mapping[str, Mapping[str, Any]], required: b
     """For ``openapi_extra``: the request body, by media type."""
     media_types = {media_type: {"schema": dict(schema)} for media_type, schema in content.items()}
     return {"requestBody": {"description": description, "required": required, "content": media_types}}
+
+
+def in_query(model: type[BaseModel]) -> dict[str, Any]:
+    """For ``openapi_extra``: the parameters of a query that the path reads by hand, a field of ``model`` a parameter."""
+    return {"parameters": [_parameter(name, schema) for name, schema in model.model_json_schema()["properties"].items()]}
+
+
+def _parameter(name: str, schema: dict[str, Any]) -> dict[str, Any]:
+    said = {key: schema[key] for key in schema if key not in ("description", "title")}
+    return {"name": name, "in": "query", "description": schema["description"], "schema": said}

@@ -70,7 +70,8 @@ class StrictRoute(APIRoute):
         place = refused.errors()[0]["loc"][0]
         errors = [row | {"loc": row["loc"][1:]} for row in refused.errors() if row["loc"][0] == place]
         body = self.body_field.field_info.annotation if self.body_field else None
-        return refusal(place, errors, getattr(body, "model_fields", ()) if place == "body" else self._names)
+        unknown = self.query_model.unknown if self.query_model else ""
+        return refusal(place, errors, getattr(body, "model_fields", ()) if place == "body" else self._names, unknown)
 
     def matches(self, scope: Scope) -> tuple[Match, Scope]:
         if scope["path"] in self.fixed:

@@ -6,9 +6,9 @@ write instead, and never repeats a value, nor a name that is not the model's own
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from difflib import get_close_matches
-from typing import Any, TypeVar, get_origin
+from typing import Any, ClassVar, TypeVar, get_origin
 from urllib.parse import parse_qsl
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError
@@ -23,6 +23,8 @@ class Asked(BaseModel):
     """What a query may say: a field a parameter."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+    unknown: ClassVar[str] = ""
+    """The cure for what it does not name, where it is another than to correct the name."""
 
     @classmethod
     def names(cls) -> Mapping[str, bool]:
@@ -47,14 +49,19 @@ def read(model: type[Model], said: Mapping[str, Any]) -> Model:
         return model.model_validate(said)
     except ValidationError as refused:
         errors = refused.errors(include_url=False, include_context=False, include_input=False)
-        raise refusal("query", errors, model.names()) from None
+        raise refusal("query", errors, model.names(), model.unknown) from None
 
 
 def read_query(model: type[Model], text: str) -> Model:
     """What the urlencoded ``text`` asks. Raises `InvalidRequest`."""
+    return read_pairs(model, pairs_of(text))
+
+
+def read_pairs(model: type[Model], pairs: Sequence[tuple[str, str]]) -> Model:
+    """What names and values ask. Raises `InvalidRequest`."""
     names = model.names()
     said: dict[str, Any] = {}
-    said_once(pairs := pairs_of(text), names)
+    said_once(pairs, names)
     for name, value in pairs:
         said[name] = [*said.get(name, ()), value] if names.get(name) else value
     return read(model, said)
@@ -79,10 +86,10 @@ def said_once(pairs: Iterable[tuple[str, str]], names: Mapping[str, bool]) -> No
         seen.add(name)
 
 
-def refusal(place: str, errors: Iterable[Mapping[str, Any]], takes: Collection[str]) -> BackboneError:
+def refusal(place: str, errors: Iterable[Mapping[str, Any]], takes: Collection[str], unknown: str = "") -> BackboneError:
     """The first of pydantic's ``errors`` about a ``place`` (``query``, ``path``, ``body``) that ``takes`` these names.
 
-    Their messages quote the rule that was broken and never what was sent.
+    Their messages quote the rule that was broken and never what was sent. ``unknown`` is the model's, as `Asked` says.
     """
     error = min(errors, key=lambda one: one["type"] == _UNKNOWN)  # what is known is judged first
     if place == "body":
@@ -90,7 +97,7 @@ def refusal(place: str, errors: Iterable[Mapping[str, Any]], takes: Collection[s
         return InvalidRequest("the body is not what this path takes", where="body", cure=cure)
     name = str(error["loc"][0])
     if error["type"] == _UNKNOWN:
-        return _unknown(name, takes)
+        return _unknown(name, takes, unknown)
     cure = f"Write {error['msg'].removeprefix(_OURS)}." if error["msg"].startswith(_OURS) else f"{error['msg']}."
     if place == "path":
         return NotFound("nothing can have this name", where=f"path, {name}", cure=cure)
@@ -103,7 +110,7 @@ _OURS = "Value error, "
 """What pydantic puts before the words of a ``ValueError`` of `gateway.uses.values`, which say what to write."""
 
 
-def _unknown(name: str, takes: Collection[str]) -> InvalidRequest:
+def _unknown(name: str, takes: Collection[str], cure: str) -> InvalidRequest:
     close = get_close_matches(name.lower(), takes, n=1)
-    cure = f"Did you mean {close[0]}?" if close else f"It takes {', '.join(takes)}."
+    cure = cure or (f"Did you mean {close[0]}?" if close else f"It takes {', '.join(takes)}.")
     return InvalidRequest("this path does not take one of the parameters", where="query", cure=cure)

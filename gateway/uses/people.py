@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Container
 
-from consumers.people.query import PeopleQuery
+from consumers.people.query import KnownPatient, PeopleQuery
 from gateway.shapes import Person
 from gateway.uses.caller import Caller
 from schemas.errors import InvalidRequest, NotFound, UnknownSource
@@ -53,6 +53,19 @@ async def person(caller: Caller, people: PeopleQuery, text: str) -> Person:
     if found is None:
         raise nobody()
     return Person.model_validate(found)
+
+
+async def current(caller: Caller, people: PeopleQuery, text: str) -> PersonId | None:
+    """The id that a person has now, by it or by one they had. Raises `NotFound` when it cannot be one, `StoreUnavailable`."""
+    return await people.current(person_id(text))
+
+
+async def patients(caller: Caller, people: PeopleQuery, text: str) -> list[KnownPatient]:
+    """What is stated of a person in FHIR's terms, a record each. Raises `NotFound`, `StoreUnavailable`."""
+    found = await people.patients(person_id(text))
+    if not found:
+        raise nobody()
+    return found
 
 
 def _number(value: str) -> NhsNumber:

@@ -12,7 +12,7 @@ from typing import Annotated
 import msgspec
 
 from consumers.people.query import PeopleQuery
-from consumers.timeline.query import TimelineQuery
+from consumers.timeline.query import PageRows, TimelineQuery
 from gateway.uses import live
 from gateway.uses.asked import COMMAS, Asked
 from gateway.uses.caller import Caller
@@ -113,6 +113,11 @@ async def page(
         freshness.snapshot.missing(found.sources),
         freshness.snapshot.behind,
     )
+
+
+async def rows(caller: Caller, timeline: TimelineQuery, question: Question) -> PageRows:
+    """The rows of a page, each entry apart from its payload. Raises `InvalidRequest`, `StoreUnavailable`."""
+    return await timeline.rows(question)
 
 
 async def _exists(people: PeopleQuery, person: PersonId) -> None:

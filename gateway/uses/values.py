@@ -47,7 +47,7 @@ _DIGITS_MOST = 9
 """A number of more digits is over every limit here: it need not be made."""
 
 
-def whole(least: int, most: int, default: int | None = None, *, cut: bool = False) -> ValueKind:
+def whole(least: int, most: int, *, cut: bool = False) -> ValueKind:
     """A whole number between the two; with ``cut`` a greater one is taken for the greatest."""
 
     def read(sent: str) -> int:
@@ -60,10 +60,10 @@ def whole(least: int, most: int, default: int | None = None, *, cut: bool = Fals
         return min(number, most)
 
     limits = {"minimum": least} if cut else {"minimum": least, "maximum": most}
-    return ValueKind(read, {"type": "integer", **limits} | ({} if default is None else {"default": default}))
+    return ValueKind(read, {"type": "integer", **limits})
 
 
-def one_of(words: Iterable[str], default: str = "") -> ValueKind:
+def one_of(words: Iterable[str]) -> ValueKind:
     """One of a few words."""
     known = [str(word) for word in words]
 
@@ -72,7 +72,7 @@ def one_of(words: Iterable[str], default: str = "") -> ValueKind:
             raise ValueError(f"one of {', '.join(known)}")
         return sent
 
-    return ValueKind(read, {"type": "string", "enum": known} | ({"default": str(default)} if default else {}))
+    return ValueKind(read, {"type": "string", "enum": known})
 
 
 _DAY = r"[0-9]{4}-[0-9]{2}-[0-9]{2}"

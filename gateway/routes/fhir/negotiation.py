@@ -8,15 +8,14 @@ RFC 7240 §4.4 (handling).
 from __future__ import annotations
 
 import re
-from collections.abc import Container, Mapping, Sequence
-from typing import Annotated, Any
+from collections.abc import Container, Sequence
+from typing import Annotated
 
 from pydantic import Field
 from starlette.requests import Request
 
 from adapters.registry import FHIR_VERSION, of_r4
 from gateway.uses.asked import Asked
-from gateway.uses.parameters import Parameter
 from gateway.uses.values import ValueKind
 from schemas.errors import NotAcceptable
 
@@ -28,23 +27,21 @@ _REFUSED = re.compile(r";\s*q\s*=\s*0(?:\.0*)?\s*(?:;|$)", re.IGNORECASE)
 """A weight of 0: "not acceptable" (RFC 9110 §12.4.2)."""
 
 _ANY = ValueKind(str, {"type": "string", "examples": sorted(_JSON)})
-_FORMAT_SAYS = "The format of the answer, instead of Accept: JSON."
-FORMAT = Parameter("_format", _ANY, _FORMAT_SAYS)
 
 
 class FormatAsked(Asked):
     """What any path of the facade takes."""
 
-    format: Annotated[str, _ANY, Field(alias="_format", description=_FORMAT_SAYS)] = ""
+    format: Annotated[str, _ANY, Field(alias="_format")] = ""
+    """The format of the answer, instead of Accept: JSON."""
 
 
-def agree(request: Request, asked: Mapping[str, Any] | FormatAsked) -> None:
+def agree(request: Request, asked: FormatAsked) -> None:
     """Refuse a client that takes no JSON, or no FHIR R4 in it. Raises `NotAcceptable`."""
-    format_ = asked.format if isinstance(asked, FormatAsked) else asked.get("_format")
-    accepted = format_ or request.headers.get("accept", _ANYTHING)
+    accepted = asked.format or request.headers.get("accept", _ANYTHING)
     if accepted == _ANYTHING:
         return
-    where = "parameter _format" if format_ else "header Accept"
+    where = "parameter _format" if asked.format else "header Accept"
     in_json = [one for one in accepted.split(",") if _range(one) in _RANGES and not _REFUSED.search(one)]
     if not in_json:
         raise NotAcceptable(where=where)

@@ -6,10 +6,10 @@ Source: FHIR R4 RESTful API §3.1.0.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import APIRouter, Query
+from pydantic import Field
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -20,12 +20,11 @@ from gateway.http.problems import FHIR_TYPE, answer_of, issue, outcome
 from gateway.http.strict_route import StrictRoute
 from gateway.routes.fhir.capability import capability_statement
 from gateway.routes.fhir.facade import entry, person_as_patient, searchset
-from gateway.routes.fhir.negotiation import FORMAT, FormatAsked, agree, heeded
+from gateway.routes.fhir.negotiation import FormatAsked, agree, heeded
 from gateway.routes.people import PERSON_SAYS, SEARCH_BYTES, PersonInPath
 from gateway.uses import people, values
-from gateway.uses.asked import pairs_of
+from gateway.uses.asked import pairs_of, read_pairs
 from gateway.uses.caller import Caller
-from gateway.uses.parameters import Parameter, Parameters
 from gateway.uses.services import Services
 from gateway.uses.values import text
 from schemas.errors import BackboneError, InvalidRequest, NotAcceptable, NotFound, TooLarge, UnknownSource, WrongMediaType
@@ -36,19 +35,36 @@ from schemas.timeline import LIMIT, LIMIT_MOST
 FORM = "application/x-www-form-urlencoded"
 PatientId = PersonInPath
 
-_IDENTIFIER = text(r"[^|]{1,200}\|[^|]{1,200}", "an identifier with its system, as system|value")
-_FIELDS = (
-    Parameter("identifier", _IDENTIFIER, "`system|value`"),
-    Parameter("_id", text(people.PERSON_ID, f"the {PERSON_SAYS}"), f"The {PERSON_SAYS}."),
-    Parameter("_count", values.whole(0, LIMIT_MOST, LIMIT, cut=True), "Patients wanted; 0: only how many there are."),
-)
-SEARCH = Parameters(*_FIELDS, FORMAT)
 _POST_IT = "Post it to /fhir/Patient/_search, in the body: an identifier never travels in a URL, where logs would keep it."
-BY_ID = Parameters(*_FIELDS[1:], FORMAT, unknown=_POST_IT)
-"""What may be searched for in a URL: the id that stands in URLs anyway, and identifies nobody elsewhere."""
+_IDENTIFIER = text(r"[^|]{1,200}\|[^|]{1,200}", "an identifier with its system, as system|value")
+_ID = text(people.PERSON_ID, f"the {PERSON_SAYS}")
+
+
+class PatientAsked(FormatAsked):
+    """Which Patients are asked for."""
+
+    id: Annotated[str | None, _ID, Field(alias="_id", description=f"The {PERSON_SAYS}.")] = None
+    count: Annotated[int, values.whole(0, LIMIT_MOST, cut=True), Field(alias="_count")] = LIMIT
+    """Patients wanted; 0: only how many there are."""
+
+
+class InUrlAsked(PatientAsked):
+    """What may be searched for in a URL: the id that stands in URLs anyway, and identifies nobody elsewhere."""
+
+    unknown = _POST_IT
+
+
+class SearchAsked(PatientAsked):
+    """What may be searched for in a body."""
+
+    identifier: Annotated[str | None, _IDENTIFIER] = None
+    """`system|value`"""
+
+
+_SAID = SearchAsked.model_json_schema()["properties"]
 _FORM = {
     "type": "object",
-    "properties": {field.name: dict(field.kind.schema) for field in _FIELDS},
+    "properties": {name: _SAID[name] for name in ("identifier", "_id", "_count")},
     "anyOf": [{"required": ["identifier"]}, {"required": ["_id"]}],
 }
 _HOST = re.compile(r"[A-Za-z0-9._-]{1,253}(:\d{1,5})?|\[[0-9A-Fa-f:.]{2,45}\](:\d{1,5})?")
@@ -79,16 +95,14 @@ async def metadata(request: Request, asked: Annotated[FormatAsked, Query()]) -> 
     "/fhir/Patient",
     summary="The Patient of an id; by identifiers, search by POST",
     responses=answers(_FOUND, *READS, NotAcceptable, fhir=True),
-    openapi_extra=BY_ID.documented(),
     response_class=Response,
 )
-async def search_in_url(request: Request, caller: Asking, known: Known) -> Response:
-    agree(request, asked := BY_ID.read(request))
-    if "_id" not in asked:
+async def search_in_url(caller: Asking, known: Known, request: Request, asked: Annotated[InUrlAsked, Query()]) -> Response:
+    agree(request, asked)
+    if asked.id is None:
         raise InvalidRequest("by GET a Patient can be searched for only with _id", where="query", cure=_POST_IT)
-    return await _searchset(
-        request, caller, known, asked, f"{base(request)}/Patient?{request.scope['query_string'].decode('latin-1')}"
-    )
+    url = f"{base(request)}/Patient?{request.scope['query_string'].decode('latin-1')}"
+    return await _searchset(caller, known, request, asked, None, url)
 
 
 @routes.post(
@@ -98,13 +112,12 @@ async def search_in_url(request: Request, caller: Asking, known: Known) -> Respo
     openapi_extra=body("`identifier=system|value`, `_id`, or both.", {FORM: _FORM}),
     response_class=Response,
 )
-async def search(request: Request, caller: Asking, known: Known, asked: Annotated[FormatAsked, Query()]) -> Response:
+async def search(caller: Asking, known: Known, request: Request, asked: Annotated[FormatAsked, Query()]) -> Response:
     agree(request, asked)
     expect(request, FORM)
     sent = pairs_of(text_of(await whole(request, SEARCH_BYTES)))
-    return await _searchset(
-        request, caller, known, SEARCH.said(heeded(request, sent, SEARCH)), f"{base(request)}/Patient/_search"
-    )
+    wanted = read_pairs(SearchAsked, heeded(request, sent, SearchAsked.names()))
+    return await _searchset(caller, known, request, wanted, wanted.identifier, f"{base(request)}/Patient/_search")
 
 
 @routes.get(
@@ -113,9 +126,11 @@ async def search(request: Request, caller: Asking, known: Known, asked: Annotate
     responses=answers(says("Patient", "The union of what their records say."), *READS, NotAcceptable, fhir=True),
     response_class=Response,
 )
-async def read(request: Request, known: Known, id: PatientId, asked: Annotated[FormatAsked, Query()]) -> Response:
+async def read(
+    caller: Asking, known: Known, request: Request, id: PatientId, asked: Annotated[FormatAsked, Query()]
+) -> Response:
     agree(request, asked)
-    return fhir(await patient_of(known, PersonId(id)))
+    return fhir(await patient_of(caller, known, id))
 
 
 def fhir(resource: Resource) -> Response:
@@ -123,30 +138,35 @@ def fhir(resource: Resource) -> Response:
     return Response(write(resource), media_type=FHIR_TYPE)
 
 
-async def patient_of(known: Services, person: PersonId) -> Resource:
+async def patient_of(caller: Caller, known: Services, person: str) -> Resource:
     """The person as a Patient, under the id they have now. Raises `NotFound`."""
-    stated = await known.people.patients(person) if re.fullmatch(people.PERSON_ID, person, re.ASCII) else []
-    if not stated:
-        raise NotFound("there is no such Patient", where="path, id")
+    try:
+        stated = await people.patients(caller, known.people, person)
+    except NotFound:
+        raise NotFound("there is no such Patient", where="path, id") from None
     return person_as_patient(stated[0].person, stated)
 
 
-async def _searchset(request: Request, caller: Caller, known: Services, asked: Mapping[str, Any], url: str) -> Response:
+async def _searchset(
+    caller: Caller, known: Services, request: Request, asked: PatientAsked, identifier: str | None, url: str
+) -> Response:
     """Whom the search finds, as a searchset whose own link is ``url``."""
-    found, hints = await _people(caller, known, asked)
-    patients = [await patient_of(known, person) for person in found[: asked.get("_count")]]
+    found, hints = await _people(caller, known, asked.id, identifier)
+    patients = [await patient_of(caller, known, person) for person in found[: asked.count]]
     entries = [entry(patient_url(request, patient), patient) for patient in patients]
     return fhir(searchset([*entries, *hints], url, None, len(found)))
 
 
-async def _people(caller: Caller, known: Services, asked: Mapping[str, Any]) -> tuple[list[PersonId], list[Resource]]:
+async def _people(
+    caller: Caller, known: Services, id: str | None, identifier: str | None
+) -> tuple[list[PersonId], list[Resource]]:
     """Whom the search finds, one person or nobody, and why nobody can have what is searched for."""
     found: set[PersonId | None] = set()
     hints: list[Resource] = []
-    if "_id" in asked:
-        found.add(await known.people.current(PersonId(asked["_id"])))
-    if "identifier" in asked:
-        person, hints = await _identified(caller, known, asked["identifier"])
+    if id is not None:
+        found.add(await people.current(caller, known.people, id))
+    if identifier is not None:
+        person, hints = await _identified(caller, known, identifier)
         found.add(person)
     if not found:
         cure = "Write identifier=system|value, or _id."
