@@ -81,7 +81,7 @@ class Envelope:
             self._metrics.answered(_route(scope), scope["method"], answer.status or 500, answer.seconds)
 
     async def _answer(self, headers: dict[bytes, bytes], scope: Scope, receive: Receive, answer: _Answer) -> None:
-        refusal = self._refusal(headers)
+        refusal = self._refusal(scope["method"], headers)
         if refusal is not None:
             await refuse(Request(scope), refusal)(scope, receive, answer.send)
             return
@@ -96,10 +96,10 @@ class Envelope:
                 raise ClientDisconnect from None  # half an answer is out: only ending the connection tells the client
             await refuse(Request(scope), UnexpectedError())(scope, receive, answer.send)
 
-    def _refusal(self, headers: dict[bytes, bytes]) -> Misdirected | None:
+    def _refusal(self, method: str, headers: dict[bytes, bytes]) -> Misdirected | None:
         if self._hosts is not None and _host(headers.get(b"host", b"")) not in self._hosts:
             return Misdirected(where="header Host")
-        if headers.get(b"sec-fetch-site") == b"cross-site":
+        if headers.get(b"sec-fetch-site") == b"cross-site" and not _followed(method, headers):
             return Misdirected("a page of another site may not use this server", where="header Sec-Fetch-Site")
         return None
 
@@ -130,6 +130,15 @@ def _correlation(sent: bytes) -> str:
         return sent.decode().lower()
     digits = os.urandom(16).hex()
     return f"{digits[:8]}-{digits[8:12]}-4{digits[13:16]}-a{digits[17:20]}-{digits[20:]}"
+
+
+def _followed(method: str, headers: dict[bytes, bytes]) -> bool:
+    """Whether somebody follows a link to a page of its own: the site it stands on can neither read nor frame the answer.
+
+    Source: W3C Fetch Metadata Request Headers §2 (``document`` is the destination of no frame).
+    """
+    to = headers.get(b"sec-fetch-mode"), headers.get(b"sec-fetch-dest")
+    return method in ("GET", "HEAD") and to == (b"navigate", b"document")
 
 
 def _host(header: bytes) -> str:

@@ -171,3 +171,28 @@ async def test_a_page_of_another_site_cannot_use_the_readers_browser(headers: di
     answer = await client(fine, hosts=HOSTS).get("/", headers=headers)
     assert answer.status_code == status
     assert status == 200 or answer.json()["code"] == "misdirected"
+
+
+@pytest.mark.parametrize(
+    ("method", "host", "mode", "to", "status"),
+    [
+        ("GET", "localhost", "navigate", "document", 200),
+        ("HEAD", "localhost", "navigate", "document", 200),
+        ("POST", "localhost", "navigate", "document", 403),
+        ("GET", "localhost", "navigate", "iframe", 403),
+        ("GET", "localhost", "navigate", "object", 403),
+        ("GET", "localhost", "navigate", "", 403),
+        ("GET", "localhost", "no-cors", "image", 403),
+        ("GET", "localhost", "no-cors", "document", 403),
+        ("GET", "localhost", "cors", "empty", 403),
+        ("GET", "localhost", "", "document", 403),
+        ("GET", "rebound.example", "navigate", "document", 403),
+    ],
+)
+@pytest.mark.asyncio
+async def test_a_link_on_another_site_may_be_followed_and_nothing_else_be_asked_from_there(
+    method: str, host: str, mode: str, to: str, status: int
+) -> None:
+    headers = {"host": host, "sec-fetch-site": "cross-site", "sec-fetch-mode": mode, "sec-fetch-dest": to}
+    answer = await client(fine, hosts=HOSTS).request(method, "/", headers=headers)
+    assert answer.status_code == status
