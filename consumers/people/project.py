@@ -30,7 +30,7 @@ from schemas.resources.person import local_ids, merged_identifiers
 MERGED, WITHDRAWN = "records-merged-1", "entry-withdrawn-1"
 
 
-class _Told(NamedTuple):
+class _PatientEvent(NamedTuple):
     """An event, read as far as its Patient."""
 
     event: Event
@@ -64,7 +64,7 @@ class PeopleProjection:
     async def apply(self, records: Sequence[Record], connection: AsyncConnection) -> None:
         """See `consumers.projection.Projection.apply`."""
         batch = _Batch(self._pseudonyms, self._rows, connection)
-        await batch.hear([_tell(record) for record in records])
+        await batch.hear([_decoded(record) for record in records])
         await batch.link()
         changes = await batch.changes() if self._outbox else ()
         await batch.write()
@@ -72,9 +72,9 @@ class PeopleProjection:
             await self._outbox.put(changes, connection)
 
 
-def _tell(record: Record) -> _Told:
+def _decoded(record: Record) -> _PatientEvent:
     event, place = decode(record.value), place_of(record)
-    return _Told(event, Heard(stamp_of(event, place), patient_in(event)), place)
+    return _PatientEvent(event, Heard(stamp_of(event, place), patient_in(event)), place)
 
 
 class _Batch:
@@ -93,12 +93,12 @@ class _Batch:
         self._places: dict[str, int] = {}
         """Record → place of its last event."""
 
-    async def hear(self, told: Sequence[_Told]) -> None:
+    async def hear(self, events: Sequence[_PatientEvent]) -> None:
         """Take in what events say about records and merges."""
-        await self._read({one.event.partitionkey: one.source for one in told})
-        self._places = {one.event.partitionkey: one.place for one in sorted(told, key=lambda one: one.place)}
+        await self._read({one.event.partitionkey: one.source for one in events})
+        self._places = {one.event.partitionkey: one.place for one in sorted(events, key=lambda one: one.place)}
         replaced: dict[str, tuple[str, Resource]] = {}
-        for one in told:
+        for one in events:
             patient = self._hear(one)
             if one.event.type in (MERGED, WITHDRAWN):
                 replaced |= self._merge(one, patient or orjson.loads(one.heard.patient))
@@ -115,28 +115,28 @@ class _Batch:
         for key in wanted - self._records.keys():
             self._records[key] = FoldedRecord.unknown(key, sources[key])
 
-    def _hear(self, told: _Told) -> Resource | None:
-        key = told.event.partitionkey
+    def _hear(self, read: _PatientEvent) -> Resource | None:
+        key = read.event.partitionkey
         record = self._records[key]
-        record.seen(told.event.recordedtime)
-        patient = record.hear(told.heard)
+        record.seen(read.event.recordedtime)
+        patient = record.hear(read.heard)
         if patient is not None:
             self._given.add((own_person(key, number_in(patient), self._pseudonyms), key))
             self._local_ids |= {(self._pseudonyms.record(*local_id), key) for local_id in local_ids(patient)}
         return patient
 
-    def _merge(self, told: _Told, patient: Resource) -> dict[str, tuple[str, Resource]]:
+    def _merge(self, read: _PatientEvent, patient: Resource) -> dict[str, tuple[str, Resource]]:
         """Note the merges that are stated; returns the replaced records, with the source and the identifier of each."""
-        event, key = told.event, told.event.partitionkey
+        event, key = read.event, read.event.partitionkey
         if event.type == WITHDRAWN:
-            self._state(Merge(event.subject, "", "", event.order, told.place))
+            self._state(Merge(event.subject, "", "", event.order, read.place))
             return {}
         replaced: dict[str, tuple[str, Resource]] = {}
         for identifier in merged_identifiers(patient):
-            old = self._key_of(identifier, told.source)
+            old = self._key_of(identifier, read.source)
             if old is not None and old != key:
-                self._state(Merge(event.subject, old, key, event.order, told.place))
-                replaced[old] = (told.source, identifier)
+                self._state(Merge(event.subject, old, key, event.order, read.place))
+                replaced[old] = (read.source, identifier)
         return replaced
 
     def _key_of(self, identifier: Resource, source: str) -> RecordKey | None:

@@ -106,15 +106,15 @@ class FoldedRecord:
             stamps.at = heard.stamp
             return None
         patient: Resource = orjson.loads(heard.patient)
-        said = elements(patient)
+        stated = elements(patient)
         known = self._elements
-        known.update({name: value for name, value in said.items() if heard.stamp > self._stamp(name)})
+        known.update({name: value for name, value in stated.items() if heard.stamp > self._stamp(name)})
         if heard.stamp > stamps.at:
             stamps.others |= dict.fromkeys(stamps.names, stamps.at)
-            stamps.last, stamps.at, stamps.names = digest, heard.stamp, sorted(said)
-            stamps.others = {name: stamp for name, stamp in stamps.others.items() if name not in said}
+            stamps.last, stamps.at, stamps.names = digest, heard.stamp, sorted(stated)
+            stamps.others = {name: stamp for name, stamp in stamps.others.items() if name not in stated}
         else:
-            older = {name for name in said if name not in stamps.names and heard.stamp > self._stamp(name)}
+            older = {name for name in stated if name not in stamps.names and heard.stamp > self._stamp(name)}
             stamps.others |= dict.fromkeys(older, heard.stamp)
         return patient
 
