@@ -22,6 +22,7 @@ from schemas.identifiers import OdsCode
 from schemas.source import Sector, Source
 from tests.bench.measure import ROUNDS, latency, mllp, one_and_many, tell
 from tests.bench.messages import messages, numbers
+from tests.bench.pages import everything
 from tests.bench.rig import BackboneRig, OneProcessRig, Rig, WholeRig, running
 from tests.bench.translate import rate
 
@@ -80,6 +81,7 @@ def main(scale: Callable[[int], int]) -> None:
     for connections in (32, 256):
         mllp("MLLP", floor, backbone, scale(30_000), connections)
     latency("MLLP", backbone, scale(4_000))
+    everything(scale(100_000))
     processes(scale)
 
 

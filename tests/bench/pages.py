@@ -33,6 +33,7 @@ from consumers.timeline.ask import shape_of, statement, values_of
 from deploy.local.postgres import PostgresServer
 from schemas.identifiers import PersonId
 from schemas.timeline import Question
+from tests.bench.measure import tell
 from tests.bench.rig import READY_S, free_port
 from tests.gateway.http_rig import Rig
 from tests.many import Many, fill
@@ -222,14 +223,15 @@ async def load(asked: Asked, chance: random.Random) -> Seen:
     return Seen(len(times) / SECONDS, times[len(times) * 99 // 100] * 1000, cpu_us)
 
 
-async def _in_turn(ones: dict[str, Asked]) -> dict[str, list[Seen]]:
-    """Short rounds in turn, so that whatever else the machine does weighs on all alike; the first of each is not counted."""
+async def _in_turn(ones: dict[str, Asked]) -> dict[str, Seen]:
+    """The medians of `ROUNDS` short rounds in turn, so that whatever else the machine does weighs on all alike; the first of
+    each is not counted."""
     chance = random.Random(1)
     seen: dict[str, list[Seen]] = {kind: [] for kind in ones}
     for _ in range(ROUNDS + 1):
         for kind, asked in ones.items():
             seen[kind].append(await load(asked, chance))
-    return {kind: rows[1:] for kind, rows in seen.items()}
+    return {kind: Seen(*map(statistics.median, zip(*rows[1:], strict=True))) for kind, rows in seen.items()}
 
 
 async def _filled(url: str, entries: int) -> Many:
@@ -257,8 +259,22 @@ def stores(engine: str) -> Iterator[Callable[[int], str]]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
+def everything(entries: int) -> None:
+    """Tell how `$everything` compares with the page that has the same resources, on SQLite."""
+    with stores("sqlite") as make:
+        url = make(entries)
+        with running("gateway", url, asyncio.run(_filled(url, entries))) as page:
+            ones = {path: page._replace(path=path) for path in (WITH_RESOURCES, EVERYTHING)}
+            whole, as_fhir = asyncio.run(_in_turn(ones)).values()
+    figure = (
+        f"{as_fhir.rate:,.0f}/s; page {whole.rate:,.0f}/s; {as_fhir.rate / whole.rate:.2f}; by the processor "
+        f"{as_fhir.cpu_us:.0f} and {whole.cpu_us:.0f} µs, {whole.cpu_us / as_fhir.cpu_us:.2f}"
+    )
+    tell(f"`$everything` against the page with its resources, SQLite, {entries:,} entries", figure)
+
+
 def measure(engine: str, large: int) -> None:
-    """Print the ratios, by the medians of `ROUNDS` rounds."""
+    """Print the ratios."""
     with stores(engine) as make, ExitStack() as started:
         ones: dict[str, Asked] = {}
         for entries in (SMALL, large):
@@ -269,14 +285,13 @@ def measure(engine: str, large: int) -> None:
         ones["with resources"] = ones[f"gateway {large:,}"]._replace(path=WITH_RESOURCES)
         ones["$everything"] = ones[f"gateway {large:,}"]._replace(path=EVERYTHING)
         ones[f"bare {large:,}"] = started.enter_context(running("bare", url, many))
-        seen = asyncio.run(_in_turn(ones))
-    middle = {kind: Seen(*map(statistics.median, zip(*rows, strict=True))) for kind, rows in seen.items()}
+        middle = asyncio.run(_in_turn(ones))
     for kind, one in middle.items():
         print(f"  {kind:20} {one.rate:7,.0f} pages/s   p99 {one.p99_ms:6.2f} ms   {one.cpu_us:5.0f} µs of the processor a page")
-    small, big, whole, everything, least = middle.values()
+    small, big, whole, as_fhir, least = middle.values()
     print(f"  gateway to bare: {big.rate / least.rate:.2f} by pages a second, {least.cpu_us / big.cpu_us:.2f} by the processor")
-    by_cpu = whole.cpu_us / everything.cpu_us
-    print(f"  $everything to the page with resources: {everything.rate / whole.rate:.2f}, {by_cpu:.2f} by the processor")
+    by_cpu = whole.cpu_us / as_fhir.cpu_us
+    print(f"  $everything to the page with resources: {as_fhir.rate / whole.rate:.2f}, {by_cpu:.2f} by the processor")
     print(f"  p99 at {large:,} to that at {SMALL:,}: {big.p99_ms / small.p99_ms:.2f}", flush=True)
 
 
