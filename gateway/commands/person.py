@@ -12,7 +12,6 @@ from typing import Annotated
 import typer
 from pydantic import ValidationError
 
-from consumers.people.model import PEOPLE
 from gateway.composition.factory import Factory
 from gateway.shapes import Search
 from gateway.terminal.frame import Call
@@ -30,6 +29,8 @@ SourceOption = Annotated[str, typer.Option(metavar="SOURCE", help="The identifie
 
 async def find(call: Call, given: Given = None, source: SourceOption = "") -> None:
     """Read an identifier from standard input and print the person's id."""
+    from consumers.people.model import PEOPLE
+
     if given:
         cure = "Write it to standard input: `backbone person find`, then the identifier."
         raise InvalidRequest(

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Annotated
 import msgspec
 import typer
 
-from consumers.quarantine.model import QUARANTINE
 from gateway.composition.factory import Factory
 from gateway.terminal.frame import DONE, REJECTED, Call
 from gateway.terminal.plural import counted
@@ -32,6 +31,7 @@ ItemId = Annotated[str, typer.Argument(metavar="ID", help="As `backbone quaranti
 
 async def list_items(call: Call, status: Status = "open", source: Source = "", limit: Limit = 50, after: After = "") -> None:
     """List items, oldest first, without their content."""
+    from consumers.quarantine.model import QUARANTINE
     from gateway.uses import quarantine
     from gateway.uses.asked import read
 
@@ -59,6 +59,7 @@ async def show(
     content: Annotated[bool, typer.Option("--content", help="The raw bytes, and nothing else.")] = False,
 ) -> None:
     """Show one item; its content only with ``--content``."""
+    from consumers.quarantine.model import QUARANTINE
     from gateway.uses import quarantine
 
     async with Factory(call.settings(), writes=False) as make:
@@ -98,6 +99,7 @@ async def redrive(
     sent_by: Annotated[str, typer.Option("--as", metavar="SOURCE", help="Whose they are, when not known on arrival.")] = "",
 ) -> int:
     """Send items through again, once the mapping or the settings are mended. Doing so twice makes nothing twice."""
+    from consumers.quarantine.model import QUARANTINE
     from gateway.uses import quarantine
 
     if bool(items) == everything:

@@ -11,8 +11,6 @@ from typing import Annotated
 import orjson
 import typer
 
-from consumers.people.model import PEOPLE
-from consumers.timeline.model import TIMELINE
 from gateway.composition.factory import Factory
 from gateway.terminal.frame import Call
 from gateway.terminal.show import timeline_table
@@ -23,6 +21,9 @@ from gateway.uses.timeline import PageAsked, page
 
 async def timeline(call: Call, person: str, **asked: str | list[str] | None) -> None:
     """Print a page of the timeline."""
+    from consumers.people.model import PEOPLE
+    from consumers.timeline.model import TIMELINE
+
     settings, wanted = call.settings(), read(PageAsked, {name: value for name, value in asked.items() if value})
     async with Factory(settings, writes=False) as make:
         freshness = await make.freshness()

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Container
+from typing import TYPE_CHECKING
 
-from consumers.people.query import KnownPatient, PeopleQuery
 from gateway.shapes import Person
 from gateway.uses.caller import Caller
 from schemas.errors import InvalidRequest, NotFound, UnknownSource
 from schemas.identifiers import NHS_NUMBER, SOURCE_URN, LocalId, NhsNumber, PersonId, nhs_number
+
+if TYPE_CHECKING:
+    from consumers.people.query import KnownPatient, PeopleQuery
 
 PERSON_ID = "[0-9a-f]{32}"
 """A person's id here: no identifier of theirs has this form."""

@@ -7,23 +7,25 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Container
 from datetime import datetime
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import msgspec
 
-from consumers.people.query import PeopleQuery
-from consumers.timeline.query import PageRows, TimelineQuery
-from gateway.uses import live
 from gateway.uses.asked import COMMAS, Asked
 from gateway.uses.caller import Caller
 from gateway.uses.people import nobody, person_id
 from gateway.uses.values import CURSOR, MOMENT, SOURCE, one_of, whole
-from gateway.watching.freshness import Freshness
 from schemas.catalogue import CATALOGUE, Kind
 from schemas.errors import InvalidRequest
 from schemas.identifiers import PersonId
 from schemas.source import Sector
 from schemas.timeline import LIMIT, LIMIT_MOST, Order, Question
+
+if TYPE_CHECKING:
+    from consumers.people.query import PeopleQuery
+    from consumers.timeline.query import PageRows, TimelineQuery
+    from gateway.uses.live import News
+    from gateway.watching.freshness import Freshness
 
 RESOURCE, WITHDRAWN = "resource", "withdrawn"
 
@@ -134,12 +136,14 @@ async def stream(
     person: str,
     asked: EntriesAsked,
     last_event_id: str,
-    news: live.News,
+    news: News,
 ) -> AsyncIterator[bytes]:
     """The timeline as it grows, after the event of ``last_event_id`` (else after the cursor asked, else from now on).
 
     Raises, before it begins, `InvalidRequest`, `NotFound`, `StoreUnavailable`.
     """
+    from gateway.uses.live import events
+
     resumed = asked.model_copy(update={"after": _event_id(last_event_id)}) if last_event_id else asked
     wanted = resumed.question(person_id(person), sources)
     await _exists(people, wanted.person)
@@ -147,7 +151,7 @@ async def stream(
         first = await timeline.changes(wanted)
     except InvalidRequest as error:
         raise (_no_event_id() if last_event_id else error) from None
-    return live.events(timeline, wanted, first, news)
+    return events(timeline, wanted, first, news)
 
 
 def _event_id(sent: str) -> str:
