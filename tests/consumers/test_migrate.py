@@ -57,7 +57,7 @@ def _index(found: Any) -> tuple[str, ...]:
 
 
 def differences(connection: Connection) -> list[Any]:
-    """What would have to be done to make the tables those of `consumers.store.tables`."""
+    """What would have to be done to make the tables those of `consumers.models`."""
     found: list[Any] = compare_metadata(MigrationContext.configure(connection, opts={"compare_type": True}), METADATA)
     return found
 
